@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+# edged: build, run, check, install. `make help` lists what there is.
+#
+#   make V=1               show the commands
+#   make SANITIZE=address  address and undefined behaviour sanitizers, in build-address (or thread)
+#   make CROSS=arm64       cross build in build-arm64 (or armhf)
+#   CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are yours to set
+
+VERSION := 0.1.0
+PREFIX  ?= /usr
+SANITIZE ?=
+CROSS    ?=
+BUILD   ?= build$(if $(SANITIZE),-$(SANITIZE))$(if $(CROSS),-$(CROSS))
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+TRIPLET_arm64 := aarch64-linux-gnu
+TRIPLET_armhf := arm-linux-gnueabihf
+TRIPLET := $(TRIPLET_$(CROSS))
+ifneq ($(CROSS),)
+CC         := $(TRIPLET)-gcc
+AR         := $(TRIPLET)-ar
+PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(TRIPLET)/pkgconfig:/usr/share/pkgconfig pkg-config
+endif
+PKG_CONFIG ?= pkg-config
+
+# --- flags: CFLAGS and LDFLAGS belong to the user, ours have names of their own
+CFLAGS   ?= -O2 -g
+OURS     := -std=gnu11 -Iinclude -Idaemon -Itests/lib -DEDGED_VERSION='"$(VERSION)"' -D_GNU_SOURCE -pthread -fPIC -MMD -MP \
+            -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-sign-conversion -Wvla \
+            -fvisibility=hidden -fstack-protector-strong
+OUR_LD   := -pthread -Wl,-z,relro,-z,now -Wl,--as-needed
+ifeq ($(SANITIZE),address)
+OURS     += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OUR_LD   += -fsanitize=address,undefined
+else ifeq ($(SANITIZE),thread)
+OURS     += -fsanitize=thread -fno-omit-frame-pointer
+OUR_LD   += -fsanitize=thread
+else
+OURS     += -D_FORTIFY_SOURCE=2 -fstack-clash-protection $(if $(CROSS),,-fcf-protection)
+endif
+
+# --- the parts. Order of the layers: each may use those to its left (checked by check-source)
+LAYERS  := base core conf io store plugin cluster
+libs     = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --libs $(1)))
+cflags   = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --cflags $(1)))
+PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2 libsystemd
+LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
+CTL_LIBS = $(call libs,libcurl jansson openssl)
+PLUGIN_LIBS_shadow    = $(call libs,jansson)
+PLUGIN_LIBS_broker    = $(call libs,jansson)
+
+objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))
+plugin_sources = $(filter-out %_test.c,$(wildcard plugins/$(1)/*.c))
+plugin_tests   = $(wildcard plugins/$(1)/*_test.c)
+$(foreach l,$(LAYERS),$(eval $(l)_SOURCES := $(wildcard daemon/$(l)/*.c)))
+APP_SOURCES := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+CTL_SOURCES := $(wildcard daemon/ctl/*.c)
+ARCHIVES    := $(LAYERS:%=$(BUILD)/lib/%.a)
+LINK_ALL     = -Wl,--start-group $(BUILD)/lib/app.a $(ARCHIVES) -Wl,--end-group
+
+SOURCES := $(foreach l,$(LAYERS),$($(l)_SOURCES)) daemon/main.c $(APP_SOURCES) $(CTL_SOURCES) \
+           $(wildcard plugins/*/*.c tests/unit/*/*.c tests/lib/*.c)
+BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/edged) $(if $(CTL_SOURCES),$(BUILD)/edgectl)
+
+.PHONY: all
+all: $(BINARIES) $(PLUGINS:%=$(BUILD)/plugins/%.so) ## build edged, edgectl and the plugins (default)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(OURS) $(call cflags,$(PC_CFLAGS)) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
+
+define layer
+$(BUILD)/lib/$(1).a: $(call objects,$($(1)_SOURCES))
+	@mkdir -p $$(@D)
+	$$(call say,AR,$$@)
+	$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+app_SOURCES := $(APP_SOURCES)
+$(eval $(call layer,app))
+testlib_SOURCES := $(wildcard tests/lib/*.c)
+$(eval $(call layer,testlib))
+
+$(BUILD)/edged: $(call objects,daemon/main.c) $(BUILD)/lib/app.a $(ARCHIVES)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -pie -o $@ $(call objects,daemon/main.c) $(LINK_ALL) $(LIBS)
+
+$(BUILD)/edgectl: $(call objects,$(CTL_SOURCES)) $(BUILD)/lib/base.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -pie -o $@ $^ $(CTL_LIBS)
+
+define plugin
+$(BUILD)/plugins/$(1).so: $(call objects,$(call plugin_sources,$(1)))
+	@mkdir -p $$(@D)
+	$$(call say,PLUGIN,$$@)
+	$(Q)$$(CC) -shared $$(OUR_LD) $$(LDFLAGS) $$(if $$(SANITIZE),,-Wl$$(comma)-z$$(comma)defs) -o $$@.tmp $$^ $$(PLUGIN_LIBS_$(1)) && mv $$@.tmp $$@
+endef
+comma := ,
+$(foreach p,$(PLUGINS),$(eval $(call plugin,$(p))))
+
+# --- tests
+# A test of layer L links L and what is below it; a plugin's test links that plugin's objects.
+below_base    := base
+below_core    := core base
+below_conf    := conf core base
+below_io      := io core base
+below_store   := store core base
+below_plugin  := plugin conf io store core base
+below_cluster := cluster conf io store core base
+below_app     := app $(LAYERS)
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*/*_test.c)) \
+        $(patsubst plugins/%.c,$(BUILD)/tests/plugins/%,$(wildcard plugins/*/*_test.c))
+TEST_LIBS = $(call libs,cmocka)
+# malloc and friends go through tests/lib/heap.c, which can make the n-th call fail
+WRAP := $(if $(SANITIZE),,-Wl$(comma)--wrap=malloc$(comma)--wrap=calloc$(comma)--wrap=realloc$(comma)--wrap=strdup)
+
+define unit
+$(BUILD)/tests/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(below_$(1):%=$(BUILD)/lib/%.a) $(BUILD)/lib/testlib.a
+	@mkdir -p $$(@D)
+	$$(call say,TEST,$$@)
+	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) $$(WRAP) -o $$@ $$< -Wl,--start-group $(BUILD)/lib/testlib.a $(below_$(1):%=$(BUILD)/lib/%.a) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
+endef
+$(foreach l,$(LAYERS) app,$(eval $(call unit,$(l))))
+
+define plugin_unit
+$(BUILD)/tests/plugins/$(1)/%: $(BUILD)/obj/plugins/$(1)/%.o $(call objects,$(call plugin_sources,$(1))) $(BUILD)/lib/testlib.a $(BUILD)/lib/base.a
+	@mkdir -p $$(@D)
+	$$(call say,TEST,$$@)
+	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) $$(WRAP) -o $$@ $$^ $$(PLUGIN_LIBS_$(1)) $$(LIBS) $$(TEST_LIBS)
+endef
+$(foreach p,$(PLUGINS),$(eval $(call plugin_unit,$(p))))
+
+.PHONY: unit
+unit: $(UNIT) ## build and run the unit tests
+	$(Q)tests/run $(UNIT)
+
+
+SCENARIOS := $(wildcard tests/scenario/*_test.py)
+.PHONY: check
+check: all $(UNIT) ## build and run all tests (unit and scenario)
+	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/run $(UNIT) $(SCENARIOS)
+.SECONDARY:
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "  %-16s %s\n", $$1, $$2}'
+
+.PHONY: clean
+clean: ## remove this build folder
+	$(Q)rm -rf $(BUILD)
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/obj/*/*/*.d $(BUILD)/obj/*/*/*/*.d)

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and answers, whoever brings them (libmicrohttpd for clients, HTTP/2 for other nodes). Pure: no I/O here.
+ * A front end makes a request with `requests_open`, the router sends it to a route, and the answer goes back through the
+ * front end's `struct request_front`. Everything happens on the main loop.
+ */
+#ifndef CORE_REQUEST_H
+#define CORE_REQUEST_H
+
+#include <stdbool.h>
+#include "edged/peer.h"
+#include "edged/plugin.h"
+#include "base/err.h"
+
+struct header {
+	struct edged_slice name, value;
+};
+
+/* What a front end does with an answer. `front` is its own object for the request. Every request gets exactly one
+ * head() and one end(). Called from within requests_* calls; must not call back into them for the same request. */
+struct request_front {
+	/* length < 0: unknown, the body is streamed. */
+	void (*head)(void *front, int status, const struct header *headers, size_t count, int64_t length);
+	/* Bytes are copied by the front. Returns bytes now waiting to be sent, for back-pressure. */
+	size_t (*body)(void *front, struct edged_slice bytes);
+	/* ok false: the answer is broken off; the client must be able to tell. `front` is not used any more. */
+	void (*end)(void *front, bool ok);
+};
+
+struct request; /* opaque outside core/ */
+
+struct requests;
+
+struct request_limits {
+	uint32_t open;          /* requests at once, beyond: 503 */
+	uint32_t streams;       /* streamed answers at once, beyond: 503 */
+	uint64_t answer_ms;     /* time to answer, beyond: 504 */
+	size_t stream_mark;     /* bytes waiting from which stream_write says FULL */
+	size_t stream_limit;    /* hard limit of the same */
+};
+
+/* `now` gives milliseconds, monotonic. */
+EDGED_MUST_CHECK int requests_new(
+	const struct request_limits *limits, uint64_t (*now)(void *arg), void *now_arg, struct requests **ret);
+void requests_free(struct requests *requests); /* all answered or gone before */
+
+/* What a front end tells about a new request; slices and peer must live until end() or requests_gone(). */
+struct request_init {
+	struct edged_slice method;
+	struct edged_slice target; /* as on the wire: path and query, percent-encoded, at most 4 KiB */
+	const struct header *headers;
+	size_t header_count;
+	struct edged_slice body;
+	const struct edged_peer *peer;
+	const struct request_front *front;
+	void *front_data;
+	unsigned hops; /* how many nodes have passed it on */
+};
+/* -EINVAL: malformed target; -ENOSPC: at the limit. On failure the front end answers by itself. */
+EDGED_MUST_CHECK int requests_open(struct requests *requests, const struct request_init *init, edged_handle *ret);
+/* The client left: whoever works on it learns (on_gone), the handle is stale from now on; front is not called again. */
+void requests_gone(struct requests *requests, edged_handle handle);
+/* The front end has sent some: a full stream may have room again. */
+void requests_room(struct requests *requests, edged_handle handle, size_t waiting);
+/* Answers 504 to those whose time ran out; returns ms until the next one, or UINT64_MAX. */
+uint64_t requests_expire(struct requests *requests);
+/* Ends all that belong to `owner` (a plugin that stops) with 503; returns how many there were. NULL: all. */
+unsigned requests_abandon(struct requests *requests, const void *owner);
+/* Who works on it; the router sets it. */
+void request_set_owner(struct requests *requests, edged_handle handle, const void *owner);
+const void *request_owner(struct requests *requests, edged_handle handle);
+
+/* --- reading: as edged/cap_http.h says --- */
+struct edged_slice request_method(struct requests *requests, edged_handle handle);
+struct edged_slice request_path(struct requests *requests, edged_handle handle);
+struct edged_slice request_target(struct requests *requests, edged_handle handle); /* raw */
+struct edged_slice request_param(struct requests *requests, edged_handle handle, const char *name);
+struct edged_slice request_query(struct requests *requests, edged_handle handle, const char *name);
+struct edged_slice request_header(struct requests *requests, edged_handle handle, const char *name);
+const struct header *request_headers(struct requests *requests, edged_handle handle, size_t *ret_count);
+struct edged_slice request_body(struct requests *requests, edged_handle handle);
+const struct edged_peer *request_peer(struct requests *requests, edged_handle handle);
+unsigned request_hops(struct requests *requests, edged_handle handle);
+
+/* --- answering: as edged/cap_http.h says --- */
+int request_set_header(struct requests *requests, edged_handle handle, const char *name, const char *value);
+int request_reply(struct requests *requests, edged_handle handle, int status, const char *content_type,
+	struct edged_slice body);
+/* `type` becomes "urn:edged:problem:<type>"; `instance` is the path. */
+int request_problem(struct requests *requests, edged_handle handle, int status, const char *type, const char *title,
+	const char *detail);
+int request_problemf(struct requests *requests, edged_handle handle, int status, const char *type, const char *title,
+	const char *detail_format, ...) __attribute__((format(printf, 6, 7)));
+int request_stream_begin(struct requests *requests, edged_handle handle, int status, const char *content_type,
+	void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
+int request_stream_write(struct requests *requests, edged_handle handle, struct edged_slice bytes);
+int request_stream_end(struct requests *requests, edged_handle handle);
+
+/* Figures for /metrics. */
+struct request_counts {
+	uint64_t open, streams, total, answered_2xx, answered_3xx, answered_4xx, answered_5xx, gone, expired;
+};
+struct request_counts requests_counts(const struct requests *requests);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS contexts (OpenSSL 3). One context serves a listener or dials other nodes. Certificates can be replaced while
+ * streams run: new handshakes use the new ones.
+ */
+#ifndef IO_TLS_H
+#define IO_TLS_H
+
+#include <stdbool.h>
+#include "edged/slice.h"
+#include "base/err.h"
+
+struct tls_context;
+struct x509_st;
+struct evp_pkey_st;
+
+/* Judges the peer's certificate during the handshake; any thread that runs a loop. Returns true when it is signed by
+ * somebody this node trusts. The handshake succeeds either way (so that a joining node can bring its token); the
+ * stream's peer gets trusted = false. ret_node_id (57 bytes) gets the id of the node that holds the key, or "". */
+typedef bool tls_judge(void *arg, struct x509_st *certificate, char *ret_node_id);
+
+struct tls_options {
+	const char *certificate_pem; /* chain, leaf first */
+	const char *key_pem;
+	const char *const *alpn; /* in order of preference, NULL-terminated; a client offering none of them goes on without */
+	int min_version;         /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
+	tls_judge *judge;
+	void *judge_arg;
+};
+
+/* Copies what it needs. -EINVAL with a sentence: certificate and key do not fit, ... */
+EDGED_MUST_CHECK int tls_context_new(const struct tls_options *options, struct tls_context **ret, struct err *err);
+void tls_context_free(struct tls_context *tls); /* counted: streams that use it keep it */
+struct tls_context *tls_context_ref(struct tls_context *tls);
+EDGED_MUST_CHECK int tls_context_replace(
+	struct tls_context *tls, const char *certificate_pem, const char *key_pem, struct err *err);
+
+#endif

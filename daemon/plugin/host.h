@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plugin host: finds plugin files, judges, loads, starts in the order of needs and offers, watches the folders,
+ * replaces and stops. One `struct plugins` in a daemon, on the main loop.
+ */
+#ifndef PLUGIN_HOST_H
+#define PLUGIN_HOST_H
+
+#include "edged/plugin.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+struct plugins;
+struct loops;
+struct listeners;
+struct requests;
+struct router;
+struct store;
+struct conf;
+struct metrics;
+
+/* Everything that capabilities are made from; borrowed, outlives the host. */
+struct plugins_deps {
+	struct loops *loops;
+	struct listeners *listeners;
+	struct requests *requests;
+	struct router *router;
+	struct store *store; /* NULL: `edged.store/1` is not there */
+	struct conf *conf;   /* sections "plugins.<name>" are declared here */
+	struct metrics *metrics;
+	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
+	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */
+	void (*changed)(void *arg);
+	void *arg;
+};
+
+EDGED_MUST_CHECK int plugins_new(const struct plugins_deps *deps, struct plugins **ret);
+/* Adds a folder. A missing folder is created (0755) when `create`, else -ENOENT. Judges every *.so in it, declares
+ * their configuration tables, and starts nothing yet. */
+EDGED_MUST_CHECK int plugins_add_folder(struct plugins *plugins, const char *folder, bool create, struct err *err);
+/* Starts all that can start, in dependency order, and watches the folders from now on. */
+EDGED_MUST_CHECK int plugins_start(struct plugins *plugins);
+/* Stops all in reverse order. */
+void plugins_stop(struct plugins *plugins);
+void plugins_free(struct plugins *plugins);
+/* True once every plugin that was found at plugins_start() has started or failed. *ret_why (may be NULL) gets JSON array
+ * text of reasons why not: [{"plugin":"broker","state":"starting"}]. */
+bool plugins_ready(const struct plugins *plugins, struct buf *ret_why);
+/* GET /edge/v1/plugins: array of {"name","version","file","state","reason",...}, also for files that were refused. */
+EDGED_MUST_CHECK int plugins_json(const struct plugins *plugins, struct buf *out);
+/* GET /edge/v1/services: array of {"id","name","version","serviceType","self","scope",...} of what serves. */
+EDGED_MUST_CHECK int plugins_services_json(const struct plugins *plugins, struct buf *out);
+/* Judges a single file without running any of its code beyond the constructors of dlopen(3); for `edged --check`. */
+
+#endif

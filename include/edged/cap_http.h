@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Capability "edged.http/1": look at a request and answer it, at once or later, whole or as a stream.
+ *
+ * A request is named by its handle. It lives until it was answered, its client went away, or its time ran out; a call
+ * with the handle of a request that is gone returns -ENOENT (or an empty slice) and does nothing. Main loop only.
+ * Slices that the readers return are valid until the request is answered or gone.
+ *
+ * Semantics of HTTP: RFC 9110; problem documents: RFC 9457; server-sent events: WHATWG HTML, section 9.2.
+ */
+#ifndef EDGED_CAP_HTTP_H
+#define EDGED_CAP_HTTP_H
+
+#include "edged/peer.h"
+#include "edged/plugin.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EDGED_HTTP_1 "edged.http/1"
+
+/* stream_write() took the bytes, but the client is slow: wait for on_room before writing more. */
+#define EDGED_HTTP_FULL 1
+
+struct edged_http_1 {
+	uint32_t struct_size;
+	/* --- reading --- */
+	struct edged_slice (*method)(struct edged_host *host, edged_handle request);
+	struct edged_slice (*path)(struct edged_host *host, edged_handle request); /* decoded, without query */
+	/* What {name} of the route's template matched, percent-decoded (RFC 3986); empty when there is none. */
+	struct edged_slice (*param)(struct edged_host *host, edged_handle request, const char *name);
+	/* The query parameter, decoded; .ptr is NULL when it is absent and not when it is empty. */
+	struct edged_slice (*query)(struct edged_host *host, edged_handle request, const char *name);
+	/* The header's value (name in any case); .ptr is NULL when it is absent. */
+	struct edged_slice (*header)(struct edged_host *host, edged_handle request, const char *name);
+	struct edged_slice (*body)(struct edged_host *host, edged_handle request);
+	/* Who asks; NULL when the request is gone. */
+	const struct edged_peer *(*peer)(struct edged_host *host, edged_handle request);
+	/* --- answering --- */
+	/* Adds a header to the answer to come; call before reply or stream_begin. */
+	int (*set_header)(struct edged_host *host, edged_handle request, const char *name, const char *value);
+	/* The whole answer. content_type NULL sends none; the body is copied. */
+	int (*reply)(struct edged_host *host, edged_handle request, int status, const char *content_type,
+		struct edged_slice body);
+	/* A problem document: type is a short stable name ("shadow-not-found"), title says what is wrong, and detail says
+	 * where, why and what to do. */
+	int (*problem)(struct edged_host *host, edged_handle request, int status, const char *type, const char *title,
+		const char *detail);
+	/* --- streaming --- */
+	/* Sends the head; then stream_write any number of times and stream_end once. on_gone runs once when the client
+	 * left or the daemon stops (not after stream_end); on_room when a full stream has room again. Both may be NULL.
+	 * A streamed answer has no time limit; the number of open ones is limited. */
+	int (*stream_begin)(struct edged_host *host, edged_handle request, int status, const char *content_type,
+		void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
+	/* 0, EDGED_HTTP_FULL, -ENOENT, or -ENOBUFS when a writer ignored EDGED_HTTP_FULL up to the hard limit (nothing
+	 * of this call was taken). */
+	int (*stream_write)(struct edged_host *host, edged_handle request, struct edged_slice bytes);
+	int (*stream_end)(struct edged_host *host, edged_handle request);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

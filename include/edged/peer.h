@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is at the other end of a stream or behind a request. Strings live as long as the stream or request. */
+#ifndef EDGED_PEER_H
+#define EDGED_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct edged_peer {
+	uint32_t struct_size;
+	const char *address;     /* "192.0.2.7:4242", "[fe80::1%eth0]:4242", or "unix" */
+	const char *listener;    /* as configured: "mqtt=127.0.0.1:1883" */
+	const char *subject;     /* subject of the client's certificate (RFC 2253 text), or NULL */
+	const char *fingerprint; /* SHA-256 of its certificate, 64 lower-case hex digits, or NULL */
+	const char *node_id;     /* the id of the node it proved to be (by its key), or NULL */
+	int64_t uid;             /* of the process at a Unix socket, else -1 */
+	bool loopback;           /* over 127.0.0.0/8, ::1 or a Unix socket */
+	bool tls;
+	/* May it use this node at all? True for: a certificate signed by the account's CA; the Unix socket's owner or
+	 * root; loopback with the access key, or any loopback client under --dev. MQTT listeners on loopback
+	 * without TLS are trusted unless configured otherwise. */
+	bool trusted;
+	bool websocket;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An allocator that fails on request. Unit tests are linked so that malloc, calloc, realloc and strdup come here
+ * (not under the sanitizers, which bring their own). Use: for (n = 0; ; n++) { heap_fail_at(n); run; if
+ * (!heap_failed()) break; }
+ */
+#ifndef TESTS_HEAP_H
+#define TESTS_HEAP_H
+
+#include <stdbool.h>
+
+void heap_fail_at(long n); /* the n-th allocation from now (0: the next) fails, once; negative: none */
+bool heap_failed(void);    /* did it? */
+bool heap_can_fail(void);  /* false in sanitizer builds */
+
+#endif
