@@ -22,14 +22,23 @@ struct loop *loops_at(struct loops *loops, unsigned i);
 /* Starts threads for loops 1.. and runs loop 0 until loops_stop(); joins the threads. */
 EDGED_MUST_CHECK int loops_run(struct loops *loops);
 void loops_stop(struct loops *loops); /* any thread, also a signal-safe context through the loop's own signal watch */
+/* Calls fn on each loop's own thread, one after the other, and returns when all have. From the main loop, or while no
+ * loop runs. The main loop stands still meanwhile: for rare things that must be over when the caller goes on. */
+void loops_each(struct loops *loops, void (*fn)(struct loop *loop, void *arg), void *arg);
 
-struct loop *loop_self(void); /* of the calling thread; NULL on other threads */
+/* Of the calling thread; NULL on other threads. The thread that made the loops is the main loop's, also before it runs. */
+struct loop *loop_self(void);
+struct loops *loop_all(const struct loop *loop);
 unsigned loop_index(const struct loop *loop);
 struct event_base *loop_base(struct loop *loop);
 /* CLOCK_MONOTONIC in milliseconds, cached for the turn. */
 uint64_t loop_now(struct loop *loop);
 /* Turns that the loop has completed; the watchdog watches that it moves when poked. Any thread. */
 uint64_t loop_turns(const struct loop *loop);
+
+/* What streams keep for each loop; `fini` frees it with the loop. */
+void *loop_local(const struct loop *loop);
+void loop_set_local(struct loop *loop, void *local, void (*fini)(void *local));
 
 /* --- work from other threads --- */
 /* One posted piece of work, embedded by its owner or allocated by loop_post_new(). */
