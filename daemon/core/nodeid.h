@@ -3,6 +3,10 @@
  * Node ids: SHA-256 of the node's public key in base32 (RFC 4648 alphabet, lower case, 52 characters) in four groups of
  * 13, each followed by one check character (Luhn mod 32): 56 characters, so that a mistyped id is told apart from
  * an unknown one. Pure.
+ *
+ * What is hashed is the compressed point (SEC 1 section 2.3.3: 33 bytes for P-256), not the whole SubjectPublicKeyInfo:
+ * that is what small datagrams between nodes carry, so the id follows from them without any curve arithmetic.
+ * An account's id is made the same way from the public key of its CA.
  */
 #ifndef CORE_NODEID_H
 #define CORE_NODEID_H
