@@ -19,7 +19,8 @@ static void fill(uint8_t hash[32], unsigned seed)
 static void ids_have_a_fixed_form(void **state)
 {
 	(void)state;
-	/* base32 of "\0\1..\37" from coreutils' base32, check characters worked out by hand for the first group */
+	/* base32 of "\0\1..\37" from coreutils' base32, check characters worked out by hand for the first
+	 * group */
 	uint8_t hash[32];
 	for (unsigned i = 0; i < 32; i++)
 		hash[i] = (uint8_t)i;
@@ -95,7 +96,8 @@ static void swapped_neighbours_are_noticed(void **state)
 static void padding_must_be_zero(void **state)
 {
 	(void)state;
-	/* All zero is valid; with another last digit (and its right check character) it would be a second name. */
+	/* All zero is valid; with another last digit (and its right check character) it would be a second
+	 * name. */
 	uint8_t hash[32] = { 0 };
 	char id[NODE_ID_LEN + 1];
 	node_id_format(hash, id);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What belonging to an account consists of, in memory and on disk. Part of identity; main loop only. */
+#ifndef CLUSTER_ACCOUNT_H
+#define CLUSTER_ACCOUNT_H
+
+#include <openssl/x509.h>
+#include "base/buf.h"
+#include "core/nodeid.h"
+
+struct identity_grant;
+
+/* All zero without account. */
+struct account {
+	X509 *certificate; /* this node's */
+	X509 *ca;
+	EVP_PKEY *ca_key; /* NULL: elsewhere */
+	char id[NODE_ID_LEN + 1];
+	char holder[NODE_ID_LEN + 1]; /* who holds the CA's key */
+	struct buf ca_pem;
+};
+
+#define ACCOUNT_ABSENT 1 /* no such file */
+
+/* A new CA. The caller fills in the rest. */
+EDGED_MUST_CHECK int account_make_ca(struct account *ret);
+/* Reads CA and certificate and checks that they belong together, to this node, and to that account. */
+EDGED_MUST_CHECK int account_read(
+        const struct identity_grant *grant, const char *node_id, struct account *ret, struct err *err);
+void account_fini(struct account *account);
+/* A new certificate for a node's key, by the CA's key, which must be here. */
+EDGED_MUST_CHECK int account_sign(
+        const struct account *account, EVP_PKEY *key, struct edged_slice name, uint64_t now_ms, X509 **ret);
+/* When the certificate is to be renewed, ms since 1970. */
+uint64_t account_renewal(const struct account *account);
+
+/* account.json: all but the CA's key. ACCOUNT_ABSENT. */
+EDGED_MUST_CHECK int account_load(
+        const char *folder, const char *node_id, struct account *ret, struct err *err);
+EDGED_MUST_CHECK int account_save(const struct account *account, const char *folder, struct err *err);
+/* ca.pem: id, CA and its key. ACCOUNT_ABSENT. */
+EDGED_MUST_CHECK int account_load_ca(const char *folder, struct account *ret, struct err *err);
+EDGED_MUST_CHECK int account_save_ca(const struct account *account, const char *folder, struct err *err);
+
+#endif

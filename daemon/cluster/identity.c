@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/identity.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include "base/log.h"
+#include "cluster/account.h"
+#include "cluster/cert.h"
+#include "cluster/files.h"
+#include "cluster/trust.h"
+
+#define HOUR_MS (UINT64_C(3600) * 1000)
+
+static const char node_file[] = "node.pem", peers_file[] = "peers";
+
+struct identity {
+	char *folder;
+	char node_id[NODE_ID_LEN + 1];
+	char name[64];
+	uint8_t point[CERT_POINT];
+	EVP_PKEY *key;
+	X509 *self_signed;
+	struct buf key_pem;
+	struct buf chain_pem;
+	struct account account;
+	struct trust *trust;
+	void (*changed)(void *arg);
+	void *changed_arg;
+};
+
+DEFINE_CLEANUP(struct identity *, identity_free)
+DEFINE_CLEANUP(EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
+DEFINE_CLEANUP(EVP_KDF *, EVP_KDF_free)
+DEFINE_CLEANUP(EVP_KDF_CTX *, EVP_KDF_CTX_free)
+
+void identity_free(struct identity *identity)
+{
+	if (!identity)
+		return;
+	account_fini(&identity->account);
+	X509_free(identity->self_signed);
+	EVP_PKEY_free(identity->key);
+	buf_wipe(&identity->key_pem);
+	buf_fini(&identity->chain_pem);
+	trust_free(identity->trust);
+	free(identity->folder);
+	free(identity);
+}
+
+/* --- what it is --- */
+
+const char *identity_node_id(const struct identity *identity)
+{
+	return identity->node_id;
+}
+
+const char *identity_name(const struct identity *identity)
+{
+	return identity->name;
+}
+
+const char *identity_account_id(const struct identity *identity)
+{
+	return identity->account.id;
+}
+
+const uint8_t *identity_public_key(const struct identity *identity)
+{
+	return identity->point;
+}
+
+const char *identity_certificate_pem(const struct identity *identity)
+{
+	return identity->chain_pem.ptr;
+}
+
+const char *identity_key_pem(const struct identity *identity)
+{
+	return identity->key_pem.ptr;
+}
+
+const char *identity_ca_pem(const struct identity *identity)
+{
+	return identity->account.ca_pem.ptr ? identity->account.ca_pem.ptr : "";
+}
+
+const char *identity_ca_holder(const struct identity *identity)
+{
+	return identity->account.holder;
+}
+
+bool identity_holds_ca(const struct identity *identity)
+{
+	return identity->account.ca_key != NULL;
+}
+
+void identity_on_change(struct identity *identity, void (*changed)(void *arg), void *arg)
+{
+	identity->changed = changed;
+	identity->changed_arg = arg;
+}
+
+uint64_t identity_time(struct identity *identity)
+{
+	return trust_time(identity->trust);
+}
+
+void identity_set_clock(struct identity *identity, uint64_t (*wall_ms)(void *arg), void *arg)
+{
+	trust_set_clock(identity->trust, wall_ms, arg);
+}
+
+bool identity_judge(void *identity, struct x509_st *certificate, char *ret_node_id)
+{
+	const struct identity *self = identity;
+	return trust_judge(self->trust, certificate, ret_node_id);
+}
+
+/* leaf [CA], or the self-signed one */
+static int write_chain(const struct identity *identity, const struct account *account, struct buf *ret)
+{
+	if (!account->certificate)
+		return cert_write(identity->self_signed, ret);
+	int r = cert_write(account->certificate, ret);
+	return r ? r : cert_write(account->ca, ret);
+}
+
+/* From now on the node is of that account; takes it. Nothing has changed on failure. */
+static int account_use(struct identity *identity, struct account *account)
+{
+	struct buf chain = BUF_EMPTY;
+	int r = write_chain(identity, account, &chain);
+	if (r) {
+		buf_fini(&chain);
+		account_fini(account);
+		return r;
+	}
+	if (strcmp(identity->account.id, account->id) == 0 && !account->ca_key) {
+		account->ca_key = TAKE(identity->account.ca_key);
+	} else {
+		trust_set_ca(identity->trust, account->ca);
+	}
+	account_fini(&identity->account);
+	identity->account = *account;
+	buf_fini(&identity->chain_pem);
+	identity->chain_pem = chain;
+	if (account->certificate)
+		trust_seen(identity->trust, cert_from(account->certificate));
+	return 0;
+}
+
+/* --- signing --- */
+
+int identity_sign(struct identity *identity, struct edged_slice request_der, const char *node_id,
+        struct edged_slice name, struct buf *ret_pem)
+{
+	if (!identity_holds_ca(identity))
+		return -EACCES;
+	CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+	CLEANUP(X509_freep) X509 *certificate = NULL;
+	uint8_t point[CERT_POINT];
+	char id[NODE_ID_LEN + 1];
+	int r = cert_read_request(request_der, &key);
+	if (!r)
+		r = cert_key_point(key, point);
+	if (r)
+		return r;
+	cert_point_id(point, id);
+	if (strcmp(id, node_id) != 0)
+		return -EINVAL;
+	r = account_sign(&identity->account, key, name, identity_time(identity), &certificate);
+	return r ? r : cert_write(certificate, ret_pem);
+}
+
+/* A new certificate for this node by the CA that `account` holds. */
+static int sign_self(struct identity *identity, struct account *account, struct err *err)
+{
+	X509 *certificate = NULL;
+	int r = account_sign(
+	        account, identity->key, edged_str(identity->name), identity_time(identity), &certificate);
+	if (r)
+		return err_set(err, r, "cannot sign the node's own certificate");
+	X509_free(account->certificate);
+	account->certificate = certificate;
+	return account_save(account, identity->folder, err);
+}
+
+/* --- founding an account --- */
+
+/* With the CA in hand: certificate, disk, use. Takes the account. */
+static int found(struct identity *identity, struct account *account, struct err *err)
+{
+	snprintf(account->holder, sizeof(account->holder), "%s", identity->node_id);
+	int r = sign_self(identity, account, err);
+	if (r) {
+		account_fini(account);
+		return r;
+	}
+	r = account_use(identity, account);
+	return r ? err_set(err, r, "no memory for the account") : 0;
+}
+
+static void tell_change(const struct identity *identity)
+{
+	if (identity->changed)
+		identity->changed(identity->changed_arg);
+}
+
+int identity_create_account(struct identity *identity, struct err *err)
+{
+	if (identity->account.id[0])
+		return err_set(err, -EEXIST, "this node belongs to account %s", identity->account.id);
+	struct account account;
+	int r = account_make_ca(&account);
+	if (r)
+		return err_set(err, r, "cannot make the account's CA");
+	/* The key first: after a crash in between, the next start goes on from here. */
+	r = account_save_ca(&account, identity->folder, err);
+	if (r) {
+		account_fini(&account);
+		return r;
+	}
+	r = found(identity, &account, err);
+	if (r)
+		return r;
+	log_notice("identity",
+	        "account %s founded; its key is in %s/ca.pem, keep a copy of it at a safe place",
+	        identity->account.id, identity->folder);
+	tell_change(identity);
+	return 0;
+}
+
+static int load_account(struct identity *identity, struct err *err)
+{
+	struct account account;
+	int r = account_load(identity->folder, identity->node_id, &account, err);
+	if (r)
+		return r == ACCOUNT_ABSENT ? 0 : r;
+	return account_use(identity, &account);
+}
+
+/* After load_account(): the CA's key, when it is here. */
+static int load_ca(struct identity *identity, struct err *err)
+{
+	struct account account;
+	int r = account_load_ca(identity->folder, &account, err);
+	if (r)
+		return r == ACCOUNT_ABSENT ? 0 : r;
+	if (!identity->account.id[0])
+		return found(identity, &account, err); /* a crash between the CA and the certificate */
+	if (strcmp(identity->account.id, account.id) == 0)
+		identity->account.ca_key = TAKE(account.ca_key);
+	else
+		log_warning("identity",
+		        "%s/ca.pem is the CA of account %s, but this node belongs to %s: not used",
+		        identity->folder, account.id, identity->account.id);
+	account_fini(&account);
+	return 0;
+}
+
+/* --- joining and renewing --- */
+
+int identity_request(const struct identity *identity, struct buf *ret_der)
+{
+	return cert_request(identity->key, ret_der);
+}
+
+int identity_adopt(struct identity *identity, const struct identity_grant *grant, struct err *err)
+{
+	struct account account;
+	if (identity->account.id[0] && strcmp(identity->account.id, grant->account_id) != 0)
+		return err_set(err, -EEXIST, "this node belongs to account %s already", identity->account.id);
+	int r = account_read(grant, identity->node_id, &account, err);
+	if (r)
+		return r;
+	r = account_save(&account, identity->folder, err);
+	if (r) {
+		account_fini(&account);
+		return r;
+	}
+	r = account_use(identity, &account);
+	if (r)
+		return err_set(err, r, "no memory for the account");
+	tell_change(identity);
+	return 0;
+}
+
+bool identity_signed_by(struct edged_slice ca_pem, const char *account_id, struct edged_slice certificate_der)
+{
+	CLEANUP(X509_freep) X509 *ca = NULL, *certificate = NULL;
+	char id[NODE_ID_LEN + 1];
+	return cert_read(ca_pem, &ca) == 0 && cert_id(ca, id) == 0 && strcmp(id, account_id) == 0 &&
+	       cert_read_der(certificate_der, &certificate) == 0 && cert_is_node(certificate) &&
+	       X509_verify(certificate, X509_get0_pubkey(ca)) == 1;
+}
+
+static void save_known(struct identity *identity)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	struct err err;
+	int r = trust_write_known(identity->trust, &text);
+	if (r == 0)
+		r = file_replace(identity->folder, peers_file, buf_slice(&text), &err);
+	else
+		err_set(&err, r, "cannot write the list of known nodes");
+	if (r < 0)
+		log_warning("identity", "%s", err.text);
+}
+
+static void renew_here(struct identity *identity)
+{
+	struct account next = identity->account;
+	struct err err;
+	next.certificate = NULL;
+	int r = sign_self(identity, &next, &err);
+	if (r) {
+		X509_free(next.certificate);
+		log_error("identity", "certificate not renewed: %s", err.text);
+		return;
+	}
+	X509_free(identity->account.certificate);
+	identity->account.certificate = next.certificate;
+	struct buf chain = BUF_EMPTY;
+	if (write_chain(identity, &identity->account, &chain)) {
+		buf_fini(&chain);
+		return; /* no memory; what is used now goes on, the next tick of the next start has the new
+		           one */
+	}
+	buf_fini(&identity->chain_pem);
+	identity->chain_pem = chain;
+	trust_seen(identity->trust, cert_from(next.certificate));
+	tell_change(identity);
+}
+
+uint64_t identity_tick(struct identity *identity, bool *ret_renew)
+{
+	save_known(identity);
+	*ret_renew = false;
+	if (!identity->account.certificate)
+		return HOUR_MS;
+	uint64_t now = identity_time(identity), due = account_renewal(&identity->account);
+	if (now < due)
+		return due - now < HOUR_MS ? due - now : HOUR_MS;
+	if (identity_holds_ca(identity))
+		renew_here(identity);
+	else
+		*ret_renew = true;
+	return HOUR_MS;
+}
+
+/* --- keys shared with others --- */
+
+static int derive(EVP_PKEY *own, EVP_PKEY *peer, uint8_t ret[32])
+{
+	size_t n = 32;
+	CLEANUP(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+	if (!ctx || EVP_PKEY_derive_init(ctx) <= 0 || EVP_PKEY_derive_set_peer(ctx, peer) <= 0 ||
+	        EVP_PKEY_derive(ctx, ret, &n) <= 0 || n != 32)
+		return -EINVAL;
+	return 0;
+}
+
+static int expand(uint8_t secret[32], struct edged_slice info, uint8_t ret[32])
+{
+	CLEANUP(EVP_KDF_freep) EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	CLEANUP(EVP_KDF_CTX_freep) EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, secret, 32),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info.ptr, info.len),
+		OSSL_PARAM_construct_end(),
+	};
+	return ctx && EVP_KDF_derive(ctx, ret, 32, params) > 0 ? 0 : -ENOMEM;
+}
+
+int identity_shared_key(
+        const struct identity *identity, const uint8_t peer[33], const char *label, uint8_t ret[32])
+{
+	CLEANUP(EVP_PKEY_freep) EVP_PKEY *other = NULL;
+	uint8_t secret[32];
+	int r = cert_key_from_point(peer, &other);
+	if (!r)
+		r = derive(identity->key, other, secret);
+	if (r)
+		return r;
+	/* Both keys go in, in an order that both sides see alike, so that the result is of this pair and no
+	 * other. */
+	bool first = memcmp(identity->point, peer, CERT_POINT) < 0;
+	CLEANUP(buf_fini) struct buf info = BUF_EMPTY;
+	r = buf_add_str(&info, label);
+	if (!r)
+		r = buf_add(&info, first ? identity->point : peer, CERT_POINT);
+	if (!r)
+		r = buf_add(&info, first ? peer : identity->point, CERT_POINT);
+	if (!r)
+		r = expand(secret, buf_slice(&info), ret);
+	explicit_bzero(secret, sizeof(secret));
+	return r;
+}
+
+/* --- opening --- */
+
+static int node_make(struct identity *identity, struct err *err)
+{
+	CLEANUP(buf_wipe) struct buf pem = BUF_EMPTY;
+	int r = cert_key_new(&identity->key);
+	if (!r) {
+		const struct cert_spec spec = { .kind = CERT_NODE,
+			.subject_key = identity->key,
+			.issuer_key = identity->key,
+			.name = edged_str(identity->name) };
+		r = cert_make(&spec, &identity->self_signed);
+	}
+	if (!r)
+		r = cert_write_key(identity->key, &pem);
+	if (!r)
+		r = cert_write(identity->self_signed, &pem);
+	return r ? err_set(err, r, "cannot make the node's key")
+	         : file_replace(identity->folder, node_file, buf_slice(&pem), err);
+}
+
+static int node_load(struct identity *identity, struct err *err)
+{
+	CLEANUP(buf_wipe) struct buf pem = BUF_EMPTY;
+	pem.limit = FILE_LIMIT;
+	int r = file_read(identity->folder, node_file, &pem, err);
+	if (r == -ENOENT)
+		return node_make(identity, err);
+	if (r)
+		return r;
+	if (cert_read_key(buf_slice(&pem), &identity->key) ||
+	        cert_read(buf_slice(&pem), &identity->self_signed) ||
+	        X509_check_private_key(identity->self_signed, identity->key) != 1)
+		return err_set(err, -EINVAL,
+		        "%s/%s is damaged: restore it from a backup, or remove the folder to begin with a "
+		        "new "
+		        "identity (the node must then join its account again)",
+		        identity->folder, node_file);
+	return 0;
+}
+
+static int node_finish(struct identity *identity, struct err *err)
+{
+	int r = cert_key_point(identity->key, identity->point);
+	if (r)
+		return err_set(
+		        err, r, "%s/%s: the key is not of the curve P-256", identity->folder, node_file);
+	cert_point_id(identity->point, identity->node_id);
+	r = cert_write_key(identity->key, &identity->key_pem);
+	if (!r)
+		r = cert_write(identity->self_signed, &identity->chain_pem);
+	return r ? err_set(err, r, "no memory for the node's key") : 0;
+}
+
+static void known_load(struct identity *identity)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	text.limit = FILE_LIMIT;
+	if (file_read(identity->folder, peers_file, &text, NULL) == 0)
+		trust_read_known(identity->trust, buf_slice(&text));
+}
+
+static int open_all(struct identity *identity, const char *folder, struct err *err)
+{
+	if (gethostname(identity->name, sizeof(identity->name) - 1) || !identity->name[0])
+		snprintf(identity->name, sizeof(identity->name), "localhost");
+	identity->folder = strdup(folder);
+	if (!identity->folder || trust_new(&identity->trust))
+		return err_set(err, -ENOMEM, "no memory for the identity");
+	int r = folder_make(folder, err);
+	if (!r)
+		r = node_load(identity, err);
+	if (!r)
+		r = node_finish(identity, err);
+	if (!r)
+		r = load_account(identity, err);
+	if (!r)
+		r = load_ca(identity, err);
+	if (!r)
+		known_load(identity);
+	return r;
+}
+
+int identity_open(const char *folder, struct identity **ret, struct err *err)
+{
+	CLEANUP(identity_freep) struct identity *identity = calloc(1, sizeof(*identity));
+	if (!identity)
+		return err_set(err, -ENOMEM, "no memory for the identity");
+	int r = open_all(identity, folder, err);
+	if (r)
+		return r;
+	*ret = TAKE(identity);
+	return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/trust.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <openssl/err.h>
+#include "base/clock.h"
+#include "base/map.h"
+#include "cluster/cert.h"
+
+struct trust {
+	pthread_mutex_t lock; /* for ca, known, dirty */
+	X509 *ca;
+	struct map known; /* id -> anything */
+	bool dirty;
+	_Atomic uint64_t floor_ms;
+	uint64_t (*wall_ms)(void *arg);
+	void *wall_arg;
+};
+
+static uint64_t real_time(void *arg)
+{
+	(void)arg;
+	return clock_wall_ms();
+}
+
+int trust_new(struct trust **ret)
+{
+	struct trust *trust = calloc(1, sizeof(*trust));
+	if (!trust)
+		return -ENOMEM;
+	pthread_mutex_init(&trust->lock, NULL);
+	map_init(&trust->known);
+	atomic_init(&trust->floor_ms, TRUST_EPOCH_MS);
+	trust->wall_ms = real_time;
+	*ret = trust;
+	return 0;
+}
+
+void trust_free(struct trust *trust)
+{
+	if (!trust)
+		return;
+	X509_free(trust->ca);
+	map_fini(&trust->known);
+	pthread_mutex_destroy(&trust->lock);
+	free(trust);
+}
+
+void trust_set_clock(struct trust *trust, uint64_t (*wall_ms)(void *arg), void *arg)
+{
+	trust->wall_ms = wall_ms ? wall_ms : real_time;
+	trust->wall_arg = arg;
+}
+
+/* --- time --- */
+
+void trust_seen(struct trust *trust, uint64_t from_ms)
+{
+	uint64_t floor = atomic_load(&trust->floor_ms);
+	while (from_ms > floor && !atomic_compare_exchange_weak(&trust->floor_ms, &floor, from_ms))
+		;
+}
+
+uint64_t trust_time(struct trust *trust)
+{
+	uint64_t wall = trust->wall_ms(trust->wall_arg), floor = atomic_load(&trust->floor_ms);
+	return wall > floor ? wall : floor;
+}
+
+/* --- nodes known before --- */
+
+static void remember(struct trust *trust, struct edged_slice id)
+{
+	/* Lack of memory costs the node only its time of grace. */
+	if (trust->known.count < TRUST_KNOWN_MAX && !map_get(&trust->known, id) &&
+	        map_add(&trust->known, id, trust) == 0)
+		trust->dirty = true;
+}
+
+void trust_read_known(struct trust *trust, struct edged_slice text)
+{
+	pthread_mutex_lock(&trust->lock);
+	while (text.len >= NODE_ID_LEN) {
+		const char *end = memchr(text.ptr, '\n', text.len);
+		size_t n = end ? (size_t)(end - text.ptr) : text.len;
+		struct edged_slice line = edged_slice(text.ptr, n);
+		if (node_id_valid(line))
+			remember(trust, line);
+		n += end ? 1 : 0;
+		text = edged_slice(text.ptr + n, text.len - n);
+	}
+	trust->dirty = false;
+	pthread_mutex_unlock(&trust->lock);
+}
+
+static int write_known(const struct trust *trust, struct buf *ret)
+{
+	int r = 0;
+	for (struct map_entry *e = map_first(&trust->known); e && !r; e = map_next(&trust->known, e))
+		r = buf_addf(ret, "%.*s\n", EDGED_SLICE_FMT(map_key(e)));
+	return r;
+}
+
+int trust_write_known(struct trust *trust, struct buf *ret)
+{
+	pthread_mutex_lock(&trust->lock);
+	int r = trust->dirty ? write_known(trust, ret) : TRUST_UNCHANGED;
+	if (!r)
+		trust->dirty = false;
+	pthread_mutex_unlock(&trust->lock);
+	return r;
+}
+
+/* --- judging --- */
+
+void trust_set_ca(struct trust *trust, X509 *ca)
+{
+	if (ca)
+		X509_up_ref(ca);
+	pthread_mutex_lock(&trust->lock);
+	X509 *old = trust->ca;
+	trust->ca = ca;
+	trust->dirty = trust->known.count > 0;
+	map_fini(&trust->known);
+	map_init(&trust->known);
+	pthread_mutex_unlock(&trust->lock);
+	X509_free(old);
+}
+
+static X509 *ca_ref(struct trust *trust)
+{
+	pthread_mutex_lock(&trust->lock);
+	X509 *ca = trust->ca;
+	if (ca)
+		X509_up_ref(ca);
+	pthread_mutex_unlock(&trust->lock);
+	return ca;
+}
+
+/* Is its time right? Remembers those whose time is. */
+static bool judge_time(struct trust *trust, const X509 *certificate, struct edged_slice id)
+{
+	trust_seen(trust, cert_from(certificate));
+	uint64_t now = trust_time(trust), until = cert_until(certificate);
+	pthread_mutex_lock(&trust->lock);
+	bool in_time = now <= until;
+	if (in_time)
+		remember(trust, id);
+	else if (now - until <= TRUST_GRACE_MS)
+		in_time = map_get(&trust->known, id) != NULL;
+	pthread_mutex_unlock(&trust->lock);
+	return in_time;
+}
+
+bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN + 1])
+{
+	ret_id[0] = '\0';
+	if (cert_id(certificate, ret_id))
+		return false;
+	CLEANUP(X509_freep) X509 *ca = ca_ref(trust);
+	if (!ca || !cert_is_node(certificate))
+		return false;
+	if (X509_verify(certificate, X509_get0_pubkey(ca)) != 1) {
+		ERR_clear_error();
+		return false;
+	}
+	return judge_time(trust, certificate, edged_str(ret_id));
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose certificates are believed: the account's CA, the time below which nobody is believed, and the nodes
+ * that were known before (their certificates may have run out a while ago). Any thread: one lock, held for a
+ * few instructions; a judgement works on its own reference to the CA.
+ */
+#ifndef CLUSTER_TRUST_H
+#define CLUSTER_TRUST_H
+
+#include <openssl/x509.h>
+#include "base/buf.h"
+#include "core/nodeid.h"
+
+struct trust;
+
+enum {
+	TRUST_KNOWN_MAX = 1024, /* nodes remembered; beyond, others just do not get the time of grace */
+};
+/* Days, in ms. */
+#define TRUST_DAY_MS   (UINT64_C(24) * 3600 * 1000)
+#define TRUST_GRACE_MS (30 * TRUST_DAY_MS)
+/* Nothing of this daemon existed earlier (2026-01-01): a clock before it is not set. */
+#define TRUST_EPOCH_MS (UINT64_C(1767225600) * 1000)
+
+EDGED_MUST_CHECK int trust_new(struct trust **ret);
+void trust_free(struct trust *trust);
+
+/* The CA from now on, NULL: none. Takes a reference. Forgets the nodes known. */
+void trust_set_ca(struct trust *trust, X509 *ca);
+/* As a tls_judge (io/tls.h). */
+bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN + 1]);
+
+/* Wall clock in ms, but never before what trust_seen() was told. */
+uint64_t trust_time(struct trust *trust);
+void trust_seen(struct trust *trust, uint64_t from_ms);
+void trust_set_clock(struct trust *trust, uint64_t (*wall_ms)(void *arg), void *arg);
+
+/* The nodes known, one id a line. Lines that are no ids are skipped. */
+void trust_read_known(struct trust *trust, struct edged_slice text);
+/* TRUST_UNCHANGED since the last call: nothing was written. */
+#define TRUST_UNCHANGED 1
+EDGED_MUST_CHECK int trust_write_known(struct trust *trust, struct buf *ret);
+
+#endif
