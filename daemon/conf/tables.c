@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/tables.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include "base/cleanup.h"
+
+#define SECOND 1000
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define KIB    1024
+#define MIB    (1024 * KIB)
+#define GIB    (1024LL * MIB)
+
+/* clang-format off */
+static const struct edged_setting log_table[] = {
+	{ "level", EDGED_TYPE_CHOICE, "\"info\"", 0, 0, NULL, "error|warning|notice|info|debug",
+		"The least important lines that are logged" },
+	{ 0 }
+};
+
+static const struct edged_setting net_table[] = {
+	{ "listen", EDGED_TYPE_STRINGS, "[\"http=127.0.0.1:8083\", \"mqtt=127.0.0.1:1883\", \"tls=*:8443\"]", 0, 32, NULL, NULL,
+		"Where clients connect: PROTOCOL=ADDRESS:PORT each. Protocols are http, mqtt and auto (told apart by the first "
+		"bytes), and over TLS https, mqtts and tls (told apart by ALPN); an address may be * for all; port 0 takes a "
+		"free one" },
+	{ "control", EDGED_TYPE_STRING, "\"\"", 0, 107, NULL, NULL,
+		"Path of the Unix socket that edgectl talks to; empty means edged.sock in the state folder" },
+	{ "loops", EDGED_TYPE_INT, "1", 1, 64, "threads", NULL,
+		"Threads that carry connections; 1 is best on small machines" },
+	{ "connections", EDGED_TYPE_INT, "1000", 1, 1000000, "connections", NULL,
+		"Most connections at once, of all listeners together" },
+	{ "connections_per_source", EDGED_TYPE_INT, "32", 1, 1000000, "connections", NULL,
+		"Most connections at once from one address (IPv6: one /64 network); loopback is exempt" },
+	{ "accepts_per_second", EDGED_TYPE_INT, "50", 1, 1000000, "connections", NULL,
+		"Most new connections a second from one address, with a burst of as many; loopback is exempt" },
+	{ "handshake", EDGED_TYPE_DURATION, "\"5s\"", 100, 5 * MINUTE, "ms", NULL,
+		"Time for the TLS handshake and the first bytes of a connection" },
+	{ 0 }
+};
+
+static const struct edged_setting tls_table[] = {
+	{ "min_version", EDGED_TYPE_CHOICE, "\"1.2\"", 0, 0, NULL, "1.2|1.3",
+		"The oldest TLS version that clients may use; nodes use 1.3 among themselves" },
+	{ 0 }
+};
+
+static const struct edged_setting http_table[] = {
+	{ "header_time", EDGED_TYPE_DURATION, "\"5s\"", 100, HOUR, "ms", NULL,
+		"Time for a client to send the header of a request, from its first byte to its last" },
+	{ "body_time", EDGED_TYPE_DURATION, "\"30s\"", 100, HOUR, "ms", NULL,
+		"Time for a client to send the body of a request, from its first byte to its last" },
+	{ "idle_time", EDGED_TYPE_DURATION, "\"60s\"", 100, HOUR, "ms", NULL,
+		"How long a connection may wait for its next request" },
+	{ "answer_time", EDGED_TYPE_DURATION, "\"30s\"", 100, HOUR, "ms", NULL,
+		"Time for a service to answer; the client gets 504 when it is over" },
+	{ "header", EDGED_TYPE_SIZE, "\"8k\"", KIB, MIB, "bytes", NULL,
+		"Longest header of a request, request line included" },
+	{ "headers", EDGED_TYPE_INT, "64", 8, 1000, "fields", NULL,
+		"Most header fields of a request" },
+	{ "body", EDGED_TYPE_SIZE, "\"1M\"", 0, GIB, "bytes", NULL,
+		"Longest body of a request" },
+	{ "requests", EDGED_TYPE_INT, "256", 1, 100000, "requests", NULL,
+		"Most requests that wait for their answers at once; beyond, clients get 503" },
+	{ "streams", EDGED_TYPE_INT, "64", 1, 100000, "answers", NULL,
+		"Most streamed answers (server-sent events) at once; beyond, clients get 503" },
+	{ "stream_mark", EDGED_TYPE_SIZE, "\"64k\"", KIB, GIB, "bytes", NULL,
+		"Bytes waiting in a streamed answer from which its service is asked to pause" },
+	{ "stream_limit", EDGED_TYPE_SIZE, "\"1M\"", KIB, GIB, "bytes", NULL,
+		"Most bytes waiting in a streamed answer; a client that is slower is cut off" },
+	{ 0 }
+};
+
+static const struct edged_setting store_table[] = {
+	{ "group", EDGED_TYPE_DURATION, "\"3ms\"", 0, 10 * SECOND, "ms", NULL,
+		"How long a commit waits for company, so that many writes cost one sync of the disk" },
+	{ "queue", EDGED_TYPE_SIZE, "\"8M\"", 64 * KIB, GIB, "bytes", NULL,
+		"Most bytes of writes that wait for the disk, for each plugin" },
+	{ "cache", EDGED_TYPE_SIZE, "\"1M\"", 64 * KIB, GIB, "bytes", NULL,
+		"Memory for pages of the database" },
+	{ 0 }
+};
+
+static const struct edged_setting plugin_table[] = {
+	{ "folders", EDGED_TYPE_STRINGS, "[]", 0, 16, NULL, NULL,
+		"Folders that are watched for plugins; none means the one edged was built for" },
+	{ "deny", EDGED_TYPE_STRINGS, "[]", 0, 256, NULL, NULL,
+		"What plugins do not get: CAPABILITY for all of them, or PLUGIN:CAPABILITY for one, "
+		"such as \"hello:edged.store/1\"" },
+	{ 0 }
+};
+
+static const struct edged_setting cluster_table[] = {
+	{ "enabled", EDGED_TYPE_BOOL, "true", 0, 0, NULL, NULL,
+		"Whether this node looks for others and can be found" },
+	{ "name", EDGED_TYPE_STRING, "\"\"", 0, 63, NULL, NULL,
+		"What people call this node; empty means the name of the host" },
+	{ "discovery", EDGED_TYPE_CHOICE, "\"mdns\"", 0, 0, NULL, "mdns|off",
+		"How other nodes of the network are found: by multicast DNS, or from the seeds alone" },
+	{ "seeds", EDGED_TYPE_STRINGS, "[]", 0, 64, NULL, NULL,
+		"Nodes to greet at the start, ADDRESS:PORT each, for networks without multicast" },
+	{ 0 }
+};
+
+static const struct edged_setting access_table[] = {
+	{ "key_file", EDGED_TYPE_STRING, "\"\"", 0, 4095, NULL, NULL,
+		"File with the key that HTTP clients over TCP must show; empty means access.key in the state folder, made at "
+		"the first start" },
+	{ 0 }
+};
+/* clang-format on */
+
+/* The mark below the limit, or a service is cut off before it is asked to pause. */
+static int check_http(struct edged_slice config, char *why, size_t why_size)
+{
+	json_t *http = json_loadb(config.ptr, config.len, 0, NULL);
+	int64_t mark = json_integer_value(json_object_get(http, "stream_mark"));
+	int64_t limit = json_integer_value(json_object_get(http, "stream_limit"));
+	json_decref(http);
+	if (mark <= limit)
+		return 0;
+	snprintf(why, why_size, "stream_mark must not be more than stream_limit");
+	return -EINVAL;
+}
+
+int conf_declare_daemon(struct conf *conf, struct conf_findings *findings)
+{
+	static const struct {
+		const char *name;
+		const struct edged_setting *table;
+		int (*check)(struct edged_slice config, char *why, size_t why_size);
+	} sections[] = {
+		{ "log", log_table, NULL },
+		{ "net", net_table, NULL },
+		{ "tls", tls_table, NULL },
+		{ "http", http_table, check_http },
+		{ "store", store_table, NULL },
+		{ "plugin", plugin_table, NULL },
+		{ "cluster", cluster_table, NULL },
+		{ "access", access_table, NULL },
+	};
+	int result = 0;
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		int r = conf_declare(conf, sections[i].name, sections[i].table, sizeof(struct edged_setting),
+		        sections[i].check, findings);
+		if (r && r != -EINVAL)
+			return r;
+		result = r ? r : result;
+	}
+	return result;
+}
