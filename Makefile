@@ -140,9 +140,29 @@ unit: $(UNIT) ## build and run the unit tests
 
 SCENARIOS := $(wildcard tests/scenario/*_test.py)
 .PHONY: check
-check: all $(UNIT) ## build and run all tests (unit and scenario)
+check: deps-check ## install what is missing, build, run all tests (unit and scenario)
+	$(Q)$(MAKE) --no-print-directory check-built
+
+.PHONY: check-built
+check-built: all $(UNIT)
 	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/run $(UNIT) $(SCENARIOS)
+
+.PHONY: run
+run: deps-run ## install what is missing, build, start a gateway in the foreground (--dev)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)exec $(BUILD)/edged --dev --state $(BUILD)/state --plugins $(BUILD)/plugins
+
+# --- packages (Debian 12)
+RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
+                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev libsystemd-dev
+CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt mosquitto-clients curl awscli
+.PHONY: deps-run deps-check
+deps-run deps-check: deps-%:
+	$(Q)tests/need.sh $(if $(filter run,$*),$(RUN_PACKAGES),$(CHECK_PACKAGES))
+
+# objects that make takes for intermediate stay
 .SECONDARY:
+
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "  %-16s %s\n", $$1, $$2}'

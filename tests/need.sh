@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages named that are missing; asks for root only when something is.
+# usage: tests/need.sh PACKAGE...
+set -eu
+missing=
+for package in "$@"; do
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+echo "missing packages:$missing"
+if [ "$(id -u)" = 0 ]; then
+	root=
+elif command -v sudo >/dev/null; then
+	root=sudo
+else
+	echo "Install them as root, then try again:  apt-get install$missing" >&2
+	exit 1
+fi
+# shellcheck disable=SC2086 # words are wanted
+$root apt-get update -qq
+# shellcheck disable=SC2086
+$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
