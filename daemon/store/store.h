@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Durable tables in one SQLite file (WAL, synchronous=FULL), owned by the store's thread. See edged/cap_store.h for the
- * promises. A space is what one plugin (or the daemon itself: "edged") sees: its tables, its queue's share.
+ * Durable tables in one SQLite file (WAL, synchronous=FULL), owned by the store's thread. See
+ * edged/cap_store.h for the promises. A space is what one plugin (or the daemon itself: "edged") sees: its
+ * tables, its queue's share.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -14,41 +15,51 @@
 struct store;
 struct store_space;
 
-/* How results come back: the store calls post(loop, fn, arg) from its thread, and fn(arg) must then run on the loop
- * (a token of the caller's, given with each call). */
+/* How results come back: the store calls post(loop, fn, arg) from its thread, and fn(arg) must then run on
+ * the loop (a token of the caller's, given with each call). */
 struct store_executor {
-	void *(*self)(void);                                      /* token of the calling loop */
+	void *(*self)(void);                                        /* token of the calling loop */
 	void (*post)(void *loop, void (*fn)(void *arg), void *arg); /* never fails */
 };
 
 struct store_options {
-	const char *path;      /* of the database file; its folder exists */
-	uint64_t group_ms;     /* how long a commit waits for company; 0: not at all */
-	size_t queue_bytes;    /* limit of waiting writes of one space */
-	size_t cache_bytes;    /* SQLite page cache */
+	const char *path;   /* of the database file; its folder exists */
+	uint64_t group_ms;  /* how long a commit waits for company; 0: not at all */
+	size_t queue_bytes; /* limit of waiting writes of one space */
+	size_t cache_bytes; /* SQLite page cache */
 	struct store_executor executor;
 };
 
-/* Opens or creates. A damaged file is moved to PATH.damaged-YYYYmmddTHHMMSS, a new one is begun, and *ret_damaged (may
- * be NULL) gets 1. Takes a lock: -EBUSY when another process holds it. */
+/* Opens or creates. A damaged file is moved to PATH.damaged-YYYYmmddTHHMMSS, a new one is begun, and
+ * *ret_damaged (may be NULL) gets 1. Takes a lock: -EBUSY when another process holds it. */
 EDGED_MUST_CHECK int store_open(
-	const struct store_options *options, struct store **ret, int *ret_damaged, struct err *err);
-void store_close(struct store *store); /* commits what waits, then ends the thread; callbacks that wait are dropped */
+        const struct store_options *options, struct store **ret, int *ret_damaged, struct err *err);
+/* Commits what waits, then ends the thread; callbacks that wait are dropped. To be called when no loop runs
+ * any more: what was posted and did not run yet must not run afterwards. */
+void store_close(struct store *store);
 
 EDGED_MUST_CHECK int store_space_new(struct store *store, const char *name, struct store_space **ret);
-/* Callbacks of the space that wait are dropped; its writes are done. */
+/* Callbacks of the space that wait are dropped; its writes are done. Does not wait. No other loop may be
+ * inside a callback of the space. A new space of the same name may be in use already: both see the same
+ * tables. */
 void store_space_free(struct store_space *space);
 
+/*
+ * As in edged/cap_store.h. Gets and scans see what the calling loop has put, also before its commit, and what
+ * others have committed before. A long scan comes in chunks between which other callbacks run, and may or may
+ * not see what is written meanwhile. -ENOSPC: too much waits (options.queue_bytes), or the space has 256
+ * tables. done() may also get -ENOMEM: nothing of the batch was kept.
+ */
 EDGED_MUST_CHECK int store_put(
-	struct store_space *space, const char *table, struct edged_slice key, struct edged_slice value);
+        struct store_space *space, const char *table, struct edged_slice key, struct edged_slice value);
 EDGED_MUST_CHECK int store_del(struct store_space *space, const char *table, struct edged_slice key);
 EDGED_MUST_CHECK int store_commit(struct store_space *space, void (*done)(void *arg, int result), void *arg);
 EDGED_MUST_CHECK int store_get(struct store_space *space, const char *table, struct edged_slice key,
-	void (*found)(void *arg, int result, struct edged_slice value), void *arg);
+        void (*found)(void *arg, int result, struct edged_slice value), void *arg);
 EDGED_MUST_CHECK int store_scan(struct store_space *space, const char *table, struct edged_slice from,
-	struct edged_slice to, size_t limit,
-	int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
-	void (*end)(void *arg, int result), void *arg);
+        struct edged_slice to, size_t limit,
+        int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
+        void (*end)(void *arg, int result), void *arg);
 
 /* For /metrics. Any thread. */
 struct store_counts {
