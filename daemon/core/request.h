@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests and answers, whoever brings them (libmicrohttpd for clients, HTTP/2 for other nodes). Pure: no I/O here.
- * A front end makes a request with `requests_open`, the router sends it to a route, and the answer goes back through the
- * front end's `struct request_front`. Everything happens on the main loop.
+ * Requests and answers, whoever brings them (libmicrohttpd for clients, HTTP/2 for other nodes). Pure: no I/O
+ * here. A front end makes a request with `requests_open`, the router sends it to a route, and the answer goes
+ * back through the front end's `struct request_front`. Everything happens on the main loop.
  */
 #ifndef CORE_REQUEST_H
 #define CORE_REQUEST_H
 
 #include <stdbool.h>
 #include "edged/peer.h"
+#include "edged/cap_http.h" /* EDGED_HTTP_FULL */
 #include "edged/plugin.h"
 #include "base/err.h"
 
@@ -16,33 +17,38 @@ struct header {
 	struct edged_slice name, value;
 };
 
-/* What a front end does with an answer. `front` is its own object for the request. Every request gets exactly one
- * head() and one end(). Called from within requests_* calls; must not call back into them for the same request. */
+/* What a front end does with an answer. `front` is its own object for the request. Every request gets exactly
+ * one head() and one end(). Called from within requests_* calls; must not call back into them for the same
+ * request. */
 struct request_front {
-	/* length < 0: unknown, the body is streamed. */
+	/* length < 0: unknown, the body is streamed. An answer to HEAD has the length that GET would have,
+	 * and no body() follows. The headers are valid during the call; among them is no Content-Length. */
 	void (*head)(void *front, int status, const struct header *headers, size_t count, int64_t length);
-	/* Bytes are copied by the front. Returns bytes now waiting to be sent, for back-pressure. */
+	/* Bytes are copied by the front. Returns bytes now waiting to be sent, for back-pressure; called with
+	 * no bytes just to ask for that. */
 	size_t (*body)(void *front, struct edged_slice bytes);
-	/* ok false: the answer is broken off; the client must be able to tell. `front` is not used any more. */
+	/* ok false: the answer is broken off; the client must be able to tell. `front` is not used any more.
+	 */
 	void (*end)(void *front, bool ok);
 };
-
-struct request; /* opaque outside core/ */
 
 struct requests;
 
 struct request_limits {
-	uint32_t open;          /* requests at once, beyond: 503 */
-	uint32_t streams;       /* streamed answers at once, beyond: 503 */
-	uint64_t answer_ms;     /* time to answer, beyond: 504 */
-	size_t stream_mark;     /* bytes waiting from which stream_write says FULL */
-	size_t stream_limit;    /* hard limit of the same */
+	uint32_t open;       /* requests at once, beyond: 503 */
+	uint32_t streams;    /* streamed answers at once, beyond: 503 */
+	uint64_t answer_ms;  /* time to answer, beyond: 504 */
+	size_t stream_mark;  /* bytes waiting from which stream_write says FULL */
+	size_t stream_limit; /* hard limit of the same */
 };
 
 /* `now` gives milliseconds, monotonic. */
-EDGED_MUST_CHECK int requests_new(
-	const struct request_limits *limits, uint64_t (*now)(void *arg), void *now_arg, struct requests **ret);
+EDGED_MUST_CHECK int requests_new(const struct request_limits *limits, uint64_t (*now)(void *arg),
+        void *now_arg, struct requests **ret);
 void requests_free(struct requests *requests); /* all answered or gone before */
+/* `wake` asks for a call of requests_expire() in `ms`; later ones are asked for by what requests_expire()
+ * returns. */
+void requests_on_wake(struct requests *requests, void (*wake)(void *arg, uint64_t ms), void *arg);
 
 /* What a front end tells about a new request; slices and peer must live until end() or requests_gone(). */
 struct request_init {
@@ -57,18 +63,31 @@ struct request_init {
 	unsigned hops; /* how many nodes have passed it on */
 };
 /* -EINVAL: malformed target; -ENOSPC: at the limit. On failure the front end answers by itself. */
-EDGED_MUST_CHECK int requests_open(struct requests *requests, const struct request_init *init, edged_handle *ret);
-/* The client left: whoever works on it learns (on_gone), the handle is stale from now on; front is not called again. */
+EDGED_MUST_CHECK int requests_open(
+        struct requests *requests, const struct request_init *init, edged_handle *ret);
+/* The client left: whoever works on it learns (on_gone), the handle is stale from now on; front is not called
+ * again. */
 void requests_gone(struct requests *requests, edged_handle handle);
 /* The front end has sent some: a full stream may have room again. */
 void requests_room(struct requests *requests, edged_handle handle, size_t waiting);
 /* Answers 504 to those whose time ran out; returns ms until the next one, or UINT64_MAX. */
 uint64_t requests_expire(struct requests *requests);
-/* Ends all that belong to `owner` (a plugin that stops) with 503; returns how many there were. NULL: all. */
+/* Ends all that belong to `owner` (a plugin that has stopped: its on_gone is not called) with 503, a streamed
+ * answer by breaking it off; returns how many there were. NULL: all, and on_gone is called, since the plugins
+ * still run. */
 unsigned requests_abandon(struct requests *requests, const void *owner);
 /* Who works on it; the router sets it. */
 void request_set_owner(struct requests *requests, edged_handle handle, const void *owner);
 const void *request_owner(struct requests *requests, edged_handle handle);
+
+/* --- for the router --- */
+/* The decoded path as segments, see core/target.h. */
+struct edged_slice request_segments(struct requests *requests, edged_handle handle);
+/* What request_param() finds; `name` must live as long as the request. -ENOSPC, -ENOENT. */
+int request_add_param(
+        struct requests *requests, edged_handle handle, struct edged_slice name, size_t offset, size_t len);
+/* How the request was answered when serve() failed with `error`, a negative errno. */
+int request_fail(struct requests *requests, edged_handle handle, int error);
 
 /* --- reading: as edged/cap_http.h says --- */
 struct edged_slice request_method(struct requests *requests, edged_handle handle);
@@ -82,17 +101,20 @@ struct edged_slice request_body(struct requests *requests, edged_handle handle);
 const struct edged_peer *request_peer(struct requests *requests, edged_handle handle);
 unsigned request_hops(struct requests *requests, edged_handle handle);
 
-/* --- answering: as edged/cap_http.h says --- */
+/* --- answering: as edged/cap_http.h says. -ENOENT: gone; -EALREADY: a streamed answer has begun; -EINVAL ---
+ */
+/* -EINVAL also for headers that the front ends write themselves: Content-Length, Connection and their kin. */
 int request_set_header(struct requests *requests, edged_handle handle, const char *name, const char *value);
 int request_reply(struct requests *requests, edged_handle handle, int status, const char *content_type,
-	struct edged_slice body);
+        struct edged_slice body);
 /* `type` becomes "urn:edged:problem:<type>"; `instance` is the path. */
-int request_problem(struct requests *requests, edged_handle handle, int status, const char *type, const char *title,
-	const char *detail);
-int request_problemf(struct requests *requests, edged_handle handle, int status, const char *type, const char *title,
-	const char *detail_format, ...) __attribute__((format(printf, 6, 7)));
+int request_problem(struct requests *requests, edged_handle handle, int status, const char *type,
+        const char *title, const char *detail);
+int request_problemf(struct requests *requests, edged_handle handle, int status, const char *type,
+        const char *title, const char *detail_format, ...) __attribute__((format(printf, 6, 7)));
+/* -ENOSPC: too many streams, it was answered with 503. */
 int request_stream_begin(struct requests *requests, edged_handle handle, int status, const char *content_type,
-	void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
+        void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
 int request_stream_write(struct requests *requests, edged_handle handle, struct edged_slice bytes);
 int request_stream_end(struct requests *requests, edged_handle handle);
 

@@ -30,7 +30,7 @@ struct edged_http_1 {
 	struct edged_slice (*path)(struct edged_host *host, edged_handle request); /* decoded, without query */
 	/* What {name} of the route's template matched, percent-decoded (RFC 3986); empty when there is none. */
 	struct edged_slice (*param)(struct edged_host *host, edged_handle request, const char *name);
-	/* The query parameter, decoded; .ptr is NULL when it is absent and not when it is empty. */
+	/* The query parameter, decoded; .ptr is NULL when it is absent and not when it is empty. A '+' stays a '+'. */
 	struct edged_slice (*query)(struct edged_host *host, edged_handle request, const char *name);
 	/* The header's value (name in any case); .ptr is NULL when it is absent. */
 	struct edged_slice (*header)(struct edged_host *host, edged_handle request, const char *name);
