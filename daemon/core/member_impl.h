@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of membership share among themselves: member.c (messages), member_table.c, member_probe.c,
+ * member_rival.c. Nobody else includes this. */
+#ifndef CORE_MEMBER_IMPL_H
+#define CORE_MEMBER_IMPL_H
+
+#include "base/map.h"
+#include "core/member.h"
+
+enum {
+	RELAYS = 32,        /* probes made for others at once */
+	INDIRECT = 3,       /* helpers asked for one probe */
+	ACCUSE_FANOUT = 16, /* others told of one suspicion */
+	HEALTH_MAX = 8,
+	CONTACTS_A_TICK = 32,
+	CONTACT_TRIES = 8
+};
+
+/* A probe on behalf of another member. */
+struct relay {
+	uint64_t seq, their_seq;
+	uint8_t requester[GOSSIP_ID], target[GOSSIP_ID];
+	uint64_t deadline; /* 0: free */
+};
+
+struct members {
+	struct members_options options;
+	struct members_env env;
+	uint8_t key[GOSSIP_KEY], id[GOSSIP_ID];
+	uint64_t instance;
+	uint32_t incarnation;
+	struct node_description self;
+
+	struct member **all; /* in the order of the present round of probes */
+	unsigned count, cap, heard, live, cursor;
+	struct map by_id;
+	struct relay relays[RELAYS];
+
+	uint64_t now;
+	uint64_t wanted; /* when tick asked to be called */
+	uint64_t next_probe;
+	uint64_t next_call;             /* of a dead member */
+	uint64_t refuted_ms;            /* when all were last told that we live */
+	uint64_t health_ms;             /* when an accusation last counted against our health */
+	uint64_t sync_tokens8, sync_ms; /* lists we may still send, in eighths */
+	uint64_t own_rival_seq, own_rival_ms, own_rival_told_ms;
+	struct members_counts counts;
+};
+
+/* --- member_table.c --- */
+struct member *members_add(struct members *ms, const uint8_t key[GOSSIP_KEY], const uint8_t id[GOSSIP_ID]);
+void members_forget(struct members *ms, struct member *m);
+void members_shuffle(struct members *ms);
+void member_set_state(struct members *ms, struct member *m, enum member_state state);
+/* Up to `max` random live members but `not`; returns how many. */
+unsigned members_pick(struct members *ms, const struct member * not, struct member **ret, unsigned max);
+uint64_t members_random_below(struct members *ms, uint64_t n);
+void member_add_try(struct member *m, const struct peer_addr *addr);
+/* Ends tombstones and hearsay that are too old; returns when the next one ends. */
+uint64_t members_expire(struct members *ms);
+
+/* --- member.c --- */
+void members_send_to(struct members *ms, const uint8_t key[GOSSIP_KEY], const struct peer_addr *addr,
+        struct gossip_message *message);
+/* Asks "are you there?" with its present number; asks for its record too when that is not known. */
+void member_ping(struct members *ms, struct member *m, const struct peer_addr *addr);
+void member_new_seq(struct members *ms, struct member *m);
+void members_health(struct members *ms, int change);
+
+/* --- member_probe.c --- */
+uint64_t member_timeout(const struct members *ms, const struct member *m);
+void member_probe(struct members *ms, struct member *m);
+void member_alive(struct members *ms, struct member *m, bool asked);
+void member_measured(struct member *m, uint64_t rtt_ms);
+void members_accused(struct members *ms, const struct member *by, const struct gossip_message *message);
+void members_relay(struct members *ms, struct member *for_whom, const struct gossip_message *message);
+bool members_relay_answer(struct members *ms, struct member *from, const struct gossip_message *message);
+uint64_t members_probe_tick(struct members *ms);
+
+/* --- member_rival.c --- */
+/* A message from another process with the key of `m`, which is live. */
+void member_rival_speaks(struct members *ms, struct member *m, const struct gossip_from *from,
+        const struct gossip_message *message);
+/* The process we know answered; was that number asked to tell it from its rival? */
+void member_rival_check(struct members *ms, struct member *m, uint64_t seq);
+uint64_t member_rival_tick(struct members *ms, struct member *m);
+void members_own_rival(
+        struct members *ms, const struct gossip_from *from, const struct gossip_message *message);
+void members_own_rival_hint(struct members *ms, const struct peer_addr *addr);
+
+/* The process `instance` has proven itself: it is the member now. */
+void member_verified(struct members *ms, struct member *m, uint64_t instance, const struct peer_addr *addr);
+
+#endif
