@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What election.c and election_text.c share. Nobody else includes this. */
+#ifndef CORE_ELECTION_IMPL_H
+#define CORE_ELECTION_IMPL_H
+
+#include "core/election.h"
+
+struct election {
+	struct election_options options;
+	struct election_env env;
+	struct members *members;
+
+	enum election_phase phase;
+	enum election_reason reason;
+	bool has_leader;
+	uint8_t leader[GOSSIP_ID];
+	uint64_t epoch; /* of the leader */
+	uint64_t since;
+
+	uint64_t floor; /* saved by an earlier life: we may have announced up to here */
+	uint64_t seen;  /* highest that anybody announced */
+	uint64_t saved; /* on disk */
+
+	uint64_t now, wanted;
+	uint64_t lease_until;  /* FOLLOWING */
+	uint64_t wait_until;   /* LISTENING, WAITING */
+	uint64_t ask_until;    /* ASKING */
+	uint64_t expect_until; /* a resigned leader named another: its beacon is no surprise */
+	unsigned asked, refusals, strangers;
+
+	uint64_t next_beacon; /* LEADING */
+	uint64_t met_ms;      /* when this reign got its first follower, 0: none yet */
+	bool lone;            /* became leader for want of others and led nobody yet */
+	uint8_t better[GOSSIP_ID];
+	uint64_t better_since; /* 0: nobody is better */
+	uint8_t hand_to[GOSSIP_ID];
+	uint64_t hand_until; /* 0: not handing over */
+	unsigned hand_tries;
+
+	bool leaving;
+	uint64_t leave_until;
+	struct election_counts counts;
+};
+
+/* The fittest of the others that may lead, or NULL. */
+const struct member *election_fittest(const struct election *election);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/roles.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct roles {
+	struct members *members;
+	void (*changed)(void *arg, const struct role_grant *grant);
+	void *arg;
+	bool leading;
+	uint64_t epoch;
+	uint64_t renewed_ms; /* supernode: grants last went out */
+	bool fresh;          /* supernode: there is something new to send */
+	struct role_grant grants[GOSSIP_GRANTS];
+	unsigned count;
+};
+
+const char *role_name(enum role role)
+{
+	static const char *const names[] = {
+#define ROLE_NAME(name, text) #name,
+		ROLES(ROLE_NAME)
+#undef ROLE_NAME
+	};
+	return names[role];
+}
+
+const char *role_text(enum role role)
+{
+	static const char *const texts[] = {
+#define ROLE_TEXT(name, text) text,
+		ROLES(ROLE_TEXT)
+#undef ROLE_TEXT
+	};
+	return texts[role];
+}
+
+int roles_new(struct members *members, void (*changed)(void *arg, const struct role_grant *grant), void *arg,
+        struct roles **ret)
+{
+	struct roles *r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	*r = (struct roles){ .members = members, .changed = changed, .arg = arg };
+	*ret = r;
+	return 0;
+}
+
+void roles_free(struct roles *r)
+{
+	free(r);
+}
+
+/* --- who is fit for what: 0 is unfit, more is better; coarse, so that small changes move nothing
+ * -------------------------- */
+
+static unsigned log2_of(uint32_t n)
+{
+	unsigned bits = 0;
+	for (; n > 1; n /= 2)
+		bits++;
+	return bits;
+}
+
+static unsigned fitness(enum role role, const struct node_description *d)
+{
+	switch (role) {
+	case ROLE_networkProxy:
+		return d->rank.uplink ? d->rank.uplink * 64u + d->rank.link * 16u + d->rank.capacity : 0;
+	case ROLE_cloudGateway:
+		return d->rank.uplink ? d->rank.uplink * 64u + d->rank.capacity * 4u + d->rank.link : 0;
+	case ROLE_cache:
+		return d->memory_mib >= 64 ? log2_of(d->memory_mib) + log2_of(d->storage_mib + 1) / 2 : 0;
+	case ROLE_COUNT:
+		break;
+	}
+	return 0;
+}
+
+static void explain(
+        enum role role, const struct node_description *d, unsigned nodes, char reason[GOSSIP_REASON])
+{
+	char of[32] = "the only node";
+	if (nodes > 1)
+		snprintf(of, sizeof(of), "best of %u nodes", nodes);
+	if (role == ROLE_cache)
+		snprintf(reason, GOSSIP_REASON, "%s by memory and storage: %u MiB and %u MiB free", of,
+		        d->memory_mib, d->storage_mib);
+	else
+		snprintf(reason, GOSSIP_REASON, "%s by uplink: %s, capacity class %u", of,
+		        rank_value_name(RANK_uplink, d->rank.uplink), d->rank.capacity);
+}
+
+static void explain_vacancy(enum role role, char reason[GOSSIP_REASON])
+{
+	snprintf(reason, GOSSIP_REASON, "%s",
+	        role == ROLE_cache ? "no node has 64 MiB of memory for it"
+	                           : "no node has an uplink to other networks");
+}
+
+/* --- assigning
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+
+struct candidate {
+	const uint8_t *id;
+	const struct node_description *record;
+	unsigned fitness;
+};
+
+/* The member of index i - 1; 0 is this node. False: no more; fitness 0: passed over. */
+static bool candidate_at(const struct roles *r, enum role role, unsigned i, struct candidate *ret)
+{
+	const struct member *m = i ? members_at(r->members, i - 1) : NULL;
+	if (i && !m)
+		return false;
+	ret->id = m ? m->id : members_self_id(r->members);
+	ret->record = m ? &m->record : members_self(r->members);
+	ret->fitness = !m || (m->state == MEMBER_ALIVE && m->record.version) ? fitness(role, ret->record) : 0;
+	return true;
+}
+
+static bool is_taken(
+        const struct roles *r, const struct role_grant *but, enum role role, const uint8_t id[GOSSIP_ID])
+{
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct role_grant *g = &r->grants[i];
+		if (g != but && g->role == role && g->held && !memcmp(g->holder, id, GOSSIP_SHORT))
+			return true;
+	}
+	return false;
+}
+
+static struct candidate fittest(
+        const struct roles *r, const struct role_grant *slot, struct candidate *ret_holder)
+{
+	struct candidate best = { 0 }, c;
+	*ret_holder = best;
+	for (unsigned i = 0; candidate_at(r, slot->role, i, &c); i++) {
+		if (slot->held && !memcmp(c.id, slot->holder, GOSSIP_SHORT))
+			*ret_holder = c;
+		if (is_taken(r, slot, slot->role, c.id))
+			continue;
+		bool higher = c.fitness > best.fitness || (c.fitness && c.fitness == best.fitness &&
+		                                                  memcmp(c.id, best.id, GOSSIP_ID) < 0);
+		if (higher)
+			best = c;
+	}
+	return best;
+}
+
+static void give(struct roles *r, uint64_t now, struct role_grant *g, const struct candidate *to)
+{
+	bool same = g->held == (to->fitness > 0) && g->since_ms &&
+	            (!g->held || !memcmp(g->holder, to->id, GOSSIP_SHORT));
+	g->epoch = r->epoch;
+	g->until_ms = UINT64_MAX;
+	g->better_since = 0;
+	if (same)
+		return;
+	g->held = to->fitness > 0;
+	g->since_ms = now ? now : 1;
+	memset(g->holder, 0, sizeof(g->holder));
+	if (g->held) {
+		memcpy(g->holder, to->id, GOSSIP_SHORT);
+		explain(g->role, to->record, members_live(r->members) + 1, g->reason);
+	} else {
+		explain_vacancy(g->role, g->reason);
+	}
+	r->fresh = true;
+	r->changed(r->arg, g);
+}
+
+static void assign(struct roles *r, uint64_t now, struct role_grant *g)
+{
+	struct candidate holder, best = fittest(r, g, &holder);
+	if (!g->held || !holder.fitness || best.fitness <= holder.fitness) {
+		give(r, now, g, g->held && holder.fitness ? &holder : &best);
+		return;
+	}
+	if (!g->better_since)
+		g->better_since = now ? now : 1;
+	if (now - g->better_since >= ROLE_BETTER_MS)
+		give(r, now, g, &best);
+}
+
+/* One slot for each role; two for the cache in larger clusters. Slots of followers' days are kept. */
+static void make_slots(struct roles *r)
+{
+	static const enum role wanted[] = { ROLE_networkProxy, ROLE_cache, ROLE_cloudGateway, ROLE_cache };
+	unsigned slots = members_live(r->members) + 1 >= ROLE_CACHES_FROM ? 4 : 3;
+	for (unsigned i = 0; i < slots; i++) {
+		if (i < r->count && r->grants[i].role == wanted[i])
+			continue;
+		r->grants[i] = (struct role_grant){ .role = wanted[i] };
+	}
+	r->fresh = r->fresh || r->count != slots;
+	r->count = slots;
+}
+
+void roles_assign(struct roles *r, uint64_t now)
+{
+	if (!r->leading)
+		return;
+	make_slots(r);
+	for (unsigned i = 0; i < r->count; i++)
+		assign(r, now, &r->grants[i]);
+}
+
+void roles_lead(struct roles *r, uint64_t now, uint64_t epoch)
+{
+	r->leading = true;
+	r->epoch = epoch;
+	r->fresh = true;
+	roles_assign(r, now);
+}
+
+void roles_follow(struct roles *r)
+{
+	if (!r->leading)
+		return;
+	r->leading = false;
+	for (unsigned i = 0; i < r->count; i++)
+		r->grants[i].until_ms = 0; /* the new supernode says what holds */
+}
+
+/* --- by message
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
+
+void roles_add(struct roles *r, uint64_t now, struct gossip_message *message, bool force)
+{
+	bool due = r->fresh || now - r->renewed_ms >= ROLE_RENEW_MS || now == r->renewed_ms;
+	if (!r->leading || !(due || force))
+		return;
+	if (now != r->renewed_ms)
+		roles_assign(r, now);
+	r->renewed_ms = now;
+	r->fresh = false;
+	message->flags |= GOSSIP_GRANTED;
+	message->grant_count = (uint8_t)r->count;
+	for (unsigned i = 0; i < r->count; i++) {
+		struct gossip_grant *to = &message->grants[i];
+		*to = (struct gossip_grant){ .role = (uint8_t)r->grants[i].role, .held = r->grants[i].held };
+		memcpy(to->holder, r->grants[i].holder, GOSSIP_SHORT);
+		memcpy(to->reason, r->grants[i].reason, GOSSIP_REASON);
+	}
+}
+
+static bool same_holder(const struct role_grant *g, const struct gossip_grant *from)
+{
+	return g->role == (enum role)from->role && g->held == from->held && g->since_ms &&
+	       !memcmp(g->holder, from->holder, GOSSIP_SHORT);
+}
+
+void roles_take(struct roles *r, uint64_t now, const struct gossip_message *message)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < message->grant_count; i++) {
+		const struct gossip_grant *from = &message->grants[i];
+		if (from->role >= ROLE_COUNT) /* a newer supernode's */
+			continue;
+		struct role_grant *g = &r->grants[n++];
+		bool same = n <= r->count && same_holder(g, from);
+		uint64_t since = same ? g->since_ms : now ? now : 1;
+		*g = (struct role_grant){ .role = (enum role)from->role,
+			.held = from->held,
+			.since_ms = since,
+			.epoch = message->epoch,
+			.until_ms = now + ROLE_LEASE_MS };
+		memcpy(g->holder, from->holder, GOSSIP_SHORT);
+		memcpy(g->reason, from->reason, GOSSIP_REASON);
+		if (!same)
+			r->changed(r->arg, g);
+	}
+	r->count = n;
+}
+
+uint64_t roles_tick(struct roles *r, uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+	for (unsigned i = 0; i < r->count && !r->leading; i++) {
+		if (r->grants[i].until_ms <= now)
+			r->grants[i--] = r->grants[--r->count];
+		else if (r->grants[i].until_ms < next)
+			next = r->grants[i].until_ms;
+	}
+	return next;
+}
+
+const struct role_grant *roles_at(const struct roles *r, unsigned i)
+{
+	return i < r->count ? &r->grants[i] : NULL;
+}
+
+bool roles_holds(const struct roles *r, const uint8_t id[GOSSIP_ID], enum role role)
+{
+	return is_taken(r, NULL, role, id);
+}
