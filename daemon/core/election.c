@@ -143,7 +143,8 @@ static void send_beacon(struct election *e, const struct member *to)
 	struct gossip_message beacon = { .type = GOSSIP_BEACON,
 		.epoch = e->epoch,
 		.lease_ms = (uint16_t)e->options.lease_ms,
-		.flags = e->lone ? GOSSIP_LONE : 0 };
+		.flags = (uint8_t)((e->lone ? GOSSIP_LONE : 0) |
+		                   (e->reason == ELECTION_BY_HANDED ? GOSSIP_HANDED : 0)) };
 	e->env.add_grants(e->env.arg, &beacon);
 	members_send(e->members, to, &beacon);
 }
@@ -413,11 +414,11 @@ static void on_beacon(struct election *e, struct member *from, const struct goss
 		send_leader(e, from);
 		return;
 	}
-	enum election_reason reason = e->phase == ELECTION_LISTENING ? ELECTION_BY_FOUND
-	                              : fresh                        ? ELECTION_BY_MERGED
-	                                                             : ELECTION_BY_SILENCE;
-	if (e->expect_until > e->now)
+	enum election_reason reason = fresh ? ELECTION_BY_MERGED : ELECTION_BY_SILENCE;
+	if (beacon->flags & GOSSIP_HANDED)
 		reason = ELECTION_BY_HANDED;
+	if (e->phase == ELECTION_LISTENING)
+		reason = ELECTION_BY_FOUND;
 	follow(e, from, beacon->epoch, clamp_lease(beacon->lease_ms), reason);
 	if (beacon->flags & GOSSIP_GRANTED)
 		e->env.take_grants(e->env.arg, beacon);
@@ -477,7 +478,6 @@ static void on_resign(struct election *e, struct member *from, const struct goss
 		lead(e, ELECTION_BY_HANDED);
 		return;
 	}
-	e->expect_until = e->now + e->options.beacon_ms;
 	wait_again(e, e->options.beacon_ms + ahead(e) * e->options.step_ms);
 }
 

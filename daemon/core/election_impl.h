@@ -22,10 +22,9 @@ struct election {
 	uint64_t saved; /* on disk */
 
 	uint64_t now, wanted;
-	uint64_t lease_until;  /* FOLLOWING */
-	uint64_t wait_until;   /* LISTENING, WAITING */
-	uint64_t ask_until;    /* ASKING */
-	uint64_t expect_until; /* a resigned leader named another: its beacon is no surprise */
+	uint64_t lease_until; /* FOLLOWING */
+	uint64_t wait_until;  /* LISTENING, WAITING */
+	uint64_t ask_until;   /* ASKING */
 	unsigned asked, refusals, strangers;
 
 	uint64_t next_beacon; /* LEADING */

@@ -68,9 +68,10 @@ enum gossip_type {
 };
 
 enum {
-	GOSSIP_WANT = 1,   /* PING: answer with your record. SYNC: answer with your list */
-	GOSSIP_DEAD = 2,   /* ACCUSE: I have given it up */
+	GOSSIP_WANT = 1,    /* PING: answer with your record. SYNC: answer with your list */
+	GOSSIP_DEAD = 2,    /* ACCUSE: I have given it up */
 	GOSSIP_GRANTED = 4, /* BEACON: the list of grants follows */
+	GOSSIP_HANDED = 16, /* BEACON: the former supernode handed over to me */
 	GOSSIP_LONE = 8     /* BEACON: I became supernode for want of others, and led nobody so far */
 };
 

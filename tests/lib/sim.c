@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sim_event {
+	uint64_t at, order;
+	unsigned to;
+	uint8_t *bytes; /* NULL: a tick */
+	size_t len;
+	struct gossip_from from;
+	unsigned from_node;
+};
+
+/* --- random numbers: splitmix64
+ * ------------------------------------------------------------------------------------------ */
+
+uint64_t sim_random(struct sim *sim)
+{
+	uint64_t x = sim->seed += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* --- the queue: a heap by time, then by order
+ * ------------------------------------------------------------------------------ */
+
+static bool before(const struct sim_event *a, const struct sim_event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void push(struct sim *sim, struct sim_event event)
+{
+	if (sim->queued == sim->heap_cap) {
+		sim->heap_cap = sim->heap_cap ? sim->heap_cap * 2 : 1024;
+		sim->heap = realloc(sim->heap, sim->heap_cap * sizeof(*sim->heap));
+		assert(sim->heap);
+	}
+	event.order = sim->order++;
+	unsigned i = sim->queued++;
+	for (; i && before(&event, &sim->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		sim->heap[i] = sim->heap[(i - 1) / 2];
+	sim->heap[i] = event;
+}
+
+static struct sim_event pop(struct sim *sim)
+{
+	struct sim_event first = sim->heap[0], last = sim->heap[--sim->queued];
+	unsigned i = 0;
+	for (;;) {
+		unsigned child = 2 * i + 1;
+		if (child >= sim->queued)
+			break;
+		if (child + 1 < sim->queued && before(&sim->heap[child + 1], &sim->heap[child]))
+			child++;
+		if (!before(&sim->heap[child], &last))
+			break;
+		sim->heap[i] = sim->heap[child];
+		i = child;
+	}
+	sim->heap[i] = last;
+	return first;
+}
+
+/* --- a node's surroundings
+ * --------------------------------------------------------------------------------------------------- */
+
+void sim_key(const struct sim *sim, unsigned i, uint8_t ret[GOSSIP_KEY])
+{
+	memset(ret, 0, GOSSIP_KEY);
+	ret[0] = 2;
+	ret[31] = (uint8_t)(sim->nodes[i].key >> 8);
+	ret[32] = (uint8_t)sim->nodes[i].key;
+}
+
+static void identify(void *arg, const uint8_t key[GOSSIP_KEY], uint8_t ret_id[GOSSIP_ID])
+{
+	(void)arg;
+	struct sim hash = { .seed = (uint64_t)key[31] << 8 | key[32] };
+	for (int i = 0; i < 4; i++) {
+		uint64_t x = sim_random(&hash);
+		memcpy(ret_id + 8 * i, &x, 8);
+	}
+}
+
+void sim_id(const struct sim *sim, unsigned i, uint8_t ret[GOSSIP_ID])
+{
+	uint8_t key[GOSSIP_KEY];
+	sim_key(sim, i, key);
+	identify(NULL, key, ret);
+}
+
+static struct peer_addr addr_of(unsigned i)
+{
+	return (struct peer_addr){
+		.family = 4, .port = 8443, .ip = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i }
+	};
+}
+
+static uint64_t node_random(void *arg)
+{
+	struct sim_node *node = arg;
+	return sim_random(node->sim);
+}
+
+static void node_send(void *arg, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to,
+        const uint8_t *bytes, size_t len)
+{
+	struct sim_node *node = arg;
+	struct sim *sim = node->sim;
+	unsigned j = (unsigned)to->ip[2] << 8 | to->ip[3];
+	uint8_t their_key[GOSSIP_KEY];
+	node->sent++;
+	node->sent_bytes += len + 69 + 28;
+	if (j >= sim->count || sim->group[node->index] != sim->group[j] || sim->blocked[node->index][j])
+		return;
+	sim_key(sim, j, their_key);
+	if (memcmp(key, their_key, GOSSIP_KEY) != 0) /* sealed for somebody else */
+		return;
+	if (sim_random(sim) % 1000 < sim->loss_permille)
+		return;
+	struct sim_event event = { .to = j, .len = len, .bytes = malloc(len), .from_node = node->index };
+	assert(event.bytes);
+	memcpy(event.bytes, bytes, len);
+	event.at = sim->now + sim->delay_min + sim_random(sim) % (sim->delay_max - sim->delay_min + 1);
+	sim_key(sim, node->index, event.from.key);
+	event.from.instance = node->instance;
+	event.from.addr = addr_of(node->index);
+	push(sim, event);
+}
+
+static int node_save(void *arg, uint64_t epoch)
+{
+	struct sim_node *node = arg;
+	if (node->save_fails)
+		return -ENOSPC;
+	assert(epoch > node->saved_epoch);
+	node->saved_epoch = epoch;
+	return 0;
+}
+
+static void node_event(void *arg, const struct swarm_event *event)
+{
+	struct sim_node *node = arg;
+	switch (event->type) {
+	case SWARM_JOINED:
+		node->joined++;
+		break;
+	case SWARM_LEFT:
+		node->left += event->member->state == MEMBER_LEFT;
+		node->failed += event->member->state == MEMBER_DEAD;
+		break;
+	case SWARM_SUPERNODE:
+		node->supernodes++;
+		node->sim->leader_changes++;
+		break;
+	case SWARM_ROLE:
+		node->roles++;
+		break;
+	case SWARM_DUPLICATE:
+		node->duplicates++;
+		break;
+	case SWARM_OWN_DUPLICATE:
+		node->own_duplicates++;
+		break;
+	case SWARM_UPDATED:
+	case SWARM_FORGOTTEN:
+		break;
+	}
+}
+
+/* --- nodes
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
+
+struct sim *sim_new(uint64_t seed, unsigned nodes)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	assert(sim && nodes <= SIM_MAX);
+	sim->seed = seed;
+	sim->now = 1000;
+	sim->count = nodes;
+	sim->delay_max = 1;
+	sim->options.members = members_defaults();
+	sim->options.election = election_defaults();
+	for (unsigned i = 0; i < nodes; i++) {
+		struct sim_node *node = &sim->nodes[i];
+		*node = (struct sim_node){ .sim = sim, .index = i, .key = i + 1 };
+		snprintf(node->record.name, sizeof(node->record.name), "node%u", i);
+		node->record.rank =
+		        (struct rank){ .eligible = 1, .mains = 1, .uplink = 3, .link = 2, .capacity = 2 };
+		node->record.memory_mib = 1024;
+		node->record.storage_mib = 8192;
+		node->record.cores = 4;
+	}
+	return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->count; i++)
+		swarm_free(sim->nodes[i].swarm);
+	for (unsigned i = 0; i < sim->queued; i++)
+		free(sim->heap[i].bytes);
+	free(sim->heap);
+	free(sim);
+}
+
+/* The node wants to be called at `next` of its own clock. */
+static void schedule(struct sim_node *node, uint64_t next)
+{
+	struct sim *sim = node->sim;
+	uint64_t at = next == UINT64_MAX ? UINT64_MAX : next > node->offset ? next - node->offset : 0;
+	at = at < sim->now ? sim->now : at;
+	if (at == node->tick_at)
+		return;
+	node->tick_at = at;
+	if (at != UINT64_MAX)
+		push(sim, (struct sim_event){ .at = at, .to = node->index });
+}
+
+static uint64_t clock_of(const struct sim_node *node)
+{
+	return node->sim->now + node->offset;
+}
+
+void sim_start(struct sim *sim, unsigned i)
+{
+	struct sim_node *node = &sim->nodes[i];
+	uint8_t key[GOSSIP_KEY];
+	sim_key(sim, i, key);
+	struct swarm_env env = { node, node_random, node_send, identify, node_save, node_event };
+	node->instance = sim_random(sim);
+	node->paused_until = 0;
+	node->tick_at = UINT64_MAX;
+	int r = swarm_new(&sim->options, &env, key, node->instance, node->saved_epoch, &node->swarm);
+	assert(!r);
+	(void)r;
+	schedule(node, swarm_start(node->swarm, clock_of(node), &node->record));
+}
+
+void sim_kill(struct sim *sim, unsigned i)
+{
+	swarm_free(sim->nodes[i].swarm);
+	sim->nodes[i].swarm = NULL;
+}
+
+void sim_leave(struct sim *sim, unsigned i)
+{
+	struct sim_node *node = &sim->nodes[i];
+	schedule(node, swarm_leave(node->swarm, clock_of(node)));
+	for (int n = 0; n < 400 && !swarm_left(node->swarm); n++)
+		sim_run(sim, 1);
+	assert(swarm_left(node->swarm));
+	sim_kill(sim, i);
+}
+
+void sim_pause(struct sim *sim, unsigned i, uint64_t ms)
+{
+	sim->nodes[i].paused_until = sim->now + ms;
+}
+
+void sim_jump(struct sim *sim, unsigned i, uint64_t ms)
+{
+	struct sim_node *node = &sim->nodes[i];
+	node->offset += ms;
+	if (node->swarm)
+		schedule(node, swarm_tick(node->swarm, clock_of(node)));
+}
+
+void sim_describe(struct sim *sim, unsigned i)
+{
+	struct sim_node *node = &sim->nodes[i];
+	schedule(node, swarm_describe(node->swarm, clock_of(node), &node->record));
+}
+
+void sim_hint(struct sim *sim, unsigned i, unsigned j)
+{
+	struct sim_node *node = &sim->nodes[i];
+	struct peer_addr addr = addr_of(j);
+	uint8_t key[GOSSIP_KEY];
+	sim_key(sim, j, key);
+	if (node->swarm)
+		schedule(node, swarm_hint(node->swarm, clock_of(node), key, &addr));
+}
+
+void sim_hint_all(struct sim *sim, unsigned i)
+{
+	for (unsigned j = 0; j < sim->count; j++) {
+		if (j == i || !sim->nodes[j].swarm || sim->group[i] != sim->group[j])
+			continue;
+		sim_hint(sim, i, j);
+		sim_hint(sim, j, i);
+	}
+}
+
+static void deliver(struct sim *sim, struct sim_event *event)
+{
+	struct sim_node *node = &sim->nodes[event->to];
+	uint8_t *bytes = event->bytes;
+	if (node->paused_until > sim->now) {
+		event->at = node->paused_until;
+		push(sim, *event);
+		return;
+	}
+	if (bytes && node->swarm) {
+		schedule(node, swarm_receive(node->swarm, clock_of(node), &event->from, bytes, event->len));
+	} else if (node->swarm && node->tick_at == event->at) {
+		node->ticks++;
+		node->tick_at = UINT64_MAX;
+		schedule(node, swarm_tick(node->swarm, clock_of(node)));
+	} else if (node->swarm && node->tick_at <= sim->now) { /* a tick put off by a pause */
+		node->tick_at = UINT64_MAX;
+		schedule(node, swarm_tick(node->swarm, clock_of(node)));
+	}
+	free(bytes);
+}
+
+void sim_inject(struct sim *sim, unsigned from, unsigned to, const struct gossip_message *message)
+{
+	struct sim_event event = { .at = sim->now, .to = to, .bytes = malloc(GOSSIP_MAX), .from_node = from };
+	assert(event.bytes);
+	event.len = gossip_encode(message, event.bytes);
+	sim_key(sim, from, event.from.key);
+	event.from.instance = sim->nodes[from].instance;
+	event.from.addr = addr_of(from);
+	push(sim, event);
+}
+
+/* --- what must hold
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+/* Two in one group (that can hear each other) must not go on leading in the same epoch. */
+static void check_epochs(struct sim *sim)
+{
+	bool shared = false;
+	for (unsigned i = 0; i < sim->count; i++) {
+		const struct sim_node *a = &sim->nodes[i];
+		if (!a->swarm || !election_leads(swarm_election(a->swarm)))
+			continue;
+		for (unsigned j = i + 1; j < sim->count; j++) {
+			const struct sim_node *b = &sim->nodes[j];
+			if (!b->swarm || a->key == b->key || !election_leads(swarm_election(b->swarm)))
+				continue;
+			shared |= sim->group[i] == sim->group[j] &&
+			          election_epoch(swarm_election(a->swarm)) ==
+			                  election_epoch(swarm_election(b->swarm));
+		}
+	}
+	if (shared && !sim->shared_since) {
+		sim->shared_since = sim->now;
+		sim->shared_epochs++;
+	}
+	if (shared && sim->now - sim->shared_since > sim->shared_longest)
+		sim->shared_longest = sim->now - sim->shared_since;
+	if (!shared)
+		sim->shared_since = 0;
+}
+
+void sim_run(struct sim *sim, uint64_t ms)
+{
+	uint64_t end = sim->now + ms;
+	while (sim->queued && sim->heap[0].at <= end) {
+		struct sim_event event = pop(sim);
+		sim->now = event.at > sim->now ? event.at : sim->now;
+		uint64_t before_changes = sim->leader_changes;
+		deliver(sim, &event);
+		if (sim->leader_changes != before_changes || sim->shared_since)
+			check_epochs(sim);
+	}
+	sim->now = end;
+}
+
+/* --- looking
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
+
+int sim_leader(const struct sim *sim, unsigned i)
+{
+	const uint8_t *leader = election_leader(swarm_election(sim->nodes[i].swarm));
+	for (unsigned j = 0; leader && j < sim->count; j++) {
+		uint8_t id[GOSSIP_ID];
+		sim_id(sim, j, id);
+		if (!memcmp(id, leader, GOSSIP_ID))
+			return (int)j;
+	}
+	return -1;
+}
+
+unsigned sim_live(const struct sim *sim, unsigned i)
+{
+	return members_live(swarm_members(sim->nodes[i].swarm));
+}
+
+struct member *sim_member(const struct sim *sim, unsigned i, unsigned j)
+{
+	uint8_t id[GOSSIP_ID];
+	sim_id(sim, j, id);
+	return members_find(swarm_members(sim->nodes[i].swarm), id);
+}
+
+static bool running(const struct sim *sim, unsigned i, uint8_t group)
+{
+	return sim->nodes[i].swarm && sim->group[i] == group;
+}
+
+bool sim_agrees(const struct sim *sim, uint8_t group)
+{
+	unsigned n = 0, leaders = 0;
+	int leader = -2;
+	uint64_t digest = 0;
+	for (unsigned i = 0; i < sim->count; i++)
+		n += running(sim, i, group);
+	for (unsigned i = 0; i < sim->count; i++) {
+		if (!running(sim, i, group))
+			continue;
+		uint64_t mine = members_digest(swarm_members(sim->nodes[i].swarm));
+		leaders += election_leads(swarm_election(sim->nodes[i].swarm));
+		if (leader == -2) {
+			leader = sim_leader(sim, i);
+			digest = mine;
+		}
+		if (sim_live(sim, i) != n - 1 || sim_leader(sim, i) != leader || leader < 0 ||
+		        mine != digest || !running(sim, (unsigned)leader, group))
+			return false;
+	}
+	return leaders == 1;
+}
+
+uint64_t sim_until_agreed(struct sim *sim, uint8_t group, uint64_t limit)
+{
+	uint64_t start = sim->now;
+	while (!sim_agrees(sim, group)) {
+		if (sim->now - start >= limit)
+			return UINT64_MAX;
+		sim_run(sim, 10);
+	}
+	return sim->now - start;
+}

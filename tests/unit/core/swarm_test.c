@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole clusters in the simulator: what CLUSTER.md promises must hold through loss, cuts, pauses and
+ * duplicates. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "sim.h"
+
+#define SEED 20240607
+
+static struct sim *cluster_of(unsigned n, uint64_t seed)
+{
+	struct sim *sim = sim_new(seed, n);
+	for (unsigned i = 0; i < n; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	assert_true(sim_until_agreed(sim, 0, 5000) < 3000);
+	return sim;
+}
+
+static unsigned leader_of(struct sim *sim, unsigned i)
+{
+	int leader = sim_leader(sim, i);
+	assert_true(leader >= 0);
+	return (unsigned)leader;
+}
+
+static void a_single_node_leads_and_sleeps(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 1);
+	sim_start(sim, 0);
+	sim_run(sim, 1200);
+	assert_int_equal(sim_leader(sim, 0), 0);
+	assert_int_equal(sim->nodes[0].sent, 0);
+	uint64_t ticks = sim->nodes[0].ticks;
+	sim_run(sim, 3600 * 1000);
+	assert_int_equal(sim->nodes[0].ticks, ticks);
+	assert_int_equal(sim->nodes[0].sent, 0);
+	assert_true(roles_at(swarm_roles(sim->nodes[0].swarm), 0)->held);
+	sim_free(sim);
+}
+
+static void two_nodes_find_one_supernode(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(2, SEED);
+	assert_int_equal(sim->nodes[0].joined, 1);
+	assert_int_equal(sim->nodes[1].joined, 1);
+	unsigned leader = leader_of(sim, 0);
+	uint64_t changes = sim->leader_changes;
+	sim_run(sim, 60000);
+	assert_int_equal(sim->leader_changes, changes);
+	sim_kill(sim, leader);
+	assert_true(sim_until_agreed(sim, 0, 10000) <= 4000); /* with the other declared dead */
+	assert_int_equal(leader_of(sim, 1 - leader), 1 - leader);
+	sim_free(sim);
+}
+
+static void the_next_takes_over_within_a_second(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct sim *sim = cluster_of(5, seed);
+		sim_run(sim, 5000 + seed * 37);
+		unsigned leader = leader_of(sim, 0), other = (leader + 1) % 5;
+		sim_kill(sim, leader);
+		uint64_t start = sim->now;
+		while (leader_of(sim, other) == leader && sim->now - start < 3000)
+			sim_run(sim, 5);
+		assert_true(sim->now - start <= 1000);
+		sim_free(sim);
+	}
+}
+
+static void a_dead_member_is_known_to_all_soon(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct sim *sim = cluster_of(32, seed);
+		sim_run(sim, 10000);
+		unsigned dead = (leader_of(sim, 0) + 7) % 32;
+		sim_kill(sim, dead);
+		uint64_t took = sim_until_agreed(sim, 0, 20000);
+		assert_true(took <= 3500);
+		sim_free(sim);
+	}
+}
+
+static void loss_and_jitter_change_nothing(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(8, SEED);
+	sim_run(sim, 5000);
+	sim->loss_permille = 50;
+	sim->delay_max = 50;
+	uint64_t changes = sim->leader_changes;
+	sim_run(sim, 600 * 1000);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(sim->nodes[i].failed, 0);
+	assert_int_equal(sim->leader_changes, changes);
+	sim_free(sim);
+}
+
+static void a_pause_of_a_second_kills_nobody(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(6, SEED);
+	sim_run(sim, 5000);
+	for (unsigned round = 0; round < 30; round++) {
+		sim_pause(sim, round % 6, 1000);
+		sim_run(sim, 6000);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(sim->nodes[i].failed, 0);
+	assert_true(sim_agrees(sim, 0));
+	sim_free(sim);
+}
+
+static void each_side_of_a_cut_goes_on_and_they_merge(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(8, SEED);
+	sim_run(sim, 5000);
+	for (unsigned i = 4; i < 8; i++)
+		sim->group[i] = 1;
+	assert_true(sim_until_agreed(sim, 0, 10000) <= 4500);
+	assert_true(sim_until_agreed(sim, 1, 10000) <= 4500);
+	sim_run(sim, 60000);
+	assert_true(sim_agrees(sim, 0) && sim_agrees(sim, 1));
+	memset(sim->group, 0, sizeof(sim->group));
+	assert_true(sim_until_agreed(sim, 0, 10000) <= 3000);
+	sim_free(sim);
+}
+
+static void one_way_links_kill_nobody(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(5, SEED);
+	unsigned leader = leader_of(sim, 0), deaf = (leader + 2) % 5;
+	sim->blocked[leader][deaf] = true; /* it does not hear the beacons, but others do */
+	uint64_t elections = 0;
+	sim_run(sim, 120 * 1000);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(sim->nodes[i].failed, 0);
+		elections += election_counts(swarm_election(sim->nodes[i].swarm)).elections;
+	}
+	assert_true(elections <= 2);
+	assert_int_equal(leader_of(sim, deaf), leader);
+	sim_free(sim);
+}
+
+static void a_leaving_supernode_hands_over_at_once(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(4, SEED);
+	sim_run(sim, 5000);
+	unsigned leader = leader_of(sim, 0), other = (leader + 1) % 4;
+	uint64_t start = sim->now;
+	sim_leave(sim, leader);
+	assert_true(sim->now - start <= 100);
+	sim_run(sim, 50);
+	assert_true(sim_agrees(sim, 0));
+	assert_int_equal(election_reason(swarm_election(sim->nodes[other].swarm)), ELECTION_BY_HANDED);
+	assert_int_equal(sim->nodes[other].left, 1);
+	sim_free(sim);
+}
+
+static void a_better_class_takes_over_after_a_minute(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(3, SEED);
+	unsigned leader = leader_of(sim, 0), better = (leader + 1) % 3;
+	sim->nodes[better].record.rank.capacity = 5;
+	sim_describe(sim, better);
+	sim_run(sim, 30000);
+	assert_int_equal(leader_of(sim, leader), leader);
+	sim_run(sim, 32000);
+	assert_true(sim_agrees(sim, 0));
+	assert_int_equal(leader_of(sim, leader), better);
+	sim->nodes[leader].record.rank.pin = 1;
+	sim_describe(sim, leader);
+	sim_run(sim, 3000);
+	assert_int_equal(leader_of(sim, better), leader);
+	sim_free(sim);
+}
+
+static void a_newcomer_with_a_high_epoch_does_not_depose(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 4);
+	for (unsigned i = 0; i < 3; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	assert_true(sim_until_agreed(sim, 0, 5000) < 3000);
+	sim_run(sim, 5000);
+	unsigned leader = leader_of(sim, 0);
+	sim->nodes[3].saved_epoch = 1000;
+	sim_start(sim, 3);
+	sim_run(sim, 10000); /* alone it leads epoch 1001 */
+	assert_int_equal(leader_of(sim, 3), 3);
+	sim_hint(sim, 3, (leader + 1) % 3);
+	assert_true(sim_until_agreed(sim, 0, 5000) <= 1000);
+	assert_int_equal(leader_of(sim, 3), leader);
+	assert_true(election_epoch(swarm_election(sim->nodes[3].swarm)) > 1001);
+	sim_free(sim);
+}
+
+static void a_duplicate_id_is_reported_and_harms_nobody(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 4);
+	sim->nodes[3].key = sim->nodes[2].key;
+	for (unsigned i = 0; i < 4; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+		sim_run(sim, 1500);
+	}
+	sim_run(sim, 20000);
+	assert_true(sim->nodes[2].own_duplicates > 0);
+	assert_true(sim->nodes[3].own_duplicates > 0);
+	assert_true(sim->nodes[0].duplicates > 0);
+	assert_int_equal(sim->nodes[0].failed, 0);
+	assert_int_equal(sim->nodes[1].failed, 0);
+	assert_int_equal(sim_live(sim, 0), 2);
+	assert_true(sim_leader(sim, 0) == sim_leader(sim, 1));
+	sim_free(sim);
+}
+
+static void a_restarted_node_is_itself_again(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(4, SEED);
+	sim_run(sim, 5000);
+	for (unsigned i = 0; i < 4; i++) {
+		sim_kill(sim, i);
+		sim_run(sim, 100);
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+		assert_true(sim_until_agreed(sim, 0, 5000) <= 3000);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(sim->nodes[i].own_duplicates + sim->nodes[i].duplicates, 0);
+	sim_free(sim);
+}
+
+static void a_jumping_clock_kills_nobody(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(4, SEED);
+	sim_run(sim, 5000);
+	for (unsigned i = 0; i < 4; i++) {
+		sim_jump(sim, i, 3600 * 1000);
+		sim_run(sim, 5000);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(sim->nodes[i].failed, 0);
+	assert_true(sim_agrees(sim, 0));
+	sim_free(sim);
+}
+
+static void roles_are_granted_and_move(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		sim->nodes[i].record.rank.uplink = i == 1 ? 3 : 0;
+		sim->nodes[i].record.memory_mib = i == 2 ? 8192 : 512;
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	sim_run(sim, 8000);
+	uint8_t proxy[GOSSIP_ID], cache[GOSSIP_ID];
+	sim_id(sim, 1, proxy);
+	sim_id(sim, 2, cache);
+	struct roles *seen = swarm_roles(sim->nodes[0].swarm);
+	assert_true(roles_holds(seen, proxy, ROLE_networkProxy));
+	assert_true(roles_holds(seen, proxy, ROLE_cloudGateway));
+	assert_true(roles_holds(seen, cache, ROLE_cache));
+	sim_kill(sim, 1);
+	sim_run(sim, 10000);
+	assert_false(roles_holds(seen, proxy, ROLE_networkProxy));
+	assert_false(roles_at(seen, 0)->held);
+	assert_string_equal(roles_at(seen, 0)->reason, "no node has an uplink to other networks");
+	sim_free(sim);
+}
+
+static void a_full_disk_keeps_it_from_leading(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 2);
+	sim->nodes[0].save_fails = true;
+	sim->nodes[0].record.rank.pin = 9;
+	for (unsigned i = 0; i < 2; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	sim_run(sim, 5000);
+	assert_int_equal(sim_leader(sim, 0), 1);
+	sim_free(sim);
+}
+
+static void tables_stay_bounded(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(2, SEED);
+	for (unsigned i = 0; i < 5000; i++) {
+		struct gossip_message list = { .type = GOSSIP_SYNC, .entry_count = 18 };
+		for (unsigned e = 0; e < 18; e++) {
+			uint64_t x = sim_random(sim);
+			list.entries[e].key[0] = 3;
+			memcpy(list.entries[e].key + 25, &x, 8);
+			list.entries[e].addr =
+			        (struct peer_addr){ .family = 4, .port = 1, .ip = { 99, 1, 1, 1 } };
+		}
+		sim_inject(sim, 0, 1, &list);
+		sim_run(sim, 1);
+	}
+	unsigned known = 0;
+	while (members_at(swarm_members(sim->nodes[1].swarm), known))
+		known++;
+	assert_true(known <= sim->options.members.max_heard + 2u);
+	sim_run(sim, 120 * 1000);
+	known = 0;
+	while (members_at(swarm_members(sim->nodes[1].swarm), known))
+		known++;
+	assert_int_equal(known, 1);
+	assert_true(sim_agrees(sim, 0));
+	sim_free(sim);
+}
+
+static void forged_news_of_others_is_not_believed(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(4, SEED);
+	sim_run(sim, 3000);
+	struct gossip_message lie = {
+		.type = GOSSIP_ACCUSE, .flags = GOSSIP_DEAD, .target_incarnation = UINT32_MAX
+	};
+	uint8_t victim[GOSSIP_ID];
+	sim_id(sim, 2, victim);
+	memcpy(lie.target, victim, GOSSIP_SHORT);
+	for (unsigned i = 0; i < 200; i++) {
+		sim_inject(sim, 3, i % 3, &lie);
+		sim_run(sim, 50);
+	}
+	assert_int_equal(sim->nodes[0].failed + sim->nodes[1].failed, 0);
+	assert_true(sim_member(sim, 0, 2)->incarnation < 100);
+	/* a beacon from far in the future */
+	struct gossip_message beacon = { .type = GOSSIP_BEACON, .epoch = UINT64_MAX - 1, .lease_ms = 60000 };
+	unsigned leader = leader_of(sim, 0), liar = (leader + 1) % 4;
+	sim_inject(sim, liar, leader, &beacon);
+	sim_run(sim, 100);
+	assert_int_equal(leader_of(sim, leader), leader);
+	sim_free(sim);
+}
+
+static void sentences_say_why(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 2);
+	sim->nodes[1].record.rank.link = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	sim_run(sim, 4000);
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	assert_int_equal(election_explain(swarm_election(sim->nodes[1].swarm), &text), 0);
+	assert_non_null(strstr(text.ptr, "node0 ("));
+	assert_non_null(strstr(text.ptr, "link class Wi-Fi, the supernode has link class wired."));
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_single_node_leads_and_sleeps),
+		cmocka_unit_test(two_nodes_find_one_supernode),
+		cmocka_unit_test(the_next_takes_over_within_a_second),
+		cmocka_unit_test(a_dead_member_is_known_to_all_soon),
+		cmocka_unit_test(loss_and_jitter_change_nothing),
+		cmocka_unit_test(a_pause_of_a_second_kills_nobody),
+		cmocka_unit_test(each_side_of_a_cut_goes_on_and_they_merge),
+		cmocka_unit_test(one_way_links_kill_nobody),
+		cmocka_unit_test(a_leaving_supernode_hands_over_at_once),
+		cmocka_unit_test(a_better_class_takes_over_after_a_minute),
+		cmocka_unit_test(a_newcomer_with_a_high_epoch_does_not_depose),
+		cmocka_unit_test(a_duplicate_id_is_reported_and_harms_nobody),
+		cmocka_unit_test(a_restarted_node_is_itself_again),
+		cmocka_unit_test(a_jumping_clock_kills_nobody),
+		cmocka_unit_test(roles_are_granted_and_move),
+		cmocka_unit_test(a_full_disk_keeps_it_from_leading),
+		cmocka_unit_test(tables_stay_bounded),
+		cmocka_unit_test(forged_news_of_others_is_not_believed),
+		cmocka_unit_test(sentences_say_why),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
