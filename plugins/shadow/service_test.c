@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shadow service on a store and a broker that do only what the test tells them: order, durability,
+ * limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service.h"
+
+/* --- the fakes: one row of store, callbacks kept until the test lets them go
+ * ---------------------------------------- */
+
+enum { WAITING = 64, PUBLISHED = 64 };
+
+static struct waiting {
+	void (*done)(void *arg, int result);
+	void (*found)(void *arg, int result, struct edged_slice value);
+	void *arg;
+	char key[SHADOW_KEY_MAX];
+	size_t key_len;
+} waiting[WAITING];
+static unsigned waiting_count;
+static struct row {
+	char key[SHADOW_KEY_MAX];
+	size_t key_len;
+	char *value;
+} rows[8];
+static char *published[PUBLISHED];
+static unsigned published_count;
+static bool anyone_listens;
+static int64_t figure;
+
+static int put(struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value)
+{
+	(void)host;
+	(void)table;
+	for (size_t i = 0; i < 8; i++) {
+		bool same = rows[i].value && edged_slice_eq(key, edged_slice(rows[i].key, rows[i].key_len));
+		if (rows[i].value && !same)
+			continue;
+		free(rows[i].value);
+		memcpy(rows[i].key, key.ptr, key.len);
+		rows[i].key_len = key.len;
+		rows[i].value = strndup(value.ptr, value.len);
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static int commit(struct edged_host *host, void (*done)(void *arg, int result), void *arg)
+{
+	(void)host;
+	waiting[waiting_count++] = (struct waiting){ .done = done, .arg = arg };
+	return 0;
+}
+
+static int get(struct edged_host *host, const char *table, struct edged_slice key,
+        void (*found)(void *arg, int result, struct edged_slice value), void *arg)
+{
+	(void)host;
+	(void)table;
+	struct waiting *w = &waiting[waiting_count++];
+	*w = (struct waiting){ .found = found, .arg = arg, .key_len = key.len };
+	memcpy(w->key, key.ptr, key.len);
+	return 0;
+}
+
+/* Lets the first call that waits come back. */
+static void store_answers(int result)
+{
+	assert_true(waiting_count > 0);
+	struct waiting w = waiting[0];
+	memmove(waiting, waiting + 1, --waiting_count * sizeof(w));
+	if (w.done) {
+		w.done(w.arg, result);
+		return;
+	}
+	for (size_t i = 0; !result && i < 8; i++)
+		if (rows[i].value && edged_slice_eq(edged_slice(w.key, w.key_len),
+		                             edged_slice(rows[i].key, rows[i].key_len))) {
+			w.found(w.arg, 0, edged_str(rows[i].value));
+			return;
+		}
+	w.found(w.arg, result ? result : -ENOENT, edged_slice(NULL, 0));
+}
+
+static int publish(void *ctx, struct edged_host *host, const struct edged_message *message,
+        void (*done)(void *arg, int result), void *arg)
+{
+	(void)ctx;
+	(void)host;
+	(void)done;
+	(void)arg;
+	assert_true(published_count < PUBLISHED);
+	assert_true(asprintf(&published[published_count++], "%.*s %.*s", EDGED_SLICE_FMT(message->topic),
+	                    EDGED_SLICE_FMT(message->payload)) > 0);
+	return 0;
+}
+
+static bool wanted(void *ctx, struct edged_host *host, struct edged_slice topic)
+{
+	(void)ctx;
+	(void)host;
+	(void)topic;
+	return anyone_listens;
+}
+
+__attribute__((format(printf, 3, 4))) static void log_nothing(
+        struct edged_host *host, enum edged_level level, const char *format, ...)
+{
+	(void)host;
+	(void)level;
+	(void)format;
+}
+
+static int64_t *one_figure(struct edged_host *host, enum edged_metric_type type, const char *name,
+        const char *labels, const char *help)
+{
+	(void)host;
+	(void)type;
+	(void)name;
+	(void)labels;
+	(void)help;
+	return &figure;
+}
+
+static int64_t noon(void)
+{
+	return 43200;
+}
+
+static const struct edged_store_1 store = {
+	.struct_size = sizeof(store), .put = put, .commit = commit, .get = get
+};
+static const struct edged_pubsub_1 pubsub = {
+	.struct_size = sizeof(pubsub), .publish = publish, .wanted = wanted
+};
+static const struct edged_log_1 log_1 = { sizeof(log_1), log_nothing };
+static const struct edged_metrics_1 metrics = { sizeof(metrics), one_figure };
+
+/* --- the tests
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static struct service *service;
+static struct shadow_name lamp;
+static int last_code;
+static unsigned answers;
+static char last_body[2048];
+
+static int setup(void **state)
+{
+	(void)state;
+	const struct service_deps deps = { .log = &log_1,
+		.store = &store,
+		.pubsub = &pubsub,
+		.metrics = &metrics,
+		.limits = { 8192, 8 },
+		.in_flight = 3,
+		.cache_bytes = 2000,
+		.payload = 1000,
+		.now = noon };
+	anyone_listens = false;
+	answers = 0;
+	assert_true(shadow_name_set(&lamp, edged_str("lamp"), edged_str("")));
+	return service_new(&deps, &service);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	service_free(service);
+	for (size_t i = 0; i < 8; i++) {
+		free(rows[i].value);
+		rows[i].value = NULL;
+	}
+	while (published_count)
+		free(published[--published_count]);
+	waiting_count = 0;
+	return 0;
+}
+
+static void answer(void *arg, const struct shadow_error *error, struct edged_slice body)
+{
+	(void)arg;
+	answers++;
+	last_code = error->code;
+	snprintf(last_body, sizeof(last_body), "%.*s", EDGED_SLICE_FMT(body));
+}
+
+static void run(enum shadow_verb verb, const char *payload)
+{
+	service_run(service, &lamp, verb, edged_str(payload), true, answer, NULL);
+}
+
+static void an_update_is_accepted_once_it_is_stored(void **state)
+{
+	(void)state;
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"on\"}}}");
+	assert_int_equal(waiting_count, 1); /* it is being read */
+	store_answers(0);
+	assert_int_equal(waiting_count, 1); /* it is being written */
+	assert_int_equal(answers, 0);
+	assert_int_equal(published_count, 0);
+	store_answers(0);
+	assert_int_equal(answers, 1);
+	assert_int_equal(last_code, 0);
+	assert_int_equal(published_count, 1);
+	assert_non_null(strstr(published[0], "$aws/things/lamp/shadow/update/accepted {\"state\""));
+}
+
+static void delta_and_documents_are_made_for_those_who_listen(void **state)
+{
+	(void)state;
+	anyone_listens = true;
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"on\"}}}");
+	store_answers(0);
+	store_answers(0);
+	assert_int_equal(published_count, 3);
+	assert_non_null(strstr(published[1], "/update/delta {"));
+	assert_non_null(strstr(published[2], "/update/documents {\"previous\":null"));
+}
+
+static void what_could_not_be_stored_did_not_happen(void **state)
+{
+	(void)state;
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"on\"}}}");
+	store_answers(0);
+	store_answers(-ENOSPC);
+	assert_int_equal(last_code, 500);
+	assert_non_null(strstr(published[0], "/update/rejected {\"code\":500"));
+	run(SHADOW_GET, "");
+	assert_int_equal(last_code, 404);
+}
+
+static void operations_on_one_shadow_keep_their_order(void **state)
+{
+	(void)state;
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"n\":1}}}");
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"n\":2}},\"version\":1}");
+	run(SHADOW_GET, "");
+	assert_int_equal(waiting_count, 1);
+	run(SHADOW_GET, "");
+	assert_int_equal(last_code, 429);
+	store_answers(0);
+	store_answers(0);
+	assert_int_equal(waiting_count, 1);
+	store_answers(0);
+	assert_int_equal(answers, 4);
+	assert_non_null(strstr(last_body, "\"n\":2"));
+	assert_non_null(strstr(last_body, "\"version\":2"));
+}
+
+static void a_document_that_left_memory_is_read_again(void **state)
+{
+	(void)state;
+	static const char *const things[] = { "a", "b", "c", "d", "e" };
+	for (size_t i = 0; i < 5; i++) {
+		struct shadow_name name;
+		assert_true(shadow_name_set(&name, edged_str(things[i]), edged_str("")));
+		service_run(service, &name, SHADOW_UPDATE, edged_str("{\"state\":{\"desired\":{\"x\":1}}}"),
+		        false, answer, NULL);
+		store_answers(0);
+		store_answers(0);
+		assert_int_equal(last_code, 0);
+	}
+	struct shadow_name first;
+	assert_true(shadow_name_set(&first, edged_str("a"), edged_str("")));
+	service_run(service, &first, SHADOW_GET, edged_str(""), false, answer, NULL);
+	assert_int_equal(waiting_count, 1);
+	store_answers(0);
+	assert_non_null(strstr(last_body, "\"x\":1"));
+}
+
+static void a_deleted_shadow_counts_on(void **state)
+{
+	(void)state;
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"n\":1}}}");
+	store_answers(0);
+	store_answers(0);
+	run(SHADOW_DELETE, "{\"clientToken\":\"t\"}");
+	store_answers(0);
+	assert_string_equal(last_body, "{\"version\":1,\"timestamp\":43200,\"clientToken\":\"t\"}");
+	run(SHADOW_DELETE, "");
+	assert_int_equal(last_code, 404);
+	run(SHADOW_UPDATE, "{\"state\":{}}");
+	store_answers(0);
+	assert_non_null(strstr(last_body, "\"version\":2"));
+}
+
+static void a_damaged_row_is_an_error_of_its_own(void **state)
+{
+	(void)state;
+	assert_int_equal(put(NULL, "shadows", edged_slice("lamp\0", 5), edged_str("{\"state\":")), 0);
+	run(SHADOW_GET, "");
+	store_answers(0);
+	assert_int_equal(last_code, 500);
+}
+
+static void too_large_a_request_is_not_even_parsed(void **state)
+{
+	(void)state;
+	char text[1100];
+	memset(text, ' ', sizeof(text));
+	service_run(service, &lamp, SHADOW_UPDATE, edged_slice(text, sizeof(text)), true, answer, NULL);
+	assert_int_equal(last_code, 413);
+	assert_int_equal(waiting_count, 0);
+}
+
+static void waiting_operations_are_answered_at_the_end(void **state)
+{
+	(void)state;
+	run(SHADOW_GET, "");
+	run(SHADOW_GET, "");
+	service_free(service);
+	service = NULL;
+	assert_int_equal(answers, 2);
+	assert_int_equal(last_code, 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_update_is_accepted_once_it_is_stored, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		        delta_and_documents_are_made_for_those_who_listen, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_could_not_be_stored_did_not_happen, setup, teardown),
+		cmocka_unit_test_setup_teardown(operations_on_one_shadow_keep_their_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_document_that_left_memory_is_read_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_deleted_shadow_counts_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_row_is_an_error_of_its_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_large_a_request_is_not_even_parsed, setup, teardown),
+		cmocka_unit_test_setup_teardown(waiting_operations_are_answered_at_the_end, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
