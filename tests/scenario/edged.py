@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helper for scenario tests: real daemons on free ports, REST calls, and waiting for conditions instead of for time.
+
+A test file ends with `edged.main()`, which runs all functions whose names start with `test_`, each with a Node list
+that is cleaned up afterwards. BUILD names the build folder (default: build).
+"""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("BUILD", os.path.join(HERE, "..", "..", "build"))
+EDGED = os.path.join(BUILD, "edged")
+EDGECTL = os.path.join(BUILD, "edgectl")
+PLUGINS = os.path.join(BUILD, "plugins")
+LISTEN = ("http=127.0.0.1:0", "mqtt=127.0.0.1:0", "tls=127.0.0.1:0")
+_nodes, _folders, _processes = [], [], []
+
+
+class Skip(Exception):
+    """The test cannot run here; says why."""
+
+
+def folder():
+    """A temporary folder, removed at the end of the test."""
+    path = tempfile.mkdtemp(prefix="edged-test-")
+    _folders.append(path)
+    return path
+
+
+def wait_for(condition, seconds=10, what="condition"):
+    """Polls until condition() is true and returns its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.01)
+
+
+def need(program):
+    """The path of a program, or Skip."""
+    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+    if not path:
+        raise Skip(f"{program} is not installed")
+    return path
+
+
+def spawn(*command, **options):
+    """A process with captured text output that ends with the test."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    _processes.append(process)
+    return process
+
+
+class Node:
+    """One running edged."""
+
+    def __init__(self, state=None, plugins=None, listen=LISTEN, dev=True, args=(), start=True):
+        self.state = state or folder()
+        self.plugins = plugins or PLUGINS
+        self.listen = listen
+        self.args = (["--dev"] if dev else []) + list(args)
+        self.process = None
+        self.run = None
+        _nodes.append(self)
+        if start:
+            self.start()
+
+    def command(self):
+        listen = [word for spec in self.listen for word in ("--listen", spec)]
+        return [EDGED, "--state", self.state, "--plugins", self.plugins, *listen, *self.args]
+
+    def log(self):
+        with open(os.path.join(self.state, "test.log"), errors="replace") as file:
+            return file.read()
+
+    def launch(self):
+        """Starts the process without waiting for it."""
+        log = open(os.path.join(self.state, "test.log"), "a")
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+        log.close()
+
+    def start(self, seconds=20):
+        path = os.path.join(self.state, "run.json")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.launch()
+
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"edged ended with {self.process.returncode}:\n{self.log()}")
+            if not os.path.exists(path):
+                return False
+            with open(path) as file:
+                self.run = json.load(file)
+            return self.run["pid"] == self.process.pid and self.http("GET", "/readyz")[0] == 200
+        wait_for(ready, seconds, "edged is ready")
+        return self
+
+    def address(self, protocol):
+        """("127.0.0.1", port) of the first listener of the protocol."""
+        for listener in self.run["listeners"]:
+            if listener["protocol"] == protocol and not listener["address"].startswith("unix:"):
+                host, _, port = listener["address"].rpartition(":")
+                return host, int(port)
+        raise AssertionError(f"no {protocol} listener in {self.run}")
+
+    def port(self, protocol):
+        return self.address(protocol)[1]
+
+    @property
+    def id(self):
+        return self.run["nodeId"]
+
+    def http(self, method, path, body=None, headers=None, seconds=20):
+        """(status, headers, body) with the body parsed when it is JSON."""
+        connection = http.client.HTTPConnection(*self.address("http"), timeout=seconds)
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        if "json" in (answer.getheader("content-type") or ""):
+            data = json.loads(data)
+        return answer.status, answer.headers, data
+
+    def get(self, path, status=200):
+        """The body of a GET that must answer with `status`."""
+        got, _, body = self.http("GET", path)
+        assert got == status, f"GET {path}: {got} instead of {status}: {body}"
+        return body
+
+    def connect(self, protocol="http"):
+        """A raw socket to a listener."""
+        return socket.create_connection(self.address(protocol), timeout=20)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, seconds=10):
+        """Ends it in order and returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def restart(self):
+        return self.start()
+
+    def edgectl(self, *args, status=0):
+        """Output of edgectl on this node."""
+        done = subprocess.run([EDGECTL, "--state", self.state, *args], capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, f"edgectl {args}: {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+
+def clean():
+    for process in _processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+    for node in _nodes:
+        if node.process and node.process.poll() is None:
+            node.kill()
+    for path in _folders:
+        shutil.rmtree(path, ignore_errors=True)
+    _processes.clear(), _nodes.clear(), _folders.clear()
+
+
+def main():
+    """Runs the test_ functions of the calling file; exit code 1 when one failed, 77 when all were skipped."""
+    module = sys.modules["__main__"]
+    wanted = sys.argv[1:]
+    failed = skipped = ran = 0
+    for name in [n for n in vars(module) if n.startswith("test_") and (not wanted or n in wanted)]:
+        try:
+            getattr(module, name)()
+            ran += 1
+            print(f"ok    {name}", flush=True)
+        except Skip as reason:
+            skipped += 1
+            print(f"skip  {name}: {reason}", flush=True)
+        except BaseException:  # the log of the daemon matters more than the kind of failure
+            failed += 1
+            print(f"FAIL  {name}")
+            traceback.print_exc(file=sys.stdout)
+            for node in _nodes:
+                if os.path.exists(os.path.join(node.state, "test.log")):
+                    print(f"--- log of {node.state}\n{node.log()[-4000:]}", flush=True)
+        finally:
+            clean()
+    sys.exit(1 if failed else 77 if skipped and not ran else 0)
