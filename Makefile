@@ -56,11 +56,11 @@ plugin_sources = $(filter-out %_test.c,$(wildcard plugins/$(1)/*.c))
 plugin_tests   = $(wildcard plugins/$(1)/*_test.c)
 $(foreach l,$(LAYERS),$(eval $(l)_SOURCES := $(wildcard daemon/$(l)/*.c)))
 APP_SOURCES := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
-CTL_SOURCES := $(wildcard daemon/ctl/*.c)
+CTL_SOURCES := $(filter-out daemon/ctl/main.c,$(wildcard daemon/ctl/*.c))
 ARCHIVES    := $(LAYERS:%=$(BUILD)/lib/%.a)
 LINK_ALL     = -Wl,--start-group $(BUILD)/lib/app.a $(ARCHIVES) -Wl,--end-group
 
-SOURCES := $(foreach l,$(LAYERS),$($(l)_SOURCES)) daemon/main.c $(APP_SOURCES) $(CTL_SOURCES) \
+SOURCES := $(foreach l,$(LAYERS),$($(l)_SOURCES)) daemon/main.c $(APP_SOURCES) $(CTL_SOURCES) daemon/ctl/main.c \
            $(wildcard plugins/*/*.c tests/unit/*/*.c tests/lib/*.c)
 BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/edged) $(if $(CTL_SOURCES),$(BUILD)/edgectl)
 
@@ -88,7 +88,9 @@ $(BUILD)/edged: $(call objects,daemon/main.c) $(BUILD)/lib/app.a $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -pie -o $@ $(call objects,daemon/main.c) $(LINK_ALL) $(LIBS)
 
-$(BUILD)/edgectl: $(call objects,$(CTL_SOURCES)) $(BUILD)/lib/base.a
+ctl_SOURCES := $(CTL_SOURCES)
+$(eval $(call layer,ctl))
+$(BUILD)/edgectl: $(call objects,daemon/ctl/main.c) $(BUILD)/lib/ctl.a $(BUILD)/lib/conf.a $(BUILD)/lib/base.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -pie -o $@ $^ $(CTL_LIBS)
 
@@ -111,6 +113,7 @@ below_store   := store core base
 below_plugin  := plugin conf io store core base
 below_cluster := cluster conf io store core base
 below_app     := app $(LAYERS)
+below_ctl     := ctl conf base
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*/*_test.c)) \
         $(patsubst plugins/%.c,$(BUILD)/tests/plugins/%,$(wildcard plugins/*/*_test.c))
 TEST_LIBS = $(call libs,cmocka)
@@ -121,9 +124,9 @@ define unit
 $(BUILD)/tests/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(below_$(1):%=$(BUILD)/lib/%.a) $(BUILD)/lib/testlib.a
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$@)
-	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) $$(WRAP) -o $$@ $$< -Wl,--start-group $(BUILD)/lib/testlib.a $(below_$(1):%=$(BUILD)/lib/%.a) -Wl,--end-group $$(LIBS) $$(TEST_LIBS)
+	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) $$(WRAP) -o $$@ $$< -Wl,--start-group $(BUILD)/lib/testlib.a $(below_$(1):%=$(BUILD)/lib/%.a) -Wl,--end-group $$(LIBS) $(if $(filter ctl,$(1)),$$(CTL_LIBS)) $$(TEST_LIBS)
 endef
-$(foreach l,$(LAYERS) app,$(eval $(call unit,$(l))))
+$(foreach l,$(LAYERS) app ctl,$(eval $(call unit,$(l))))
 
 define plugin_unit
 $(BUILD)/tests/plugins/$(1)/%: $(BUILD)/obj/plugins/$(1)/%.o $(call objects,$(call plugin_sources,$(1))) $(BUILD)/lib/testlib.a $(BUILD)/lib/base.a

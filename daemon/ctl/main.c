@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* edgectl: the command line of a running edged. */
+#include <curl/curl.h>
+#include <locale.h>
+
+#include "ctl/act.h"
+#include "ctl/listen.h"
+#include "ctl/show.h"
+
+static const struct verb verbs[] = {
+	{ "status", "", 0, 0, "", false, show_status, "is all well? What runs, and what does not" },
+	{ "node", "", 0, 0, "", false, show_node, "this node" },
+	{ "nodes", "", 0, 0, "", false, show_nodes, "the nodes of this network" },
+	{ "services", "", 0, 0, "", false, show_services, "the microservices that run here" },
+	{ "plugins", "", 0, 0, "", false, show_plugins,
+	        "plugin files, their state, and why one was refused" },
+	{ "invite", "[--for TIME]", 0, 0, "F", false, act_invite,
+	        "print a token with which another node may join" },
+	{ "join", "TOKEN|-", 1, 1, "", false, act_join, "join the account of the node that made the token" },
+	{ "pub", "[-q N] [-r] TOPIC MESSAGE|-", 2, 2, "qr", false, act_publish, "publish a message" },
+	{ "sub", "[-n N] FILTER...", 1, -1, "n", false, listen_subscribe, "show messages as they come" },
+	{ "shadow", "get|update|delete THING [--name NAME] [JSON|-]", 2, 3, "N", false, act_shadow,
+	        "read, change or remove the shadow of a thing" },
+	{ "api", "METHOD PATH [BODY|-]", 2, 3, "", false, act_api, "any request to the REST interface" },
+	{ "help", "", 0, 0, "", true, show_help, "print this" },
+	{ "version", "", 0, 0, "", true, show_version, "print the version" },
+	{ 0 },
+};
+
+static int run(const struct options *options)
+{
+	struct ctl ctl = { .options = options, .verbs = verbs };
+	struct err err = { "" };
+	if (options->help)
+		return show_help(&ctl);
+	if (!options->verb->offline && http_new(options->socket, &ctl.http, &err))
+		return ctl_say(EXIT_UNREACHABLE, "%s", err.text);
+	int code = options->verb->run(&ctl);
+	http_free(ctl.http);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct err err = { "" };
+	setlocale(LC_ALL, "");
+	curl_global_init(CURL_GLOBAL_NOTHING);
+	if (options_parse(&options, verbs, argc, argv, &err))
+		return ctl_say(EXIT_USAGE, "%s", err.text);
+	int code = run(&options);
+	options_fini(&options);
+	curl_global_cleanup();
+	return code;
+}
