@@ -71,11 +71,18 @@ struct listener {
 
 #define ENOUGH 1 /* as many messages as were asked for */
 
+static bool enough(const struct listener *listener)
+{
+	return listener->options->messages && listener->messages >= listener->options->messages;
+}
+
 static int show_message(void *arg, struct edged_slice event, struct edged_slice data)
 {
 	struct listener *listener = ((struct subscription *)arg)->listener;
 	CLEANUP(buf_fini) struct buf line = BUF_EMPTY;
 	int r;
+	if (enough(listener))
+		return ENOUGH; /* another subscription brought the last one in the same turn */
 	if (listener->options->json)
 		r = buf_add(&line, data.ptr, data.len) || buf_add(&line, "\n", 1) ? -ENOMEM : 0;
 	else
@@ -87,7 +94,7 @@ static int show_message(void *arg, struct edged_slice event, struct edged_slice 
 	if (fwrite(line.ptr, 1, line.len, stdout) != line.len || fflush(stdout))
 		return -EIO;
 	listener->messages++;
-	return listener->options->messages && listener->messages >= listener->options->messages ? ENOUGH : 0;
+	return enough(listener) ? ENOUGH : 0;
 }
 
 static int feed(void *arg, struct edged_slice bytes)
@@ -121,7 +128,7 @@ static int wait_for_end(struct ctl *ctl, struct listener *listener, const struct
 		return ctl_say(EXIT_UNREACHABLE, "%s", err.text);
 	if (answer.status < 200 || answer.status >= 300)
 		return ctl_refused(ctl, &answer);
-	if (listener->options->messages && listener->messages >= listener->options->messages)
+	if (enough(listener))
 		return EXIT_DONE;
 	if (ferror(stdout))
 		return ctl_flush();
