@@ -44,7 +44,7 @@ endif
 LAYERS  := base core conf io store plugin cluster
 libs     = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --libs $(1)))
 cflags   = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --cflags $(1)))
-PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2 libsystemd
+PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2
 LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
@@ -157,11 +157,46 @@ run: deps-run ## install what is missing, build, start a gateway in the foregrou
 
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
-                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev libsystemd-dev
+                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev
 CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt mosquitto-clients curl awscli
 .PHONY: deps-run deps-check
 deps-run deps-check: deps-%:
 	$(Q)tests/need.sh $(if $(filter run,$*),$(RUN_PACKAGES),$(CHECK_PACKAGES))
+
+# --- generated files: sample configuration, JSON Schema, edged.conf(5); a unit test says when they are out of date
+.PHONY: generate
+generate: $(BUILD)/tests/conf/generated_test ## write the files that are made from the configuration tables
+	$(Q)EDGED_GENERATE=1 $<
+
+# --- install: DESTDIR goes in front of everything; what the daemon is told about is below PREFIX
+bindir     = $(PREFIX)/bin
+libdir     = $(PREFIX)/lib
+datadir    = $(PREFIX)/share
+includedir = $(PREFIX)/include
+sysconfdir ?= /etc
+unitdir    ?= $(PREFIX)/lib/systemd/system
+sysusersdir ?= $(PREFIX)/lib/sysusers.d
+fill       = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|/usr/bin/edged|$(bindir)/edged|' \
+             $(if $(filter-out /usr,$(PREFIX)),-e 's|^ExecPaths=|&$(libdir)/edged |')
+put        = install -D -m $(1) $(2) $(DESTDIR)$(3)
+.PHONY: install
+install: all ## install into DESTDIR, below PREFIX (/usr)
+	$(Q)$(call put,755,$(BUILD)/edged,$(bindir)/edged)
+	$(Q)$(call put,755,$(BUILD)/edgectl,$(bindir)/edgectl)
+	$(Q)install -d -m 755 $(DESTDIR)$(libdir)/edged/plugins
+	$(Q)$(foreach p,$(PLUGINS),$(call put,644,$(BUILD)/plugins/$(p).so,$(libdir)/edged/plugins/$(p).so) &&) true
+	$(Q)$(foreach h,$(wildcard include/edged/*.h),$(call put,644,$(h),$(includedir)/edged/$(notdir $(h))) &&) true
+	$(Q)install -d $(DESTDIR)$(datadir)/pkgconfig $(DESTDIR)$(unitdir)
+	$(Q)$(fill) conf/edged-plugin.pc.in > $(DESTDIR)$(datadir)/pkgconfig/edged-plugin.pc
+	$(Q)$(fill) systemd/edged.service > $(DESTDIR)$(unitdir)/edged.service
+	$(Q)$(call put,644,systemd/edged.sysusers,$(sysusersdir)/edged.conf)
+	$(Q)$(call put,644,docs/edged.8,$(datadir)/man/man8/edged.8)
+	$(Q)$(call put,644,docs/edgectl.1,$(datadir)/man/man1/edgectl.1)
+	$(Q)$(call put,644,docs/edged.conf.5,$(datadir)/man/man5/edged.conf.5)
+	$(Q)$(call put,644,conf/edged.schema.json,$(datadir)/doc/edged/edged.schema.json)
+	$(Q)$(call put,644,conf/edgectl.bash,$(datadir)/bash-completion/completions/edgectl)
+	$(Q)test -e $(DESTDIR)$(sysconfdir)/edged/edged.conf || \
+		$(call put,644,conf/edged.conf,$(sysconfdir)/edged/edged.conf)
 
 # objects that make takes for intermediate stay
 .SECONDARY:

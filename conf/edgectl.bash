@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for edgectl(1)
+_edgectl() {
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
+	local verbs='status node nodes services plugins invite join pub sub shadow api help version'
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--socket | --state) ((i++)) ;;
+		-*) ;;
+		*)
+			verb=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+	COMPREPLY=()
+	case $before in
+	--socket | --state)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	esac
+	local options='--socket --state --json --help'
+	case $verb in
+	invite) options+=' --for' ;;
+	pub) options+=' --qos --retain' ;;
+	sub) options+=' --count' ;;
+	shadow) options+=' --name' ;;
+	esac
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [[ -z $verb ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word")
+	elif [[ $verb == shadow && $before == shadow ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'get update delete' -- "$word")
+	elif [[ $verb == api && $before == api ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'GET POST PUT PATCH DELETE' -- "$word")
+	fi
+}
+complete -F _edgectl edgectl
