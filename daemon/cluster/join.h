@@ -1,0 +1,1 @@
+#define JOIN_SIGN_PATH "/edge/v1/account/sign"

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/link_serve.h"
+
+#include <errno.h>
+#include "base/list.h"
+#include "cluster/link_conn.h"
+#include "cluster/link_header.h"
+
+struct link_server {
+	struct link_server_options options;
+	struct list connections;
+	unsigned count;
+};
+
+struct served_conn {
+	struct list link; /* in server->connections once on the main loop */
+	struct link_server *server;
+	struct link_conn conn;
+	struct edged_stream *stream;
+	struct buf early; /* what came before it was on the main loop */
+	bool arrived;
+};
+
+/* One request: between the router and the link's stream. */
+struct served {
+	struct requests *requests;
+	struct link_stream *stream;
+	edged_handle request;
+};
+
+/* --- requests --- */
+
+static void front_head(void *front, int status, const struct header *headers, size_t count, int64_t length)
+{
+	const struct served *served = front;
+	link_stream_head(served->stream, status, headers, count, length);
+}
+
+static size_t front_body(void *front, struct edged_slice bytes)
+{
+	const struct served *served = front;
+	return link_stream_body(served->stream, bytes);
+}
+
+static void front_end(void *front, bool ok)
+{
+	struct served *served = front;
+	link_stream_finish(served->stream, ok);
+	free(served);
+}
+
+static const struct request_front front = { front_head, front_body, front_end };
+
+static void on_room(void *user, size_t waiting)
+{
+	const struct served *served = user;
+	requests_room(served->requests, served->request, waiting);
+}
+
+static void on_gone(void *user)
+{
+	struct served *served = user;
+	requests_gone(served->requests, served->request);
+	free(served);
+}
+
+static const struct link_serve_events events = { on_room, on_gone };
+
+/* An answer that needs no router. */
+static void answer(struct link_stream *stream, int status, const char *document)
+{
+	static const struct header type = { { "content-type", 12 }, { "application/problem+json", 24 } };
+	link_stream_head(stream, status, &type, 1, (int64_t)strlen(document));
+	link_stream_body(stream, edged_str(document));
+	link_stream_finish(stream, true);
+}
+
+static unsigned read_hops(const struct link_message *message)
+{
+	for (size_t i = 0; i < message->header_count; i++) {
+		const struct header *header = &message->headers[i];
+		if (link_header_is(header->name, "edged-hops") && header->value.len == 1 &&
+		        *header->value.ptr >= '0' && *header->value.ptr <= '9')
+			return (unsigned)(*header->value.ptr - '0');
+	}
+	return 1;
+}
+
+static void dispatch(
+        struct served_conn *served_conn, struct link_stream *stream, const struct link_message *message)
+{
+	const struct link_server_options *options = &served_conn->server->options;
+	struct served *served = calloc(1, sizeof(*served));
+	if (!served)
+		return; /* the session answers 503 */
+	*served = (struct served){ options->requests, stream, 0 };
+	const struct request_init init = {
+		.method = message->method,
+		.target = message->target,
+		.headers = message->headers,
+		.header_count = message->header_count,
+		.body = message->body,
+		.peer = stream_functions.peer(served_conn->stream),
+		.front = &front,
+		.front_data = served,
+		.hops = read_hops(message),
+	};
+	int r = requests_open(options->requests, &init, &served->request);
+	if (r) {
+		free(served);
+		answer(stream, r == -EINVAL ? 400 : 503,
+		        r == -EINVAL ? "{\"type\":\"urn:edged:problem:bad-request\",\"title\":\"The path "
+		                       "cannot be read\","
+		                       "\"status\":400}\n"
+		                     : "{\"type\":\"urn:edged:problem:limit-reached\",\"title\":\"Too many "
+		                       "requests at "
+		                       "once\",\"status\":503}\n");
+		return;
+	}
+	link_stream_serve(stream, &events, served);
+	router_dispatch(options->router, served->request);
+}
+
+static bool admitted(const struct served_conn *served_conn, const struct link_message *message)
+{
+	const char *open_path = served_conn->server->options.open_path;
+	return stream_functions.peer(served_conn->stream)->trusted ||
+	       (open_path && edged_slice_is(message->target, open_path));
+}
+
+static void on_request(void *arg, struct link_stream *stream, const struct link_message *message)
+{
+	struct served_conn *served_conn = arg;
+	struct link_server *server = served_conn->server;
+	server->options.busy(server->options.arg);
+	if (!admitted(served_conn, message))
+		answer(stream, 403,
+		        "{\"type\":\"urn:edged:problem:node-not-trusted\",\"title\":\"This node does not "
+		        "belong to your "
+		        "account\",\"status\":403,\"detail\":\"Join both nodes to one account: edgectl "
+		        "invite, "
+		        "edgectl join TOKEN.\"}\n");
+	else
+		dispatch(served_conn, stream, message);
+}
+
+/* --- connections --- */
+
+static int enlist(struct served_conn *served_conn)
+{
+	struct link_server *server = served_conn->server;
+	const struct link_conn_options options = {
+		.server = true,
+		.limits = &server->options.limits,
+		.idle_ms = server->options.idle_ms,
+		.request = on_request,
+		.arg = served_conn,
+	};
+	if (server->count >= server->options.connections)
+		return -ENOSPC;
+	int r = link_conn_init(&served_conn->conn, served_conn->stream, &options);
+	if (r)
+		return r;
+	served_conn->arrived = true;
+	server->count++;
+	list_append(&server->connections, &served_conn->link);
+	return 0;
+}
+
+static int on_open(void *self, struct edged_stream *stream, void **ret_conn)
+{
+	struct link_server *server = self;
+	struct served_conn *served_conn = calloc(1, sizeof(*served_conn));
+	if (!served_conn)
+		return -ENOMEM;
+	served_conn->server = server;
+	served_conn->stream = stream;
+	buf_init(&served_conn->early, 64 * 1024);
+	list_init(&served_conn->link);
+	/* Elsewhere nothing of the server may be touched: the first bytes bring it to the main loop. */
+	int r = stream_loop(stream) == server->options.loop ? enlist(served_conn) : 0;
+	if (r) {
+		free(served_conn);
+		return r;
+	}
+	*ret_conn = served_conn;
+	return 0;
+}
+
+static void on_arrived(void *conn)
+{
+	struct served_conn *served_conn = conn;
+	struct buf *early = &served_conn->early;
+	if (enlist(served_conn) ||
+	        link_conn_data(&served_conn->conn, (const uint8_t *)early->ptr, early->len) < 0)
+		stream_functions.close(served_conn->stream);
+	buf_fini(early);
+}
+
+static ssize_t on_data(void *conn, const uint8_t *bytes, size_t n)
+{
+	struct served_conn *served_conn = conn;
+	if (served_conn->arrived)
+		return link_conn_data(&served_conn->conn, bytes, n);
+	int r = buf_add(&served_conn->early, bytes, n);
+	if (!r)
+		r = stream_functions.move(
+		        served_conn->stream, loop_index(served_conn->server->options.loop), on_arrived);
+	return r ? r : (ssize_t)n;
+}
+
+static void on_drained(void *conn)
+{
+	struct served_conn *served_conn = conn;
+	if (served_conn->arrived)
+		link_conn_drained(&served_conn->conn);
+}
+
+static void conn_free(struct served_conn *served_conn)
+{
+	link_conn_fini(&served_conn->conn);
+	if (served_conn->arrived)
+		served_conn->server->count--;
+	list_remove(&served_conn->link);
+	buf_fini(&served_conn->early);
+	free(served_conn);
+}
+
+static void on_closed(void *conn, int reason)
+{
+	struct served_conn *served_conn = conn;
+	(void)reason;
+	served_conn->conn.stream = NULL;
+	conn_free(served_conn);
+}
+
+const struct edged_stream_handler link_server_handler = { sizeof(struct edged_stream_handler), on_open,
+	on_data, on_drained, on_closed };
+
+/* --- the server --- */
+
+int link_server_new(const struct link_server_options *options, struct link_server **ret)
+{
+	struct link_server *server = calloc(1, sizeof(*server));
+	if (!server)
+		return -ENOMEM;
+	server->options = *options;
+	list_init(&server->connections);
+	*ret = server;
+	return 0;
+}
+
+void link_server_stop(struct link_server *server)
+{
+	list_each_safe (node, &server->connections)
+		stream_functions.abort(list_entry(node, struct served_conn, link)->stream);
+}
+
+void link_server_free(struct link_server *server)
+{
+	if (!server)
+		return;
+	list_each_safe (node, &server->connections)
+		stream_functions.abort(list_entry(node, struct served_conn, link)->stream);
+	list_each_safe (node, &server->connections) {
+		struct served_conn *served_conn = list_entry(node, struct served_conn, link);
+		served_conn->conn.stream = NULL;
+		conn_free(served_conn);
+	}
+	free(server);
+}
+
+bool link_server_check(struct link_server *server)
+{
+	bool busy = false;
+	list_each (node, &server->connections) {
+		struct link_conn *conn = &list_entry(node, struct served_conn, link)->conn;
+		link_session_expire(conn->session, loop_now(conn->loop), server->options.request_ms);
+		link_conn_check(conn);
+		busy |= link_session_streams(conn->session) > 0;
+	}
+	return busy;
+}
+
+void link_server_reset(struct link_server *server)
+{
+	list_each (node, &server->connections)
+		link_conn_shutdown(&list_entry(node, struct served_conn, link)->conn);
+}
+
+unsigned link_server_count(const struct link_server *server)
+{
+	return server->count;
+}
+
+struct edged_stream *link_server_stream(const struct link_server *server, const struct edged_peer *peer)
+{
+	list_each (node, &server->connections) {
+		struct edged_stream *stream = list_entry(node, struct served_conn, link)->stream;
+		if (stream_functions.peer(stream) == peer)
+			return stream;
+	}
+	return NULL;
+}
