@@ -1,1 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Joining an account, and staying in it.
+ *
+ * `POST /edge/v1/invites` on the node that holds the account's key (the first invite founds the account)
+ * gives a token (token.h). `POST /edge/v1/join` with it on the new node dials the inviter, makes sure by its
+ * key that it is the one, and sends a certificate request with a proof: HMAC-SHA-256 under the token's secret
+ * over this TLS connection's keying material (RFC 8446 section 7.5) and the request. So the secret never
+ * travels, and a proof is worth nothing on another connection. What comes back must be the account that the
+ * token names, and the inviter's own certificate of it. `POST /edge/v1/account/sign` is where the inviter
+ * takes it: the one path that is open to nodes that are not trusted.
+ *
+ * Certificates live a week and are renewed over a link to the holder of the key: `POST
+ * /edge/v1/account/renew`.
+ *
+ * Invites are kept in memory only: a restart takes them back. Main loop only.
+ */
+#ifndef CLUSTER_JOIN_H
+#define CLUSTER_JOIN_H
+
+#include "core/router.h"
+
+struct identity;
+struct join;
+struct links;
+struct loop;
+
 #define JOIN_SIGN_PATH "/edge/v1/account/sign"
+
+enum {
+	JOIN_INVITES = 16,    /* open at once */
+	JOIN_DEFAULT_S = 600, /* life of an invite */
+	JOIN_MAX_S = 24 * 3600,
+	JOIN_TRIES = 5, /* wrong proofs of one source, then it is refused for JOIN_PENALTY_MS */
+	JOIN_PENALTY_MS = 600000,
+};
+
+/* Borrowed, outlives it. */
+struct join_deps {
+	struct loop *loop;
+	struct identity *identity;
+	struct links *links;
+	struct requests *requests;
+	struct router *router;
+	/* Addresses of the listeners that speak TLS, as listeners_info() tells them; returns how many. */
+	unsigned (*secure_addresses)(void *arg, char (*ret)[64], unsigned max);
+	void *arg;
+	uint64_t (*now)(void *arg); /* monotonic ms; NULL: the loop's */
+};
+/* Adds its routes, and begins to look after the certificate. */
+EDGED_MUST_CHECK int join_new(const struct join_deps *deps, struct join **ret, struct err *err);
+void join_free(struct join *join);
+
+/* For /metrics. */
+struct join_counts {
+	uint64_t invites, joined, refused, renewals, renewal_failures;
+};
+struct join_counts join_counts(const struct join *join);
+
+#endif

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/join.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <jansson.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster/address.h"
+#include "cluster/cert.h"
+#include "cluster/identity.h"
+#include "cluster/join_client.h"
+#include "cluster/join_proof.h"
+#include "cluster/link.h"
+#include "io/loop.h"
+
+#define JSON_TYPE "application/json"
+
+struct join {
+	struct join_deps deps;
+	struct invites invites;
+	struct join_client *client; /* the one join or renewal under way */
+	edged_handle joining;       /* the request it is for, 0: a renewal */
+	struct timer *timer;
+	struct join_counts counts;
+};
+
+static uint64_t now(const struct join *join)
+{
+	return join->deps.now ? join->deps.now(join->deps.arg) : loop_now(join->deps.loop);
+}
+
+/* --- answers --- */
+
+static int reply_json(const struct join *join, edged_handle request, int status, json_t *json)
+{
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (!text)
+		return -ENOMEM;
+	int r = request_reply(join->deps.requests, request, status, JSON_TYPE, edged_str(text));
+	free(text);
+	return r;
+}
+
+static int problem(const struct join *join, edged_handle request, int status, const char *type,
+        const char *title, const char *detail)
+{
+	return request_problem(join->deps.requests, request, status, type, title, detail);
+}
+
+static void time_text(uint64_t ms, char ret[32])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+	gmtime_r(&seconds, &tm);
+	strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* The body as a JSON object, or NULL and the request is answered. An empty body is an empty object. */
+static json_t *read_body(const struct join *join, edged_handle request)
+{
+	struct edged_slice body = request_body(join->deps.requests, request);
+	json_t *json =
+	        body.len ? json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL) : json_object();
+	if (json_is_object(json))
+		return json;
+	json_decref(json);
+	(void)problem(join, request, 400, "bad-json", "The body is no JSON object",
+	        "Send a JSON object, such as {\"token\": \"edged1...\"}.");
+	return NULL;
+}
+
+/* For the owner's own hands: not for nodes, be they of the account. */
+static bool is_owner(const struct join *join, edged_handle request)
+{
+	const struct edged_peer *peer = request_peer(join->deps.requests, request);
+	if (peer && peer->trusted && !peer->node_id && request_hops(join->deps.requests, request) == 0)
+		return true;
+	(void)problem(join, request, 403, "owner-only", "Only the owner may do this, on the node itself",
+	        "Call it on the node's own Unix socket or loopback address, as edgectl does.");
+	return false;
+}
+
+/* --- inviting --- */
+
+/* Makes the account at the first invite. False: answered. */
+static bool can_invite(const struct join *join, edged_handle request)
+{
+	struct identity *identity = join->deps.identity;
+	struct err err = { "" };
+	if (!identity_account_id(identity)[0] && identity_create_account(identity, &err)) {
+		(void)problem(
+		        join, request, 500, "account-not-made", "The account could not be founded", err.text);
+		return false;
+	}
+	if (identity_holds_ca(identity))
+		return true;
+	(void)request_problemf(join->deps.requests, request, 409, "account-key-elsewhere",
+	        "This node cannot invite: the account's key is on another node",
+	        "Account %s has its key on node %s. Run edgectl invite there.", identity_account_id(identity),
+	        identity_ca_holder(identity));
+	return false;
+}
+
+static bool read_life(const struct join *join, edged_handle request, uint64_t *ret)
+{
+	json_t *body = read_body(join, request);
+	if (!body)
+		return false;
+	const json_t *life = json_object_get(body, "for");
+	json_int_t seconds = life ? json_integer_value(life) : JOIN_DEFAULT_S;
+	bool ok = (!life || json_is_integer(life)) && seconds >= 1 && seconds <= JOIN_MAX_S;
+	json_decref(body);
+	*ret = (uint64_t)seconds;
+	if (!ok)
+		(void)request_problemf(join->deps.requests, request, 400, "bad-duration",
+		        "The time cannot be used",
+		        "\"for\" is how long the invite is good: a whole number of seconds from 1 to %d.",
+		        JOIN_MAX_S);
+	return ok;
+}
+
+static unsigned list_addresses(const struct join *join, struct join_token *token)
+{
+	char listeners[16][64];
+	unsigned n = join->deps.secure_addresses(join->deps.arg, listeners, ARRAY_LEN(listeners)), count = 0;
+	for (unsigned i = 0; i < n; i++)
+		count = address_expand(listeners[i], token->addresses, count, TOKEN_ADDRESSES);
+	return count;
+}
+
+static int reply_invite(struct join *join, edged_handle request, const struct join_token *token)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	char expires[32];
+	int r = token_write(token, &text);
+	if (r)
+		return r;
+	time_text(token->expires * 1000, expires);
+	join->counts.invites++;
+	return reply_json(join, request, 201,
+	        json_pack("{s:s,s:s,s:s}", "token", text.ptr, "expires", expires, "account",
+	                token->account_id));
+}
+
+static int serve_invites(void *self, edged_handle request)
+{
+	struct join *join = self;
+	const struct identity *identity = join->deps.identity;
+	struct join_token token = { .expires = 0 };
+	uint64_t seconds;
+	if (!is_owner(join, request) || !read_life(join, request, &seconds))
+		return 0;
+	if (list_addresses(join, &token) == 0)
+		return problem(join, request, 503, "no-secure-port", "This node has no secure port",
+		        "Other nodes reach it by TLS only: listen with tls=ADDRESS:PORT, then invite again.");
+	if (!can_invite(join, request))
+		return 0;
+	int r = invites_add(&join->invites, now(join), now(join) + seconds * 1000, token.secret);
+	if (r == -ENOSPC)
+		return request_problemf(join->deps.requests, request, 429, "too-many-invites",
+		        "Too many open invites",
+		        "%d invites are open. Use one, or wait until they have run out.", JOIN_INVITES);
+	if (r)
+		return r;
+	snprintf(token.account_id, sizeof(token.account_id), "%s", identity_account_id(identity));
+	snprintf(token.node_id, sizeof(token.node_id), "%s", identity_node_id(identity));
+	token.expires = identity_time(join->deps.identity) / 1000 + seconds;
+	return reply_invite(join, request, &token);
+}
+
+/* --- signing --- */
+
+struct sign_request {
+	struct buf der, proof;
+	char name[64];
+};
+
+static void sign_request_fini(struct sign_request *sign)
+{
+	buf_fini(&sign->der);
+	buf_fini(&sign->proof);
+}
+
+/* False: answered. */
+static bool read_sign_request(const struct join *join, edged_handle request, struct sign_request *ret)
+{
+	const char *der = NULL, *proof = "", *name = "";
+	json_t *body = read_body(join, request);
+	if (!body)
+		return false;
+	buf_init(&ret->der, 4096);
+	buf_init(&ret->proof, PROOF_LEN);
+	bool ok = json_unpack(body, "{s:s,s?s,s?s}", "request", &der, "proof", &proof, "name", &name) == 0 &&
+	          strlen(name) < sizeof(ret->name) && base64_read(edged_str(der), &ret->der) == 0 &&
+	          base64_read(edged_str(proof), &ret->proof) == 0;
+	if (ok)
+		snprintf(ret->name, sizeof(ret->name), "%s", name);
+	else
+		(void)problem(join, request, 400, "bad-request", "The request cannot be read",
+		        "It holds \"request\" (PKCS #10, base64url), \"proof\" and \"name\".");
+	json_decref(body);
+	return ok;
+}
+
+static int sign_and_reply(
+        struct join *join, edged_handle request, const char *node_id, const struct sign_request *sign)
+{
+	struct identity *identity = join->deps.identity;
+	CLEANUP(buf_fini) struct buf pem = BUF_EMPTY;
+	int r = identity_sign(identity, buf_slice(&sign->der), node_id, edged_str(sign->name), &pem);
+	if (r == -EINVAL)
+		return problem(join, request, 400, "bad-request", "The certificate request cannot be signed",
+		        "It must be whole, and for the key that the connection was made with.");
+	if (r)
+		return r;
+	return reply_json(join, request, 200,
+	        json_pack("{s:s,s:s,s:s,s:s}", "account", identity_account_id(identity), "holder",
+	                identity_ca_holder(identity), "certificate", pem.ptr, "ca",
+	                identity_ca_pem(identity)));
+}
+
+static int refuse_join(struct join *join, edged_handle request, const char *source)
+{
+	join->counts.refused++;
+	log_warning("join", "a node at %s was refused: no open invite fits its proof", source);
+	return problem(join, request, 403, "invite-unknown", "This invite is not open",
+	        "It has been used, has run out, or was taken back by a restart. Ask for a new one with "
+	        "edgectl invite.");
+}
+
+static int serve_sign(void *self, edged_handle request)
+{
+	struct join *join = self;
+	const struct edged_peer *peer = request_peer(join->deps.requests, request);
+	struct edged_stream *stream = links_stream_of(join->deps.links, peer);
+	uint8_t exported[PROOF_EXPORT];
+	char source[64];
+	if (!stream || !peer->node_id || stream_export_key(stream, PROOF_LABEL, exported, sizeof(exported)))
+		return problem(join, request, 400, "wrong-way", "Nodes join over a link",
+		        "This path is for other nodes. Use edgectl join TOKEN on the node that is to join.");
+	address_source(peer->address, source);
+	if (invites_shut(&join->invites, now(join), source))
+		return problem(join, request, 429, "too-many-tries",
+		        "Too many wrong proofs from this address",
+		        "Wait ten minutes, then try again with a new invite.");
+	CLEANUP(sign_request_fini) struct sign_request sign = { 0 };
+	if (!read_sign_request(join, request, &sign))
+		return 0;
+	struct invite *invite = invites_match(
+	        &join->invites, now(join), source, exported, buf_slice(&sign.der), buf_slice(&sign.proof));
+	if (!invite)
+		return refuse_join(join, request, source);
+	int r = sign_and_reply(join, request, peer->node_id, &sign);
+	if (r)
+		return r;
+	invite_close(invite);
+	join->counts.joined++;
+	log_notice("join", "node %s (%s) at %s joined the account", peer->node_id, sign.name, source);
+	return 0;
+}
+
+static int serve_renew(void *self, edged_handle request)
+{
+	struct join *join = self;
+	const struct edged_peer *peer = request_peer(join->deps.requests, request);
+	if (!peer->node_id || !peer->trusted || request_hops(join->deps.requests, request) > 1)
+		return problem(join, request, 403, "not-a-node",
+		        "Only a node of the account may ask, by itself",
+		        "Certificates are renewed over a link between the node and the holder of the "
+		        "account's key.");
+	if (!identity_holds_ca(join->deps.identity))
+		return problem(join, request, 409, "account-key-elsewhere",
+		        "The account's key is on another node", identity_ca_holder(join->deps.identity));
+	CLEANUP(sign_request_fini) struct sign_request sign = { 0 };
+	if (!read_sign_request(join, request, &sign))
+		return 0;
+	return sign_and_reply(join, request, peer->node_id, &sign);
+}
+
+/* --- joining and renewing: the asking side --- */
+
+static void joined(void *arg, const struct join_result *result)
+{
+	struct join *join = arg;
+	edged_handle request = join->joining;
+	join->client = NULL;
+	join->joining = 0;
+	if (request && result->status == 0) {
+		log_notice("join", "this node joined account %s", identity_account_id(join->deps.identity));
+		(void)reply_json(join, request, 200,
+		        json_pack("{s:s,s:s,s:s}", "account", identity_account_id(join->deps.identity),
+		                "nodeId", identity_node_id(join->deps.identity), "inviter", result->node_id));
+	} else if (request) {
+		log_warning("join", "not joined: %s", result->why);
+		(void)problem(
+		        join, request, result->status, result->type, "This node did not join", result->why);
+	} else if (result->status == 0) {
+		join->counts.renewals++;
+		log_info("join", "the certificate was renewed");
+	} else {
+		join->counts.renewal_failures++;
+		log_warning("join", "the certificate was not renewed, next try in an hour: %s", result->why);
+	}
+}
+
+static int start_client(struct join *join, const struct join_token *token, struct join_result *ret_failure)
+{
+	const struct join_client_options options = {
+		.identity = join->deps.identity,
+		.links = join->deps.links,
+		.token = token,
+		.done = joined,
+		.arg = join,
+	};
+	return join_client_start(&options, &join->client, ret_failure);
+}
+
+static bool may_join(const struct join *join, edged_handle request)
+{
+	const char *account = identity_account_id(join->deps.identity);
+	if (join->client) {
+		(void)problem(join, request, 409, "join-under-way", "Another join is under way",
+		        "Wait until it has ended, then try again.");
+		return false;
+	}
+	if (!account[0])
+		return true;
+	(void)request_problemf(join->deps.requests, request, 409, "account-exists",
+	        "This node belongs to an account",
+	        "It is of account %s. To leave it, stop the node, remove account.json and ca.pem from the "
+	        "folder identity "
+	        "in its state folder, and start it again.",
+	        account);
+	return false;
+}
+
+static int serve_join(void *self, edged_handle request)
+{
+	struct join *join = self;
+	struct join_token token;
+	struct join_result failure;
+	struct err err = { "" };
+	if (!is_owner(join, request) || !may_join(join, request))
+		return 0;
+	json_t *body = read_body(join, request);
+	if (!body)
+		return 0;
+	const char *text = json_string_value(json_object_get(body, "token"));
+	int r = token_read(edged_str(text), &token, &err);
+	json_decref(body);
+	if (r)
+		return problem(join, request, 400, "bad-token", "The token cannot be used", err.text);
+	join->joining = request;
+	r = start_client(join, &token, &failure);
+	explicit_bzero(&token, sizeof(token));
+	if (!r)
+		return 0;
+	join->joining = 0;
+	return problem(join, request, failure.status, failure.type, "This node did not join", failure.why);
+}
+
+static void tick(void *arg)
+{
+	struct join *join = arg;
+	struct join_result failure;
+	bool renew;
+	timer_set(join->timer, identity_tick(join->deps.identity, &renew));
+	if (renew && !join->client && start_client(join, NULL, &failure))
+		joined(join, &failure);
+}
+
+/* --- the account --- */
+
+static int serve_account(void *self, edged_handle request)
+{
+	struct join *join = self;
+	const struct identity *identity = join->deps.identity;
+	if (!identity_account_id(identity)[0])
+		return problem(join, request, 404, "no-account", "This node belongs to no account",
+		        "Found one with edgectl invite, or join one with edgectl join TOKEN.");
+	X509 *certificate;
+	char expires[32];
+	int r = cert_read(edged_str(identity_certificate_pem(identity)), &certificate);
+	if (r)
+		return r;
+	time_text(cert_until(certificate), expires);
+	X509_free(certificate);
+	return reply_json(join, request, 200,
+	        json_pack("{s:s,s:s,s:b,s:s,s:s}", "account", identity_account_id(identity), "holder",
+	                identity_ca_holder(identity), "canInvite", identity_holds_ca(identity),
+	                "certificateExpires", expires, "ca", identity_ca_pem(identity)));
+}
+
+static const struct edged_route routes[] = {
+	{ "GET", "/edge/v1/account", serve_account, "The account this node belongs to", NULL,
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "POST", "/edge/v1/invites", serve_invites, "A token with which one more node can join the account",
+	        NULL, EDGED_SCOPE_NODE, 0 },
+	{ "POST", "/edge/v1/join", serve_join, "Joins the account that a token invites to", NULL,
+	        EDGED_SCOPE_NODE, 0 },
+	{ "POST", JOIN_SIGN_PATH, serve_sign, "For nodes that join: signs a certificate request", NULL,
+	        EDGED_SCOPE_PROXIMITY, 0 },
+	{ "POST", "/edge/v1/account/renew", serve_renew, "For nodes of the account: renews their certificate",
+	        NULL, EDGED_SCOPE_ACCOUNT, 0 },
+	{ 0 },
+};
+
+int join_new(const struct join_deps *deps, struct join **ret, struct err *err)
+{
+	struct join *join = calloc(1, sizeof(*join));
+	if (!join || timer_new(deps->loop, tick, join, &join->timer)) {
+		free(join);
+		return err_set(err, -ENOMEM, "no memory for joining");
+	}
+	join->deps = *deps;
+	const struct route_owner owner = { .name = "edged", .owner = join, .self = join, .core = true };
+	int r = router_add(deps->router, &owner, routes, sizeof(routes[0]), err);
+	if (r) {
+		timer_free(join->timer);
+		free(join);
+		return r;
+	}
+	timer_set(join->timer, 0);
+	*ret = join;
+	return 0;
+}
+
+void join_free(struct join *join)
+{
+	if (!join)
+		return;
+	router_remove(join->deps.router, join);
+	join_client_free(join->client);
+	timer_free(join->timer);
+	explicit_bzero(&join->invites, sizeof(join->invites));
+	free(join);
+}
+
+struct join_counts join_counts(const struct join *join)
+{
+	return join->counts;
+}
