@@ -49,6 +49,28 @@ static bool damaged(int code)
 	return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
 }
 
+static bool means_full(int cause)
+{
+	return cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
+}
+
+/* The errno behind an I/O error is kept by the file it happened to, the database or its log. */
+static bool disk_full(struct db *db)
+{
+	int cause = 0;
+	sqlite3_file *log = NULL;
+	if (means_full(sqlite3_system_errno(db->sqlite)))
+		return true;
+	sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_LAST_ERRNO, &cause);
+	if (means_full(cause))
+		return true;
+	cause = 0;
+	sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log && log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &cause);
+	return means_full(cause);
+}
+
 /* Turns the result of SQLite into ours, and remembers when the connection must not be used any more. */
 static int judge(struct db *db, int code)
 {
@@ -61,8 +83,7 @@ static int judge(struct db *db, int code)
 	if ((code & 0xff) == SQLITE_FULL)
 		return -ENOSPC;
 	db->broken = true;
-	int cause = sqlite3_system_errno(db->sqlite);
-	return cause == ENOSPC || cause == EDQUOT || cause == EFBIG ? -ENOSPC : -EIO;
+	return disk_full(db) ? -ENOSPC : -EIO;
 }
 
 static int count_log(void *arg, sqlite3 *sqlite, const char *name, int pages)
@@ -150,6 +171,9 @@ static int set_up(struct db *db)
 		code = check_format(db->sqlite);
 	if (code != SQLITE_OK)
 		return code;
+	/* A header that asks for a newer SQLite: as nothing newer has written it, a bit of it is wrong. */
+	if (sqlite3_db_readonly(db->sqlite, NULL))
+		return SQLITE_NOTADB;
 	sqlite3_wal_hook(db->sqlite, count_log, db); /* takes the place of automatic checkpoints */
 	for (size_t i = 0; i < STATEMENTS && code == SQLITE_OK; i++)
 		code = sqlite3_prepare_v3(db->sqlite, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -256,8 +280,7 @@ static int open_error(struct db *db, int code, int cause, struct err *err)
 		return err_set(err, -EBUSY, "%s is in use by another program", db->path);
 	if (code == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM)
 		return err_set(err, -ENOMEM, "no memory to open %s", db->path);
-	int r = (code & 0xff) == SQLITE_FULL || cause == ENOSPC || cause == EDQUOT || cause == EFBIG ? -ENOSPC
-	                                                                                             : -EIO;
+	int r = (code & 0xff) == SQLITE_FULL || means_full(cause) ? -ENOSPC : -EIO;
 	return err_set(err, r, "cannot open %s: %s%s%s", db->path, sqlite3_errstr(code), cause ? ": " : "",
 	        cause ? strerror(cause) : "");
 }
@@ -475,12 +498,22 @@ unsigned db_log_pages(const struct db *db)
 	return db->log_pages;
 }
 
-int db_checkpoint(struct db *db)
+static int checkpoint(struct db *db, int how)
 {
 	if (!db->sqlite || db->broken)
 		return -EIO;
-	int r = judge(db, sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+	int r = judge(db, sqlite3_wal_checkpoint_v2(db->sqlite, NULL, how, NULL, NULL));
 	if (!r)
 		db->log_pages = 0;
 	return r;
+}
+
+int db_checkpoint(struct db *db)
+{
+	return checkpoint(db, SQLITE_CHECKPOINT_PASSIVE);
+}
+
+int db_make_room(struct db *db)
+{
+	return checkpoint(db, SQLITE_CHECKPOINT_TRUNCATE);
 }

@@ -52,5 +52,7 @@ void db_scan_end(struct db *db);
 /* Pages in the write-ahead log that a checkpoint would bring into the file. */
 unsigned db_log_pages(const struct db *db);
 EDGED_MUST_CHECK int db_checkpoint(struct db *db);
+/* For a full disk: brings the log into the file and empties it. -ENOSPC and the like: it could not. */
+EDGED_MUST_CHECK int db_make_room(struct db *db);
 
 #endif

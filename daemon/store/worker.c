@@ -285,6 +285,8 @@ static bool something_lost(const struct list *group)
 static void run_group(struct worker *worker, struct list *group)
 {
 	int r = something_lost(group) ? -ECANCELED : attempt(worker, group);
+	if (r == -ENOSPC && db_make_room(worker->db) == 0)
+		r = attempt(worker, group);
 	if (r)
 		attempt_each(worker, group, r == -EIO ? r : 0);
 }
