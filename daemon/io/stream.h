@@ -11,13 +11,19 @@
 #include "io/loop.h"
 
 struct tls_context;
-struct addrinfo;
 
-/* The capability's functions, for the daemon's own use and for plugin/cap_stream.c. `serve` in it is NULL. */
+/* The capability's functions, for the daemon's own use and for plugin/cap_stream.c. `serve` in it is NULL.
+ * The hard limit of the queue is 4 times its high mark, at least 1 MiB; it refuses bytes once so many wait. */
 extern const struct edged_stream_1 stream_functions;
 
-/* A stream on a connected, non-blocking socket, which it takes. `tls` NULL: plain. `peer` is copied (strings too).
- * The handler's open() is called before this returns, or after the TLS handshake. */
+/* Told when the stream has gone for good: reason as in closed(). On the stream's loop, after closed(). */
+struct stream_owner {
+	void (*gone)(struct stream_owner *owner, int reason);
+};
+
+/* A stream on a connected, non-blocking socket, which it takes, also when it fails. `tls` NULL: plain. Strings are
+ * copied. The handler's open() is called before this returns, or after the TLS handshake. When choose() or open() refuse
+ * at once their error is returned and the stream goes by itself. Call on the loop's thread. */
 struct stream_origin {
 	int fd;
 	struct tls_context *tls;
@@ -27,7 +33,9 @@ struct stream_origin {
 	bool loopback;
 	int64_t uid;
 	const char *server_name;  /* TLS client: SNI, or NULL */
-	uint64_t handshake_ms;    /* absolute limit for the TLS handshake */
+	const char *alpn;         /* TLS client: the protocol to ask for, or NULL */
+	uint64_t handshake_ms;    /* absolute limit for the TLS handshake and the first bytes */
+	struct stream_owner *owner; /* or NULL */
 };
 /* Picks the handler once the protocol is known: `alpn` may be NULL (not TLS, or none agreed). Returns 0 and the
  * handler, or -ENOPROTOOPT. For listeners of protocol `auto` it is called with first bytes. */
@@ -43,13 +51,21 @@ EDGED_MUST_CHECK int stream_new(struct loop *loop, const struct stream_origin *o
 	const struct stream_chooser *chooser, struct edged_stream **ret);
 
 /* A handler may give its stream to another handler, e.g. HTTP after an upgrade. `pending` are bytes read but not used
- * up; they are shown to the new handler first. Call inside data(), then return n. The new handler's open() is called. */
+ * up, as they came over the wire; they are shown to the new handler first. Call inside data(), then return n, or outside
+ * of callbacks. The new handler's open() is called soon after; the old handler is not called any more. */
 EDGED_MUST_CHECK int stream_hand_over(struct edged_stream *stream, const struct edged_stream_handler *handler, void *self,
 	struct edged_slice pending);
 
 /* From now on the stream carries WebSocket frames (RFC 6455): handlers read and write the bytes of binary messages.
  * Server side; call before stream_hand_over(). Text frames end it with 1003, fragments are joined by streaming. */
 EDGED_MUST_CHECK int stream_become_websocket(struct edged_stream *stream);
+
+/* Ends all streams that (handler, self) has, on all loops; closed() of each was called when this returns, but for a
+ * stream whose own callback makes the call. Main loop. */
+void streams_end(struct loops *loops, const struct edged_stream_handler *handler, void *self);
+
+/* Tells no owner any more, for an owner that goes before its stream. */
+void stream_disown(struct edged_stream *stream);
 
 /* Changes what the peer may do, once it proved something (the access key). */
 void stream_set_trusted(struct edged_stream *stream, bool trusted);
@@ -64,5 +80,7 @@ struct stream_counts {
 	uint64_t open, accepted, refused, bytes_in, bytes_out;
 };
 struct stream_counts stream_counts(void);
+void stream_count_accepted(void); /* for those who accept connections */
+void stream_count_refused(void);
 
 #endif

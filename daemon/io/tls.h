@@ -35,4 +35,10 @@ struct tls_context *tls_context_ref(struct tls_context *tls);
 EDGED_MUST_CHECK int tls_context_replace(
 	struct tls_context *tls, const char *certificate_pem, const char *key_pem, struct err *err);
 
+/* For streams: a session with the newest certificate, or NULL; and what the judge says (false without one). */
+struct ssl_st;
+struct ssl_st *tls_context_session(struct tls_context *tls, bool client);
+bool tls_context_judge(const struct tls_context *tls, struct x509_st *certificate, char *ret_node_id);
+#define TLS_NODE_ID_SIZE 57
+
 #endif
