@@ -57,7 +57,7 @@ static const struct edged_setting http_table[] = {
 		"Time for a service to answer; the client gets 504 when it is over" },
 	{ "header", EDGED_TYPE_SIZE, "\"8k\"", KIB, MIB, "bytes", NULL,
 		"Longest header of a request, request line included" },
-	{ "headers", EDGED_TYPE_INT, "64", 8, 1000, "fields", NULL,
+	{ "headers", EDGED_TYPE_INT, "64", 8, 128, "fields", NULL,
 		"Most header fields of a request" },
 	{ "body", EDGED_TYPE_SIZE, "\"1M\"", 0, GIB, "bytes", NULL,
 		"Longest body of a request" },

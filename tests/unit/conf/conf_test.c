@@ -87,6 +87,9 @@ static void later_sources_win_key_by_key(void **state)
 	assert_int_equal(conf_int(conf, "store.cache"), 1 << 20);
 	assert_string_equal(conf_string(conf, "log.level"), "debug");
 	assert_null(conf_strings(conf, "net.listen", 0));
+	assert_int_equal(set(conf, "net.loops=64"), 0);
+	assert_int_equal(set(conf, "net.loops=65"), -EINVAL);
+	assert_int_equal(conf_int(conf, "net.loops"), 64);
 }
 
 static void bad_assignments_are_refused(void **state)
@@ -286,6 +289,7 @@ static void what_is_printed_loads_again(void **state)
 	CLEANUP(buf_fini) struct buf twice = BUF_EMPTY;
 	assert_int_equal(conf_print(conf, &text), 0);
 	assert_non_null(strstr(text.ptr, "\"body_time\": \"90s\", // --set\n"));
+	assert_non_null(strstr(text.ptr, "\"stream_limit\": \"1M\" // default\n\t},\n"));
 	assert_int_equal(declare_demo(again, &findings), 0);
 	assert_int_equal(conf_load_text(again, "printed", buf_slice(&text), &findings), 0);
 	assert_int_equal(conf_finish(again, &findings), 0);

@@ -33,6 +33,7 @@ static const struct {
 	{ "data:  two\r\n\r\n", "[] two|" },
 	{ "data: a\rdata: b\r\r", "[]a\nb|" },
 	{ "event: x\ndata: a\n\ndata: b\n\n", "[x]a|[]b|" },
+	{ "event: x\r\ndata: a\r\n\r\n", "[x]a|" },
 	{ "event: x\n\ndata: b\n\n", "[]b|" },
 	{ ": comment\n\n\n", "" },
 	{ "data\n\n", "[]|" },
