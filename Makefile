@@ -3,7 +3,7 @@
 #
 #   make V=1               show the commands
 #   make SANITIZE=address  address and undefined behaviour sanitizers, in build-address (or thread)
-#   make CROSS=arm64       cross build in build-arm64 (or armhf)
+#   make CROSS=arm64       cross build in build-arm64 (or armhf); first: make deps CROSS=arm64
 #   CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are yours to set
 
 VERSION := 0.1.0
@@ -18,9 +18,15 @@ TRIPLET_arm64 := aarch64-linux-gnu
 TRIPLET_armhf := arm-linux-gnueabihf
 TRIPLET := $(TRIPLET_$(CROSS))
 ifneq ($(CROSS),)
-CC         := $(TRIPLET)-gcc
+CC         := $(TRIPLET)-gcc --sysroot=$(SYSROOT)
 AR         := $(TRIPLET)-ar
-PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(TRIPLET)/pkgconfig:/usr/share/pkgconfig pkg-config
+SYSROOT    ?= $(CURDIR)/$(BUILD)/sysroot
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
+              PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig pkg-config
+QEMU_arm64 := qemu-aarch64
+QEMU_armhf := qemu-arm
+# Tests run in the emulator; it makes them slow, never wrong.
+export RUNNER := $(QEMU_$(CROSS)) -L $(SYSROOT)
 endif
 PKG_CONFIG ?= pkg-config
 
@@ -36,6 +42,10 @@ OUR_LD   += -fsanitize=address,undefined
 else ifeq ($(SANITIZE),thread)
 OURS     += -fsanitize=thread -fno-omit-frame-pointer
 OUR_LD   += -fsanitize=thread
+else ifeq ($(SANITIZE),fuzz)
+CC       := clang
+OURS     += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OUR_LD   += -fsanitize=fuzzer,address,undefined
 else
 OURS     += -D_FORTIFY_SOURCE=2 -fstack-clash-protection $(if $(CROSS),,-fcf-protection)
 endif
@@ -159,9 +169,26 @@ run: deps-run ## install what is missing, build, start a gateway in the foregrou
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
                   libcurl4-openssl-dev libnghttp2-dev libwslay-dev
 CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt mosquitto-clients curl awscli
-.PHONY: deps-run deps-check
-deps-run deps-check: deps-%:
-	$(Q)tests/need.sh $(if $(filter run,$*),$(RUN_PACKAGES),$(CHECK_PACKAGES))
+FUZZ_PACKAGES   := $(RUN_PACKAGES) clang
+SOURCE_PACKAGES := $(RUN_PACKAGES) g++ clang-format universal-ctags shellcheck python3
+CROSS_PACKAGES  := make pkg-config crossbuild-essential-$(CROSS) qemu-user
+deps_run    := $(RUN_PACKAGES)
+deps_check  := $(CHECK_PACKAGES)
+deps_fuzz   := $(FUZZ_PACKAGES)
+deps_source := $(SOURCE_PACKAGES)
+deps_cross  := $(CROSS_PACKAGES)
+.PHONY: deps-run deps-check deps-fuzz deps-source deps-cross
+deps-run deps-check deps-fuzz deps-source deps-cross: deps-%:
+	$(Q)tests/need.sh $(deps_$*)
+
+# The libraries of another architecture are unpacked into SYSROOT, not installed.
+.PHONY: deps
+ifeq ($(CROSS),)
+deps: deps-check ## install what make check needs; with CROSS=arm64: what a cross build and its unit tests need
+else
+deps: deps-cross
+	$(Q)tests/sysroot.sh $(CROSS) $(SYSROOT) $(filter lib%,$(CHECK_PACKAGES))
+endif
 
 # --- generated files: sample configuration, JSON Schema, edged.conf(5); a unit test says when they are out of date
 .PHONY: generate
@@ -197,6 +224,35 @@ install: all ## install into DESTDIR, below PREFIX (/usr)
 	$(Q)$(call put,644,conf/edgectl.bash,$(datadir)/bash-completion/completions/edgectl)
 	$(Q)test -e $(DESTDIR)$(sysconfdir)/edged/edged.conf || \
 		$(call put,644,conf/edged.conf,$(sysconfdir)/edged/edged.conf)
+
+# --- fuzzing: each target names in its first line the layers (and plugins/NAME) that it is linked with
+FUZZ_SECONDS ?= 60
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+define fuzz
+fuzz_parts_$(1) := $(shell sed -n '1s|.*layers: *\(.*[^ ]\) *\*/|\1|p' tests/fuzz/$(1).c)
+$(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/$(1).o \
+		$$(foreach p,$$(fuzz_parts_$(1)),$$(if $$(findstring /,$$(p)),$$(call objects,$$(call plugin_sources,$$(notdir $$(p)))),$(BUILD)/lib/$$(p).a))
+	@mkdir -p $$(@D)
+	$$(call say,FUZZ,$$@)
+	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$(LIBS)
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
+.PHONY: fuzz fuzz-built
+fuzz: deps-fuzz ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60), in build-fuzz
+	$(Q)$(MAKE) --no-print-directory SANITIZE=fuzz fuzz-built
+fuzz-built: $(FUZZ:%=$(BUILD)/fuzz/%)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ:%=$(BUILD)/fuzz/%)
+
+# --- what can be said without running anything
+.PHONY: check-source tidy
+check-source: deps-source ## layers, banned calls, sizes, format, shell scripts, public headers by themselves
+	$(Q)tests/check-source.sh
+tidy: compile_commands.json ## clang-tidy over all sources, with .clang-tidy
+	$(Q)printf '%s\n' $(filter-out tests/%,$(SOURCES)) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p .
+# For editors and clang-tidy. Made anew each time: it depends on which files there are.
+.PHONY: compile_commands.json
+compile_commands.json: ## how each file is compiled, for editors
+	$(Q)tests/compile-commands.py $(wildcard $(SOURCES) tests/fuzz/*_fuzz.c) -- $(CC) $(filter-out -MMD -MP,$(OURS)) $(CFLAGS) > $@
 
 # objects that make takes for intermediate stay
 .SECONDARY:
