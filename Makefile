@@ -18,9 +18,9 @@ TRIPLET_arm64 := aarch64-linux-gnu
 TRIPLET_armhf := arm-linux-gnueabihf
 TRIPLET := $(TRIPLET_$(CROSS))
 ifneq ($(CROSS),)
+SYSROOT    ?= $(CURDIR)/$(BUILD)/sysroot
 CC         := $(TRIPLET)-gcc --sysroot=$(SYSROOT)
 AR         := $(TRIPLET)-ar
-SYSROOT    ?= $(CURDIR)/$(BUILD)/sysroot
 PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
               PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig pkg-config
 QEMU_arm64 := qemu-aarch64
