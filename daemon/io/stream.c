@@ -374,12 +374,15 @@ int stream_new(struct loop *loop, const struct stream_origin *origin, const stru
 struct ending {
 	const struct edged_stream_handler *handler;
 	void *self;
+	void (*gone)(struct stream_owner *owner, int reason);
 	unsigned found;
 };
 
 static bool belongs(const struct edged_stream *s, const struct ending *ending)
 {
 	const struct transition *t = s->transition;
+	if (ending->gone)
+		return s->owner && s->owner->gone == ending->gone;
 	return (s->handler == ending->handler && s->self == ending->self) ||
 	       (s->over && t->handler == ending->handler && t->self == ending->self);
 }
@@ -396,23 +399,33 @@ static void end_on_loop(struct loop *loop, void *arg)
 			continue;
 		stream_end(s, -ECANCELED);
 		if (s->busy)
-			continue;
-		ending->found++;
+			continue; /* closed() follows when its callback is over */
+		ending->found += s->opened;
 		tell_closed(s);
 		s->handler = NULL;
 		s->over = false;
+		s->peer.listener = NULL; /* its name goes with it */
 	}
 }
 
 /* A stream that is on its way between two loops is met there by a later round. */
-void streams_end(struct loops *loops, const struct edged_stream_handler *handler, void *self)
+static void end_matching(struct loops *loops, struct ending *ending)
 {
-	struct ending ending = { .handler = handler, .self = self };
 	int rounds = 0;
 	do {
-		ending.found = 0;
-		loops_each(loops, end_on_loop, &ending);
-	} while ((ending.found || streams_travelling()) && ++rounds < 100);
+		ending->found = 0;
+		loops_each(loops, end_on_loop, ending);
+	} while ((ending->found || streams_travelling()) && ++rounds < 100);
+}
+
+void streams_end(struct loops *loops, const struct edged_stream_handler *handler, void *self)
+{
+	end_matching(loops, &(struct ending){ .handler = handler, .self = self });
+}
+
+void streams_end_owned(struct loops *loops, void (*gone)(struct stream_owner *owner, int reason))
+{
+	end_matching(loops, &(struct ending){ .gone = gone });
 }
 
 void stream_disown(struct edged_stream *s)

@@ -63,6 +63,8 @@ EDGED_MUST_CHECK int stream_become_websocket(struct edged_stream *stream);
 /* Ends all streams that (handler, self) has, on all loops; closed() of each was called when this returns, but for a
  * stream whose own callback makes the call. Main loop. */
 void streams_end(struct loops *loops, const struct edged_stream_handler *handler, void *self);
+/* The same for all streams whose owner has this gone(), with a handler or without. */
+void streams_end_owned(struct loops *loops, void (*gone)(struct stream_owner *owner, int reason));
 
 /* Tells no owner any more, for an owner that goes before its stream. */
 void stream_disown(struct edged_stream *stream);
