@@ -170,15 +170,16 @@ RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev l
                   libcurl4-openssl-dev libnghttp2-dev libwslay-dev
 CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt mosquitto-clients curl awscli
 FUZZ_PACKAGES   := $(RUN_PACKAGES) clang
-SOURCE_PACKAGES := $(RUN_PACKAGES) g++ clang-format universal-ctags shellcheck python3
+SOURCE_PACKAGES := $(RUN_PACKAGES) g++ git clang-format universal-ctags shellcheck python3
 CROSS_PACKAGES  := make pkg-config crossbuild-essential-$(CROSS) qemu-user
 deps_run    := $(RUN_PACKAGES)
 deps_check  := $(CHECK_PACKAGES)
 deps_fuzz   := $(FUZZ_PACKAGES)
 deps_source := $(SOURCE_PACKAGES)
 deps_cross  := $(CROSS_PACKAGES)
-.PHONY: deps-run deps-check deps-fuzz deps-source deps-cross
-deps-run deps-check deps-fuzz deps-source deps-cross: deps-%:
+deps_tidy   := $(RUN_PACKAGES) clang-tidy python3
+.PHONY: deps-run deps-check deps-fuzz deps-source deps-cross deps-tidy
+deps-run deps-check deps-fuzz deps-source deps-cross deps-tidy: deps-%:
 	$(Q)tests/need.sh $(deps_$*)
 
 # The libraries of another architecture are unpacked into SYSROOT, not installed.
@@ -247,7 +248,7 @@ fuzz-built: $(FUZZ:%=$(BUILD)/fuzz/%)
 .PHONY: check-source tidy
 check-source: deps-source ## layers, banned calls, sizes, format, shell scripts, public headers by themselves
 	$(Q)tests/check-source.sh
-tidy: compile_commands.json ## clang-tidy over all sources, with .clang-tidy
+tidy: deps-tidy compile_commands.json ## clang-tidy over all sources, with .clang-tidy
 	$(Q)printf '%s\n' $(filter-out tests/%,$(SOURCES)) | xargs -P $$(nproc) -n 4 clang-tidy --quiet -p .
 # For editors and clang-tidy. Made anew each time: it depends on which files there are.
 .PHONY: compile_commands.json

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What can be said about the sources without building them. Each check counts as one test.
+# usage: tests/check-source.sh     closes with `N passed, N failed, 0 skipped`
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0
+check() { # NAME COMMAND...
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		echo "ok    $name"
+		passed=$((passed + 1))
+	else
+		echo "FAIL  $name"
+		head -n 60 <<<"$out" | sed 's/^/      /'
+		failed=$((failed + 1))
+	fi
+}
+# Files that git knows or would add.
+list() { # PATTERN...
+	git ls-files --cached --others --exclude-standard -- "$@" | sort -u | while read -r f; do
+		[[ ! -e $f ]] || echo "$f"
+	done
+}
+mapfile -t c_files < <(list '*.c' '*.h')
+mapfile -t shell_files < <(list '*.sh' tests/run tests/fuzz/run .ci/run)
+mapfile -t python_files < <(list '*.py')
+mapfile -t public < <(list 'include/edged/*.h')
+
+format() { # names the files; how they should look: clang-format -i FILE
+	local f bad=0
+	for f in "${c_files[@]}"; do
+		clang-format --dry-run -Werror "$f" 2>/dev/null || { echo "$f"; bad=1; }
+	done
+	return $bad
+}
+# Each public header by itself, as the oldest C that plugins may be written in, and as C++.
+headers() { # LANGUAGE-AND-FLAGS... ; compiles a file of one include
+	local h
+	for h in "${public[@]}"; do
+		echo "#include \"${h#include/}\"" | "$@" -Iinclude -Wall -Wextra -Wpedantic -Werror -fsyntax-only - || return 1
+	done
+}
+exported() { # no variable that can be changed is shared by files
+	! grep -nE '^extern ' "${c_files[@]}" | grep -vE '"C"|\<const\>'
+}
+
+check 'layers, calls, sizes, licence lines' tests/source_rules.py "${c_files[@]}" "${shell_files[@]}" Makefile "${python_files[@]}"
+check 'clang-format' format
+check 'shellcheck' shellcheck "${shell_files[@]}"
+check 'public headers are C99' headers "${CC:-cc}" -x c -std=c99
+check 'public headers are C++' headers "${CXX:-g++}" -x c++ -std=c++11
+check 'python compiles' python3 -c 'import ast, sys
+for f in sys.argv[1:]: ast.parse(open(f).read(), f)' "${python_files[@]}"
+check 'no mutable exported variables' exported
+echo "$passed passed, $failed failed, 0 skipped"
+[[ $failed == 0 ]]
