@@ -38,7 +38,7 @@ void http_guard_next(struct http_guard *guard)
 
 void http_guard_refuse(struct http_guard *guard, int status, const char *type, const char *detail)
 {
-	guard->refusal = (struct http_refusal){ status, type, detail };
+	guard->refusal = (struct http_refusal){ .status = status, .type = type, .detail = detail };
 	guard->state = HTTP_GUARD_AT_REFUSAL;
 }
 
@@ -367,7 +367,8 @@ int http_guard_answer(const struct http_guard *guard, const char *more, struct b
 	if (mark)
 		path.len = (size_t)(mark - path.ptr);
 	int status = guard->refusal.status;
-	int r = problem_render(&document, status, guard->refusal.type, NULL, guard->refusal.detail, path);
+	int r = problem_render(
+	        &document, status, guard->refusal.type, guard->refusal.title, guard->refusal.detail, path);
 	if (!r)
 		r = buf_addf(out,
 		        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: " PROBLEM_CONTENT_TYPE

@@ -7,7 +7,7 @@ enum { METHOD_LEN = 32 };
 
 static bool refuse(struct http_refusal *refusal, int status, const char *type, const char *detail)
 {
-	*refusal = (struct http_refusal){ status, type, detail };
+	*refusal = (struct http_refusal){ .status = status, .type = type, .detail = detail };
 	return false;
 }
 

@@ -14,7 +14,8 @@ enum { HTTP_HEADERS_MAX = 128 };
 /* Why a request is refused, as a problem document will say it; status 0: it is not. */
 struct http_refusal {
 	int status;
-	const char *type, *detail; /* static text */
+	const char *type, *detail; /* text that outlives it */
+	const char *title;         /* NULL: the status' phrase */
 };
 
 struct http_head_limits {

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the HTTP server share. http_server.c holds the library's daemon and runs it, http_conn.c takes a
+ * client's bytes to it and back, http_answer.c makes its answers, http_upgrade.c turns a connection into a WebSocket.
+ *
+ * A connection ends when both its stream and the library's side of it have ended, in whatever order.
+ */
+#ifndef IO_HTTP_PRIVATE_H
+#define IO_HTTP_PRIVATE_H
+
+#include <microhttpd.h>
+#include "core/http_guard.h"
+#include "io/http_server.h"
+#include "io/stream.h"
+
+struct http_server {
+	struct http_server_options options;
+	struct http_head_limits limits;
+	const struct edged_stream_1 *streams;
+	struct MHD_Daemon *daemon;
+	struct watch *watch;      /* of the daemon's epoll fd */
+	struct timer *timer;      /* of the daemon */
+	struct timer *expire;     /* of the requests */
+	struct deferred run;      /* the daemon has work */
+	struct list conns;        /* all */
+	struct list hot;          /* those whose daemon's side may have news after the next run */
+	struct http_conn *adding; /* for the daemon's call from within MHD_add_connection */
+	struct http_server_counts counts;
+	bool serving;
+};
+
+struct http_conn {
+	struct http_server *server;
+	struct list link, hot;
+	struct edged_stream *stream; /* NULL: ended */
+	struct http_guard guard;
+	uint64_t body_start; /* ms, when the head was complete */
+	bool first;          /* no request has come yet: the deadline runs since open() */
+	bool closing;        /* our last words are said, the client's are not heard any more */
+	struct buf held;     /* bytes of next requests */
+	/* the daemon's side */
+	int fd; /* our end of the pair, -1: none */
+	struct watch *watch;
+	struct MHD_Connection *mhd;
+	struct buf in;   /* for the daemon; the pair was full */
+	bool suspended;  /* the daemon waits for us */
+	bool in_handler; /* it is calling us */
+	bool done;       /* it is through with the current request */
+	/* the current request */
+	edged_handle request; /* 0: none */
+	struct buf body;
+	bool opened; /* was brought to the router */
+	/* its answer */
+	struct MHD_Response *response;
+	int status;
+	char *fill; /* where the bytes of a whole answer go */
+	size_t filled, fill_size;
+	struct buf out; /* waiting bytes of a streamed answer, from out_at on */
+	size_t out_at;
+	bool ended, broken, wants_room;
+};
+
+/* --- http_server.c --- */
+void http_server_schedule(struct http_server *server); /* runs the daemon at the end of the turn */
+void http_conn_hot(struct http_conn *conn);            /* looks after it then */
+
+/* --- http_conn.c --- */
+extern const struct edged_stream_handler http_conn_handler;
+void http_conn_settle(struct http_conn *conn); /* after a run of the daemon */
+void http_conn_wake(struct http_conn *conn);   /* ends a suspension */
+void http_conn_maybe_free(struct http_conn *conn);
+void http_conn_refuse(struct http_conn *conn, const char *more);
+void http_conn_detach(struct http_conn *conn); /* ends the daemon's side */
+
+/* --- http_answer.c --- */
+extern const struct request_front http_answer_front; /* its object is the connection */
+enum MHD_Result http_answer_queue(struct http_conn *conn);
+void http_answer_clear(struct http_conn *conn);
+
+/* --- http_upgrade.c --- */
+bool http_upgrade_wanted(const struct http_head *head, struct edged_slice path);
+/* Hands the stream over, and the connection is gone; or refuses. `rest` are bytes behind the head. */
+void http_upgrade(struct http_conn *conn, struct edged_slice rest);
+
+#endif

@@ -1,0 +1,853 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io/: HTTP for clients, over real sockets. The loop runs on the test's thread; the client is a script on a thread of
+ * its own, which blocks on its sockets and stops the loop when it is through.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "io/http_server.h"
+#include "io/stream.h"
+
+/* --- listeners, as far as the server asks ---------------------------------------------------------------------- */
+
+struct listeners {
+	const struct edged_stream_handler *handler;
+	void *self;
+	struct loops *loops;
+	const struct edged_stream_handler *broker;
+};
+
+int listeners_serve(struct listeners *listeners, const char *protocol,
+        const struct edged_stream_handler *handler, void *self)
+{
+	assert_string_equal(protocol, "http");
+	listeners->handler = handler;
+	listeners->self = self;
+	return 0;
+}
+
+void listeners_unserve(struct listeners *listeners, const char *protocol)
+{
+	assert_string_equal(protocol, "http");
+	streams_end(listeners->loops, listeners->handler, listeners->self);
+}
+
+const struct edged_stream_handler *listeners_handler(
+        const struct listeners *listeners, const char *protocol, void **ret_self)
+{
+	assert_string_equal(protocol, "mqtt");
+	*ret_self = NULL;
+	return listeners->broker;
+}
+
+/* --- the world -------------------------------------------------------------------------------------------------- */
+
+struct world {
+	struct loops *loops;
+	struct requests *requests;
+	struct router *router;
+	struct listeners listeners;
+	struct http_server *server;
+	const char *script;
+	void (*play)(void);
+	char failure[512];
+	/* what the routes do and see */
+	edged_handle later;
+	atomic_int called, gone, room, full;
+	struct timer *timer;
+	bool filling;
+	size_t written;
+};
+
+static struct world *world;
+
+static uint64_t now_ms(void *arg)
+{
+	(void)arg;
+	return clock_mono_ms();
+}
+
+static int serve_echo(void *self, edged_handle handle)
+{
+	(void)self;
+	atomic_fetch_add(&world->called, 1);
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	struct requests *requests = world->requests;
+	buf_addf(&text, "%.*s %.*s [%.*s]\n", EDGED_SLICE_FMT(request_method(requests, handle)),
+	        EDGED_SLICE_FMT(request_path(requests, handle)),
+	        EDGED_SLICE_FMT(request_body(requests, handle)));
+	request_set_header(requests, handle, "ETag", "\"7\"");
+	return request_reply(requests, handle, 200, "text/plain", buf_slice(&text));
+}
+
+static int serve_empty(void *self, edged_handle handle)
+{
+	(void)self;
+	return request_reply(world->requests, handle, 204, NULL, edged_slice(NULL, 0));
+}
+
+static int serve_big(void *self, edged_handle handle)
+{
+	(void)self;
+	size_t n = 3 * 1024 * 1024;
+	char *bytes = malloc(n);
+	memset(bytes, 'x', n);
+	int r = request_reply(world->requests, handle, 200, "text/plain", edged_slice(bytes, n));
+	free(bytes);
+	return r;
+}
+
+static void answer_later(void *arg)
+{
+	(void)arg;
+	request_reply(world->requests, world->later, 200, "text/plain", edged_str("later\n"));
+}
+
+static int serve_later(void *self, edged_handle handle)
+{
+	(void)self;
+	world->later = handle;
+	timer_set(world->timer, 20);
+	return 0;
+}
+
+static int serve_never(void *self, edged_handle handle)
+{
+	(void)self;
+	(void)handle;
+	atomic_fetch_add(&world->called, 1);
+	return 0;
+}
+
+static void on_gone(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&world->gone, 1);
+}
+
+/* Writes until the stream is full. */
+static void fill(void *arg)
+{
+	(void)arg;
+	char bytes[1024];
+	memset(bytes, 'y', sizeof(bytes));
+	if (!world->filling)
+		return;
+	for (int i = 0; i < 100000; i++) {
+		int r = request_stream_write(
+		        world->requests, world->later, edged_slice(bytes, sizeof(bytes)));
+		if (r < 0)
+			return;
+		world->written += sizeof(bytes);
+		if (r == EDGED_HTTP_FULL) {
+			atomic_fetch_add(&world->full, 1);
+			return;
+		}
+	}
+	snprintf(world->failure, sizeof(world->failure), "the stream never was full");
+}
+
+static void on_room(void *arg)
+{
+	atomic_fetch_add(&world->room, 1);
+	fill(arg);
+}
+
+static int serve_stream(void *self, edged_handle handle)
+{
+	world->later = handle;
+	world->filling = self != NULL;
+	int r = request_stream_begin(
+	        world->requests, handle, 200, "text/event-stream", on_room, on_gone, NULL);
+	atomic_fetch_add(&world->called, 1);
+	if (!r)
+		fill(NULL);
+	return r;
+}
+
+/* Two events with time between, then the end. */
+static void next_event(void *arg)
+{
+	(void)arg;
+	if (world->written++ < 2) {
+		request_stream_write(world->requests, world->later, edged_str("data: x\n\n"));
+		timer_set(world->timer, 20);
+	} else {
+		request_stream_end(world->requests, world->later);
+	}
+}
+
+static int serve_events(void *self, edged_handle handle)
+{
+	int r = serve_stream(self, handle);
+	timer_free(world->timer);
+	int t = timer_new(loops_at(world->loops, 0), next_event, NULL, &world->timer);
+	timer_set(world->timer, 20);
+	return r ? r : t;
+}
+
+static int serve_broken(void *self, edged_handle handle)
+{
+	int r = serve_stream(self, handle);
+	request_stream_write(world->requests, handle, edged_str("half"));
+	requests_abandon(world->requests, world);
+	return r;
+}
+
+static const struct edged_route routes[] = {
+	{ "*", "/echo", serve_echo, NULL, NULL, 0, 0 },
+	{ "GET", "/empty", serve_empty, NULL, NULL, 0, 0 },
+	{ "GET", "/big", serve_big, NULL, NULL, 0, 0 },
+	{ "GET", "/later", serve_later, NULL, NULL, 0, 0 },
+	{ "GET", "/never", serve_never, NULL, NULL, 0, 0 },
+	{ "GET", "/quiet", serve_stream, NULL, NULL, 0, 0 },
+	{ "GET", "/events", serve_events, NULL, NULL, 0, 0 },
+	{ "GET", "/secret", serve_echo, NULL, NULL, 0, 0 },
+	{ NULL, NULL, NULL, NULL, NULL, 0, 0 },
+};
+static const struct edged_route full_routes[] = {
+	{ "GET", "/flood", serve_stream, NULL, NULL, 0, 0 },
+	{ "GET", "/broken", serve_broken, NULL, NULL, 0, 0 },
+	{ NULL, NULL, NULL, NULL, NULL, 0, 0 },
+};
+
+static int admit(
+        void *arg, const struct http_admission *admission, const char **ret_title, const char **ret_detail)
+{
+	(void)arg;
+	*ret_title = "No key";
+	*ret_detail = "Bring the key.";
+	if (!edged_slice_is(admission->path, "/secret"))
+		return 0;
+	return edged_slice_is(admission->authorization, "Bearer right") ? 0 : 401;
+}
+
+static int setup(void **state)
+{
+	world = calloc(1, sizeof(*world));
+	*state = world;
+	static const struct request_limits limits = { .open = 4,
+		.streams = 4,
+		.answer_ms = 300,
+		.stream_mark = 64 * 1024,
+		.stream_limit = 256 * 1024 };
+	assert_int_equal(loops_new(1, &world->loops), 0);
+	world->listeners.loops = world->loops;
+	assert_int_equal(requests_new(&limits, now_ms, NULL, &world->requests), 0);
+	assert_int_equal(router_new(world->requests, &world->router), 0);
+	struct route_owner owner = { "test", world, NULL, true }, filler = { "filler", world, world, true };
+	assert_int_equal(router_add(world->router, &owner, routes, sizeof(routes[0]), NULL), 0);
+	assert_int_equal(router_add(world->router, &filler, full_routes, sizeof(routes[0]), NULL), 0);
+	assert_int_equal(timer_new(loops_at(world->loops, 0), answer_later, NULL, &world->timer), 0);
+	struct http_server_options options = { .loop = loops_at(world->loops, 0),
+		.listeners = &world->listeners,
+		.requests = world->requests,
+		.router = world->router,
+		.header_ms = 150,
+		.body_ms = 200,
+		.idle_ms = 5000,
+		.head_bytes = 8192,
+		.headers = 64,
+		.body_bytes = 1024 * 1024,
+		.admit = admit };
+	assert_int_equal(http_server_new(&options, &world->server, NULL), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	http_server_free(world->server);
+	timer_free(world->timer);
+	router_free(world->router);
+	requests_free(world->requests);
+	loops_free(world->loops);
+	free(world);
+	return 0;
+}
+
+/* --- the client ------------------------------------------------------------------------------------------------- */
+
+#define CHECK(fact)                                                                                          \
+	do {                                                                                                 \
+		if (!(fact)) {                                                                               \
+			snprintf(world->failure, sizeof(world->failure), "line %d: %s", __LINE__, #fact);    \
+			return;                                                                              \
+		}                                                                                            \
+	} while (0)
+
+struct joining {
+	struct post post;
+	int fd;
+};
+
+static int choose(void *arg, struct edged_stream *stream, struct edged_slice alpn,
+        struct edged_slice first_bytes, const struct edged_stream_handler **ret_handler, void **ret_self)
+{
+	(void)arg;
+	(void)stream;
+	(void)alpn;
+	(void)first_bytes;
+	*ret_handler = world->listeners.handler;
+	*ret_self = world->listeners.self;
+	return 0;
+}
+
+static void join(struct post *post)
+{
+	struct joining *joining = CONTAINER_OF(post, struct joining, post);
+	struct stream_origin origin = { .fd = joining->fd,
+		.listener = "http=test",
+		.address = "127.0.0.1:1",
+		.loopback = true,
+		.uid = -1 };
+	struct stream_chooser chooser = { .choose = choose };
+	if (stream_new(loops_at(world->loops, 0), &origin, &chooser, NULL))
+		snprintf(world->failure, sizeof(world->failure), "no stream");
+	free(joining);
+}
+
+/* A new connection to the server. */
+static int dial(void)
+{
+	int pair[2];
+	struct joining *joining = malloc(sizeof(*joining));
+	if (!joining || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		abort();
+	if (fcntl(pair[1], F_SETFL, O_NONBLOCK))
+		abort();
+	*joining = (struct joining){ .post = { .fn = join }, .fd = pair[1] };
+	loop_post(loops_at(world->loops, 0), &joining->post);
+	return pair[0];
+}
+
+static void say_n(int fd, const char *text, size_t n)
+{
+	while (n > 0) {
+		ssize_t sent = send(fd, text, n, MSG_NOSIGNAL);
+		if (sent <= 0)
+			return;
+		text += sent;
+		n -= (size_t)sent;
+	}
+}
+
+static void say(int fd, const char *text)
+{
+	say_n(fd, text, strlen(text));
+}
+
+/* What comes until `end` is its last text, the connection ends or 3 seconds have passed. */
+static char *hear(int fd, const char *end)
+{
+	static _Thread_local char text[8 * 1024 * 1024];
+	size_t n = 0;
+	text[0] = '\0';
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	while (n < sizeof(text) - 1 && poll(&wait, 1, 3000) == 1) {
+		ssize_t got = recv(fd, text + n, sizeof(text) - 1 - n, 0);
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+		text[n] = '\0';
+		size_t len = end ? strlen(end) : 0;
+		if (len && n >= len && strcmp(text + n - len, end) == 0)
+			break;
+	}
+	return text;
+}
+
+/* Says it on a new connection and hears all until the server closes. */
+static char *exchange_n(const char *text, size_t n)
+{
+	int fd = dial();
+	say_n(fd, text, n);
+	char *answer = hear(fd, NULL);
+	close(fd);
+	return answer;
+}
+
+static char *exchange(const char *text)
+{
+	return exchange_n(text, strlen(text));
+}
+
+static bool has(const char *text, const char *part)
+{
+	return strstr(text, part) != NULL;
+}
+
+static bool starts(const char *text, const char *part)
+{
+	return strncmp(text, part, strlen(part)) == 0;
+}
+
+static bool reaches(atomic_int *counter, int value)
+{
+	for (int i = 0; i < 3000 && atomic_load(counter) < value; i++)
+		poll(NULL, 0, 1);
+	return atomic_load(counter) >= value;
+}
+
+static void *client(void *arg)
+{
+	world->play();
+	loops_stop(world->loops);
+	return arg;
+}
+
+static void play(void (*script)(void))
+{
+	world->play = script;
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, client, NULL), 0);
+	assert_int_equal(loops_run(world->loops), 0);
+	pthread_join(thread, NULL);
+	if (world->failure[0])
+		fail_msg("%s", world->failure);
+}
+
+#define SCRIPT(name)                                                                                         \
+	static void name##_script(void);                                                                     \
+	static void name(void **state)                                                                       \
+	{                                                                                                    \
+		(void)state;                                                                                 \
+		play(name##_script);                                                                         \
+	}                                                                                                    \
+	static void name##_script(void)
+
+#define H "Host: h\r\n"
+
+/* --- scripts ---------------------------------------------------------------------------------------------------- */
+
+SCRIPT(requests_are_answered_on_one_connection)
+{
+	int fd = dial();
+	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	char *answer = hear(fd, "[]\n");
+	CHECK(starts(answer, "HTTP/1.1 200 OK\r\n"));
+	CHECK(has(answer, "Content-Length: 13\r\n"));
+	CHECK(has(answer, "ETag: \"7\"\r\n"));
+	CHECK(has(answer, "\r\n\r\nGET /echo []\n"));
+	say(fd, "POST /echo HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhello");
+	CHECK(has(hear(fd, "]\n"), "POST /echo [hello]\n"));
+	say(fd, "POST /echo HTTP/1.1\r\n" H
+	        "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nA: b\r\n\r\n");
+	CHECK(has(hear(fd, "]\n"), "POST /echo [abcde]\n"));
+	say(fd, "GET /empty HTTP/1.1\r\n" H "\r\n");
+	answer = hear(fd, "\r\n\r\n");
+	CHECK(starts(answer, "HTTP/1.1 204 No Content\r\n"));
+	CHECK(!has(answer, "Content-Length"));
+	say(fd, "HEAD /echo HTTP/1.1\r\n" H "\r\n");
+	answer = hear(fd, "\r\n\r\n");
+	CHECK(starts(answer, "HTTP/1.1 200 OK\r\n"));
+	CHECK(has(answer, "Content-Length: 14\r\n"));
+	say(fd, "GET /nothing HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	answer = hear(fd, NULL);
+	CHECK(starts(answer, "HTTP/1.1 404 Not Found\r\n"));
+	CHECK(has(answer, "application/problem+json"));
+	CHECK(has(answer, "\"instance\":\"/nothing\""));
+	close(fd);
+	answer = exchange("GET /echo HTTP/1.0\r\n\r\n");
+	CHECK(has(answer, "GET /echo []\n"));
+}
+
+SCRIPT(pipelined_requests_are_answered_in_order)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	buf_add_str(&text, "GET /later HTTP/1.1\r\n" H "\r\n");
+	for (int i = 0; i < 50; i++)
+		buf_addf(&text, "PUT /echo HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\n%02d", i);
+	buf_add_str(&text, "GET /echo HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	const char *at = exchange_n(text.ptr, text.len);
+	CHECK((at = strstr(at, "later\n")) != NULL);
+	for (int i = 0; i < 50; i++) {
+		char part[32];
+		snprintf(part, sizeof(part), "PUT /echo [%02d]\n", i);
+		CHECK((at = strstr(at, part)) != NULL);
+	}
+	CHECK(has(at, "GET /echo []\n"));
+	CHECK(atomic_load(&world->called) == 51);
+}
+
+SCRIPT(much_may_be_pipelined)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	buf_add_str(&text, "GET /later HTTP/1.1\r\n" H "\r\n");
+	buf_addf(&text,
+	        "POST /echo HTTP/1.1\r\n" H "Content-Length: 600000\r\nConnection: close\r\n\r\n%0600000d",
+	        7);
+	const char *answer = exchange_n(text.ptr, text.len);
+	CHECK(has(answer, "later\n"));
+	CHECK(has(answer, "0007]\n"));
+}
+
+SCRIPT(big_bodies_and_answers_pass)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	buf_addf(&text,
+	        "POST /echo HTTP/1.1\r\n" H "Content-Length: 1000000\r\nConnection: close\r\n\r\n%01000000d",
+	        1);
+	const char *answer = exchange_n(text.ptr, text.len);
+	CHECK(starts(answer, "HTTP/1.1 200 "));
+	CHECK(strlen(strstr(answer, "\r\n\r\n")) == 4 + 11 + 1 + 1000000 + 2);
+	answer = exchange("GET /big HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	CHECK(strlen(strstr(answer, "\r\n\r\n")) == 4 + 3 * 1024 * 1024);
+}
+
+SCRIPT(continue_is_said_first)
+{
+	int fd = dial();
+	say(fd, "PUT /echo HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+	CHECK(starts(hear(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n"));
+	say(fd, "ok");
+	CHECK(has(hear(fd, "]\n"), "PUT /echo [ok]\n"));
+	close(fd);
+	/* a body that is refused is not asked for */
+	CHECK(starts(
+	        exchange("PUT /secret HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
+	        "HTTP/1.1 401 "));
+	CHECK(starts(exchange("PUT /echo HTTP/1.1\r\n" H
+	                      "Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n"),
+	        "HTTP/1.1 413 "));
+}
+
+SCRIPT(attacks_are_refused_before_any_service)
+{
+	static const struct {
+		const char *text;
+		int status;
+	} rows[] = {
+		{ "GET /echo HTTP/1.1\r\n\r\n", 400 },
+		{ "GET /echo HTTP/1.1\r\n" H H "\r\n", 400 },
+		{ "POST /echo HTTP/1.1\r\n" H
+		  "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+		  "GET /echo HTTP/1.1\r\n" H "\r\n",
+		        400 },
+		{ "POST /echo HTTP/1.1\r\n" H "Content-Length: 0\r\nContent-Length: 44\r\n\r\n"
+		  "GET /echo HTTP/1.1\r\n" H "\r\n",
+		        400 },
+		{ "POST /echo HTTP/1.1\r\n" H "Content-Length: -1\r\n\r\n", 400 },
+		{ "POST /echo HTTP/1.1\r\n" H "Content-Length: +4\r\n\r\nabcd", 400 },
+		{ "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n", 400 },
+		{ "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", 413 },
+		{ "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcdef", 400 },
+		{ "GET /echo HTTP/1.1\n" H "\n", 400 },
+		{ "GET /echo HTTP/1.1\r\n" H "A : b\r\n\r\n", 400 },
+		{ "GET /echo HTTP/1.1\r\n" H "A: b\r\n c\r\n\r\n", 400 },
+		{ "GET /echo HTTP/1.1\r\n" H "A: b\x01\r\n\r\n", 400 },
+		{ "GET /echo HTTP/9.9\r\n" H "\r\n", 505 },
+		{ "GET /ec%zzho HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "GET /echo%00 HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "CONNECT h:80 HTTP/1.1\r\n" H "\r\n", 400 },
+		{ "\x16\x03\x01\x02\x05\x01", 400 },
+		{ "GET /echo HTTP/1.1\r\n" H "Origin: http://evil.example\r\n\r\n", 403 },
+		{ "GET /echo HTTP/1.1\r\n" H "Origin: null\r\n\r\n", 403 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char line[32];
+		snprintf(line, sizeof(line), "HTTP/1.1 %d ", rows[i].status);
+		const char *answer = exchange(rows[i].text);
+		CHECK(starts(answer, line));
+		CHECK(has(answer, "Connection: close\r\n"));
+		CHECK(has(answer, "application/problem+json"));
+		CHECK(!has(answer, "\nHTTP/1.1 "));
+	}
+	CHECK(atomic_load(&world->called) == 0);
+}
+
+SCRIPT(sizes_are_limited)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	buf_addf(&text, "GET /%060000d HTTP/1.1\r\n" H "\r\n", 0);
+	CHECK(starts(exchange_n(text.ptr, text.len), "HTTP/1.1 414 "));
+	buf_clear(&text);
+	buf_addf(&text, "GET /echo HTTP/1.1\r\n" H "A: %040000d\r\n\r\n", 0);
+	CHECK(starts(exchange_n(text.ptr, text.len), "HTTP/1.1 431 "));
+	buf_clear(&text);
+	buf_add_str(&text, "GET /echo HTTP/1.1\r\n" H);
+	for (int i = 0; i < 2000; i++)
+		buf_add_str(&text, "A: b\r\n");
+	CHECK(starts(exchange_n(text.ptr, text.len), "HTTP/1.1 431 "));
+	CHECK(starts(
+	        exchange("POST /echo HTTP/1.1\r\n" H "Content-Length: 2000000\r\n\r\n"), "HTTP/1.1 413 "));
+}
+
+/* Sends one byte each few ms; says after how many ms the connection ended. */
+static uint64_t dribble(const char *begin)
+{
+	int fd = dial();
+	say(fd, begin);
+	uint64_t start = clock_mono_ms();
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	for (int i = 0; i < 1000 && poll(&wait, 1, 10) == 0; i++)
+		say(fd, "a");
+	close(fd);
+	return clock_mono_ms() - start;
+}
+
+SCRIPT(dribbling_clients_are_closed_in_time)
+{
+	uint64_t took = dribble("GET /echo HTTP/1.1\r\nA: ");
+	CHECK(took >= 100 && took < 1500);
+	took = dribble("POST /echo HTTP/1.1\r\n" H "Content-Length: 100000\r\n\r\n");
+	CHECK(took >= 150 && took < 1500);
+	/* silence */
+	uint64_t start = clock_mono_ms();
+	int fd = dial();
+	CHECK(hear(fd, NULL)[0] == '\0');
+	took = clock_mono_ms() - start;
+	CHECK(took >= 100 && took < 1500);
+	close(fd);
+	/* the second request on a connection */
+	fd = dial();
+	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	hear(fd, "[]\n");
+	start = clock_mono_ms();
+	say(fd, "GET /echo");
+	CHECK(hear(fd, NULL)[0] == '\0');
+	took = clock_mono_ms() - start;
+	CHECK(took >= 100 && took < 1500);
+	close(fd);
+	CHECK(atomic_load(&world->called) == 1);
+}
+
+SCRIPT(a_steady_body_may_take_longer)
+{
+	int fd = dial();
+	char kilobyte[1025];
+	memset(kilobyte, 'b', 1024);
+	kilobyte[1024] = '\0';
+	say(fd, "POST /echo HTTP/1.1\r\n" H "Content-Length: 61440\r\n\r\n");
+	for (int i = 0; i < 60; i++) {
+		say(fd, kilobyte);
+		poll(NULL, 0, 7);
+	}
+	CHECK(has(hear(fd, "]\n"), "POST /echo [bbbb"));
+	close(fd);
+}
+
+SCRIPT(answers_may_come_later)
+{
+	int fd = dial();
+	for (int i = 0; i < 3; i++) {
+		say(fd, "GET /later HTTP/1.1\r\n" H "\r\n");
+		CHECK(has(hear(fd, "later\n"), "HTTP/1.1 200 OK\r\n"));
+	}
+	close(fd);
+	CHECK(starts(exchange("GET /never HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), "HTTP/1.1 504 "));
+}
+
+SCRIPT(too_many_requests_at_once_are_refused)
+{
+	int fds[5];
+	for (int i = 0; i < 4; i++) {
+		fds[i] = dial();
+		say(fds[i], "GET /never HTTP/1.1\r\n" H "\r\n");
+	}
+	CHECK(reaches(&world->called, 4));
+	const char *answer = exchange("GET /echo HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	CHECK(starts(answer, "HTTP/1.1 503 "));
+	CHECK(has(answer, "problem"));
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+}
+
+SCRIPT(events_come_one_by_one)
+{
+	int fd = dial();
+	say(fd, "GET /events HTTP/1.1\r\n" H "\r\n");
+	const char *head = hear(fd, "\r\n\r\n");
+	CHECK(has(head, "text/event-stream"));
+	CHECK(has(head, "Transfer-Encoding: chunked"));
+	CHECK(has(hear(fd, "data: x\n\n\r\n"), "data: x"));
+	CHECK(has(hear(fd, "\r\n0\r\n\r\n"), "data: x"));
+	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	CHECK(has(hear(fd, "[]\n"), "GET /echo []\n"));
+	close(fd);
+	CHECK(atomic_load(&world->gone) == 0);
+}
+
+SCRIPT(a_client_that_left_is_noticed_at_once)
+{
+	int fd = dial();
+	say(fd, "GET /quiet HTTP/1.1\r\n" H "\r\n");
+	hear(fd, "\r\n\r\n");
+	CHECK(atomic_load(&world->gone) == 0);
+	uint64_t start = clock_mono_ms();
+	close(fd);
+	CHECK(reaches(&world->gone, 1));
+	CHECK(clock_mono_ms() - start < 100);
+	/* one that waits for its answer */
+	fd = dial();
+	say(fd, "GET /never HTTP/1.1\r\n" H "\r\n");
+	CHECK(reaches(&world->called, 2));
+	close(fd);
+	/* head of a stream */
+	fd = dial();
+	say(fd, "HEAD /quiet HTTP/1.1\r\n" H "\r\n");
+	CHECK(starts(hear(fd, "\r\n\r\n"), "HTTP/1.1 200 "));
+	CHECK(reaches(&world->gone, 2));
+	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	CHECK(has(hear(fd, "[]\n"), "GET /echo []\n"));
+	close(fd);
+}
+
+SCRIPT(a_slow_reader_makes_the_writer_wait)
+{
+	int fd = dial();
+	say(fd, "GET /flood HTTP/1.1\r\n" H "\r\n");
+	CHECK(reaches(&world->full, 1));
+	poll(NULL, 0, 50);
+	/* bounded: the mark, the pair, the stream's queue and the sockets' own buffers */
+	CHECK(world->written < 2 * 1024 * 1024);
+	size_t before = world->written;
+	static char bytes[64 * 1024];
+	for (size_t n = 0; n < 4 * 1024 * 1024;) {
+		ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
+		CHECK(got > 0);
+		n += (size_t)got;
+	}
+	CHECK(atomic_load(&world->room) > 0);
+	CHECK(world->written > before + 1024 * 1024);
+	/* and one that does not read at all is not waited for without end */
+	CHECK(reaches(&world->gone, 1));
+	close(fd);
+}
+
+SCRIPT(a_broken_answer_is_seen_as_such)
+{
+	const char *answer = exchange("GET /broken HTTP/1.1\r\n" H "\r\n");
+	CHECK(starts(answer, "HTTP/1.1 200 "));
+	CHECK(!has(answer, "\r\n0\r\n\r\n"));
+}
+
+SCRIPT(only_the_admitted_are_served)
+{
+	const char *answer = exchange("GET /secret HTTP/1.1\r\n" H "\r\n");
+	CHECK(starts(answer, "HTTP/1.1 401 Unauthorized\r\n"));
+	CHECK(has(answer, "WWW-Authenticate: Bearer\r\n"));
+	CHECK(has(answer, "\"title\":\"No key\""));
+	CHECK(has(answer, "Bring the key."));
+	CHECK(starts(exchange("GET /%73ecret HTTP/1.1\r\n" H "\r\n"), "HTTP/1.1 401 "));
+	CHECK(starts(exchange("GET http://x/secret HTTP/1.1\r\n" H "\r\n"), "HTTP/1.1 401 "));
+	answer = exchange(
+	        "GET /secret HTTP/1.1\r\n" H "Authorization: Bearer right\r\nConnection: close\r\n\r\n");
+	CHECK(has(answer, "GET /secret []\n"));
+	answer = exchange("GET /echo HTTP/1.1\r\n" H "Origin: http://H\r\nConnection: close\r\n\r\n");
+	CHECK(starts(answer, "HTTP/1.1 200 "));
+}
+
+/* --- WebSocket -------------------------------------------------------------------------------------------------- */
+
+static int broker_open(void *self, struct edged_stream *stream, void **ret_conn)
+{
+	(void)self;
+	*ret_conn = stream;
+	return 0;
+}
+
+/* Says back what comes. */
+static ssize_t broker_data(void *conn, const uint8_t *bytes, size_t n)
+{
+	stream_functions.write(conn, bytes, n);
+	return (ssize_t)n;
+}
+
+static void broker_closed(void *conn, int reason)
+{
+	(void)conn;
+	(void)reason;
+	atomic_fetch_add(&world->gone, 1);
+}
+
+static const struct edged_stream_handler broker = {
+	.struct_size = sizeof(broker), .open = broker_open, .data = broker_data, .closed = broker_closed
+};
+
+#define UPGRADE                                                                                              \
+	"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: "                       \
+	"dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+SCRIPT(connections_become_websockets)
+{
+	static const char wanted[] = "GET /mqtt?x=y HTTP/1.1\r\n" H UPGRADE
+	                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: x, mqtt\r\n\r\n"
+	                             "\x82\x82\x01\x02\x03\x04"
+	                             "ii";
+	CHECK(starts(exchange_n(wanted, sizeof(wanted) - 1), "HTTP/1.1 503 "));
+	world->listeners.broker = &broker;
+	CHECK(starts(exchange("GET /mqtt HTTP/1.1\r\n" H UPGRADE "Sec-WebSocket-Protocol: mqtt\r\n\r\n"),
+	        "HTTP/1.1 426 "));
+	CHECK(starts(exchange("GET /mqtt HTTP/1.1\r\n" H UPGRADE "Sec-WebSocket-Version: 13\r\n\r\n"),
+	        "HTTP/1.1 400 "));
+	int fd = dial();
+	/* behind an ordinary request */
+	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	hear(fd, "[]\n");
+	say_n(fd, wanted, sizeof(wanted) - 1);
+	const char *answer = hear(fd, "hk");
+	CHECK(starts(answer, "HTTP/1.1 101 Switching Protocols\r\n"));
+	CHECK(has(answer, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+	CHECK(has(answer, "Sec-WebSocket-Protocol: mqtt\r\n"));
+	CHECK(has(answer, "\r\n\r\n\x82\x02hk"));
+	close(fd);
+	CHECK(reaches(&world->gone, 1));
+}
+
+/* The server goes while connections are in every state. */
+SCRIPT(it_stops_in_order)
+{
+	int fd = dial();
+	say(fd, "GET /never HTTP/1.1\r\n" H "\r\n");
+	dial();
+	fd = dial();
+	say(fd, "GET /quiet HTTP/1.1\r\n" H "\r\n");
+	hear(fd, "\r\n\r\n");
+	fd = dial();
+	say(fd, "POST /echo HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\n123");
+	fd = dial();
+	say(fd, "GET /flood HTTP/1.1\r\n" H "\r\n");
+	CHECK(reaches(&world->full, 1));
+	CHECK(reaches(&world->called, 3));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(requests_are_answered_on_one_connection),
+		TEST(pipelined_requests_are_answered_in_order),
+		TEST(much_may_be_pipelined),
+		TEST(big_bodies_and_answers_pass),
+		TEST(continue_is_said_first),
+		TEST(attacks_are_refused_before_any_service),
+		TEST(sizes_are_limited),
+		TEST(dribbling_clients_are_closed_in_time),
+		TEST(a_steady_body_may_take_longer),
+		TEST(answers_may_come_later),
+		TEST(too_many_requests_at_once_are_refused),
+		TEST(events_come_one_by_one),
+		TEST(a_client_that_left_is_noticed_at_once),
+		TEST(a_slow_reader_makes_the_writer_wait),
+		TEST(a_broken_answer_is_seen_as_such),
+		TEST(only_the_admitted_are_served),
+		TEST(connections_become_websockets),
+		TEST(it_stops_in_order),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
