@@ -8,6 +8,7 @@
 #define CLUSTER_GOSSIP_H
 
 #include "cluster/envelope.h"
+#include "core/member.h"
 #include "io/loop.h"
 
 struct gossip;
