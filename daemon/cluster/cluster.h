@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This node's place among the others: discovery, membership, election and roles on real sockets, and their REST routes
+ * (GET /mds/v1/nodes, /edge/v1/cluster, /edge/v1/cluster/election, /edge/v1/roles). See nodes.h for those who want to
+ * reach others. Main loop only.
+ */
+#ifndef CLUSTER_CLUSTER_H
+#define CLUSTER_CLUSTER_H
+
+#include "cluster/gossip.h"
+#include "cluster/nodes.h"
+#include "core/router.h"
+#include "core/swarm.h"
+
+struct cluster;
+
+struct cluster_options {
+	bool enabled;       /* false: no sockets; the node is a cluster of one */
+	bool mdns;          /* look for others by multicast DNS */
+	bool eligible;      /* may become supernode */
+	uint8_t pin;        /* 0..255; the highest eligible one is preferred */
+	const char *name;   /* "" or NULL: the host's */
+	const char *const *seeds;      /* "HOST:PORT", NULL-terminated, or NULL */
+	const char *const *interfaces; /* names for multicast DNS, NULL-terminated; NULL or empty: all */
+	struct swarm_options swarm;
+};
+struct cluster_options cluster_defaults(void);
+
+struct cluster_deps {
+	struct loop *loop;
+	const struct identity *identity;
+	struct requests *requests;
+	struct router *router;
+	const char *folder; /* private; made when it is not there */
+	void *arg;          /* of all that follow; each may be NULL */
+	/* Appends this node's services as a JSON array. */
+	int (*services)(void *arg, struct buf *out);
+	/* Has that node proven to be of this node's account? */
+	bool (*trusted)(void *arg, const char *node_id);
+	/* nodeJoined, nodeLeft, nodeDuplicate, supernodeChanged, roleGranted; `json` is an object. */
+	void (*event)(void *arg, const char *type, struct edged_slice json);
+};
+
+/* Options and deps are copied, but not what they point to, which outlives the cluster. */
+EDGED_MUST_CHECK int cluster_new(const struct cluster_deps *deps, const struct cluster_options *options,
+	struct cluster **ret, struct err *err);
+/* Opens sockets and begins. `secure_port` is that of the TLS listener that serves links, 0: none; the UDP port gets the
+ * same number when it is free. */
+EDGED_MUST_CHECK int cluster_start(struct cluster *cluster, uint16_t secure_port, struct err *err);
+/* Hands over and says goodbye; `done` is called once, at the latest after 300 ms, perhaps from within. */
+void cluster_leave(struct cluster *cluster, void (*done)(void *arg), void *arg);
+void cluster_free(struct cluster *cluster);
+
+/* Account, services or listeners have changed: the others are told. */
+void cluster_refresh(struct cluster *cluster, uint16_t secure_port);
+
+bool cluster_is_supernode(const struct cluster *cluster);
+/* For /metrics and tests. */
+const struct swarm *cluster_swarm(const struct cluster *cluster);
+struct gossip_counts cluster_counts(const struct cluster *cluster);
+uint16_t cluster_port(const struct cluster *cluster); /* UDP, 0: not started */
+
+#endif

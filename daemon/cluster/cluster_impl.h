@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What cluster.c and cluster_api.c share. Nobody else includes this. */
+#ifndef CLUSTER_CLUSTER_IMPL_H
+#define CLUSTER_CLUSTER_IMPL_H
+
+#include "cluster/cluster.h"
+#include "cluster/discovery.h"
+
+struct cluster {
+	struct cluster_options options;
+	struct cluster_deps deps;
+	struct swarm *swarm;
+	struct gossip *gossip;
+	struct discovery *discovery;
+	struct timer *timer;
+	uint64_t armed_ms; /* when the timer fires, UINT64_MAX: it does not */
+	struct timer *age; /* at the next step of the stability class */
+	struct node_description record;
+	uint64_t instance, saved_epoch;
+	uint64_t born_ms; /* of this process */
+	uint16_t secure_port;
+	uint64_t told_duplicate_ms;
+	bool started, routed;
+	void (*left)(void *arg);
+	void *left_arg;
+};
+
+/* The routes; `self` is the cluster. */
+const struct edged_route *cluster_routes(void);
+/* Wall clock of a moment on the loop's clock. */
+uint64_t cluster_wall_ms(const struct cluster *cluster, uint64_t ms);
+/* Where the secure port of a member is, best first; returns how many. */
+unsigned cluster_addresses(const struct cluster *cluster, const struct member *m, struct peer_addr *ret, unsigned max);
+/* A member's state as a person would say it, and its text id. */
+void cluster_member_id(const struct member *m, char ret[NODE_ID_LEN + 1]);
+
+#endif
