@@ -76,8 +76,8 @@ static uint64_t draw(void *arg)
 	return number;
 }
 
-static void send_datagram(void *arg, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to, const uint8_t *bytes,
-	size_t len)
+static void send_datagram(void *arg, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to,
+        const uint8_t *bytes, size_t len)
 {
 	struct cluster *c = arg;
 	if (c->gossip)
@@ -174,7 +174,7 @@ static void on_member(struct cluster *c, const struct swarm_event *event)
 		buf_addf(&json, ",\"address\":\"%s\"", addr);
 	} else {
 		log_notice("cluster", "node %s (%.8s) at %s %s", m->record.name, id, addr,
-			m->state == MEMBER_LEFT ? "has left" : "does not answer any more");
+		        m->state == MEMBER_LEFT ? "has left" : "does not answer any more");
 		buf_addf(&json, ",\"how\":\"%s\"", how);
 	}
 	emit(c, joined ? "nodeJoined" : "nodeLeft", &json);
@@ -194,8 +194,9 @@ static void on_supernode(struct cluster *c)
 	if (!election_explain(election, &why))
 		log_notice("cluster", "%s", why.ptr);
 	begin_event(&json, id, m ? m->record.name : leader ? c->record.name : "");
-	buf_addf(&json, ",\"epoch\":%llu,\"self\":%s,\"reason\":", (unsigned long long)election_epoch(election),
-		election_leads(election) ? "true" : "false");
+	buf_addf(&json,
+	        ",\"epoch\":%llu,\"self\":%s,\"reason\":", (unsigned long long)election_epoch(election),
+	        election_leads(election) ? "true" : "false");
 	buf_add_json(&json, why.len ? buf_slice(&why) : edged_str(""));
 	emit(c, "supernodeChanged", &json);
 	struct discovery_self self = self_of(c);
@@ -236,17 +237,20 @@ static void on_duplicate(struct cluster *c, const struct swarm_event *event)
 	addr_format(event->addr, addr);
 	if (event->type == SWARM_OWN_DUPLICATE) {
 		snprintf(sentence, sizeof(sentence),
-			"another host at %s has the same node id as this one; most likely the state folder was copied: "
-			"remove %s/../identity on one of the two and start it again. Until then the others see only one of them",
-			addr, c->deps.folder);
+		        "another host at %s has the same node id as this one; most likely the state folder "
+		        "was copied: "
+		        "remove %s/../identity on one of the two and start it again. Until then the others "
+		        "see only one of them",
+		        addr, c->deps.folder);
 		say_duplicate(c, identity_node_id(c->deps.identity), sentence);
 		return;
 	}
 	cluster_member_id(event->member, id);
 	addr_format(&event->member->addr, other);
 	snprintf(sentence, sizeof(sentence),
-		"two hosts, %s and %s, have the same node id %.8s; the first is the member, the second is ignored", other,
-		addr, id);
+	        "two hosts, %s and %s, have the same node id %.8s; the first is the member, the second is "
+	        "ignored",
+	        other, addr, id);
 	say_duplicate(c, id, sentence);
 }
 
@@ -363,13 +367,15 @@ static bool connected(void *arg, const struct peer_addr *addr)
 static int add_routes(struct cluster *c, struct err *err)
 {
 	struct route_owner owner = { "cluster", c, c, true };
-	int r = c->deps.router ? router_add(c->deps.router, &owner, cluster_routes(), sizeof(struct edged_route), err) : 0;
+	int r = c->deps.router ? router_add(c->deps.router, &owner, cluster_routes(),
+	                                 sizeof(struct edged_route), err)
+	                       : 0;
 	c->routed = c->deps.router && !r;
 	return r;
 }
 
 int cluster_new(const struct cluster_deps *deps, const struct cluster_options *options, struct cluster **ret,
-	struct err *err)
+        struct err *err)
 {
 	struct cluster *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -384,8 +390,9 @@ int cluster_new(const struct cluster_deps *deps, const struct cluster_options *o
 	r = r ? r : load_epoch(c, err);
 	r = r ? r : timer_new(deps->loop, tick, c, &c->timer);
 	r = r ? r : timer_new(deps->loop, refresh, c, &c->age);
-	r = r ? r : swarm_new(&options->swarm, &env, identity_public_key(deps->identity), c->instance, c->saved_epoch,
-			    &c->swarm);
+	r = r ? r
+	      : swarm_new(&options->swarm, &env, identity_public_key(deps->identity), c->instance,
+	                c->saved_epoch, &c->swarm);
 	r = r ? r : add_routes(c, err);
 	if (r) {
 		cluster_free(c);
@@ -402,9 +409,10 @@ static int open_sockets(struct cluster *c, struct err *err)
 	if (r)
 		return r;
 	if (gossip_port(c->gossip) != c->secure_port && c->secure_port)
-		log_info("cluster", "UDP port %u is taken, the cluster uses %u", c->secure_port, gossip_port(c->gossip));
-	struct discovery_deps deps = { c->deps.loop, c->gossip, c->deps.folder, c->options.mdns, c->options.seeds,
-		c->options.interfaces, hint, connected, network_changed, c };
+		log_info("cluster", "UDP port %u is taken, the cluster uses %u", c->secure_port,
+		        gossip_port(c->gossip));
+	struct discovery_deps deps = { c->deps.loop, c->gossip, c->deps.folder, c->options.mdns,
+		c->options.seeds, c->options.interfaces, hint, connected, network_changed, c };
 	struct discovery_self self = self_of(c);
 	return discovery_new(&deps, &self, &c->discovery, err);
 }
@@ -453,7 +461,8 @@ uint64_t cluster_wall_ms(const struct cluster *c, uint64_t ms)
 	return clock_wall_ms() - (now > ms ? now - ms : 0);
 }
 
-unsigned cluster_addresses(const struct cluster *c, const struct member *m, struct peer_addr *ret, unsigned max)
+unsigned cluster_addresses(
+        const struct cluster *c, const struct member *m, struct peer_addr *ret, unsigned max)
 {
 	const struct node_description *record = m ? &m->record : &c->record;
 	unsigned count = 0;
@@ -489,7 +498,8 @@ static bool matches(const char *id, const char *name, struct edged_slice wanted)
 	return prefix || (wanted.len && edged_slice_is(wanted, name));
 }
 
-bool cluster_find(const struct cluster *c, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
+bool cluster_find(
+        const struct cluster *c, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
 {
 	const struct members *members = swarm_members(c->swarm);
 	const struct member *m, *hit = NULL;

@@ -15,11 +15,11 @@
 struct cluster;
 
 struct cluster_options {
-	bool enabled;       /* false: no sockets; the node is a cluster of one */
-	bool mdns;          /* look for others by multicast DNS */
-	bool eligible;      /* may become supernode */
-	uint8_t pin;        /* 0..255; the highest eligible one is preferred */
-	const char *name;   /* "" or NULL: the host's */
+	bool enabled;                  /* false: no sockets; the node is a cluster of one */
+	bool mdns;                     /* look for others by multicast DNS */
+	bool eligible;                 /* may become supernode */
+	uint8_t pin;                   /* 0..255; the highest eligible one is preferred */
+	const char *name;              /* "" or NULL: the host's */
 	const char *const *seeds;      /* "HOST:PORT", NULL-terminated, or NULL */
 	const char *const *interfaces; /* names for multicast DNS, NULL-terminated; NULL or empty: all */
 	struct swarm_options swarm;
@@ -43,11 +43,12 @@ struct cluster_deps {
 
 /* Options and deps are copied, but not what they point to, which outlives the cluster. */
 EDGED_MUST_CHECK int cluster_new(const struct cluster_deps *deps, const struct cluster_options *options,
-	struct cluster **ret, struct err *err);
+        struct cluster **ret, struct err *err);
 /* Opens sockets and begins. `secure_port` is that of the TLS listener that serves links, 0: none; the UDP port gets the
  * same number when it is free. */
 EDGED_MUST_CHECK int cluster_start(struct cluster *cluster, uint16_t secure_port, struct err *err);
-/* Hands over and says goodbye; `done` is called once, at the latest after 300 ms, perhaps from within. */
+/* Hands over and says goodbye; `done` is called once, at the latest after 300 ms, perhaps from within. It must not free
+ * the cluster. */
 void cluster_leave(struct cluster *cluster, void (*done)(void *arg), void *arg);
 void cluster_free(struct cluster *cluster);
 

@@ -57,8 +57,10 @@ static void add_time(struct json *j, const char *key, uint64_t wall_ms)
 
 static int reply(const struct cluster *c, edged_handle request, struct json *j)
 {
-	int r = j->failed ? request_problem(c->deps.requests, request, 503, "no-memory", "Out of memory", NULL) :
-			    request_reply(c->deps.requests, request, 200, "application/json", buf_slice(&j->buf));
+	int r = j->failed
+	                ? request_problem(c->deps.requests, request, 503, "no-memory", "Out of memory", NULL)
+	                : request_reply(
+	                          c->deps.requests, request, 200, "application/json", buf_slice(&j->buf));
 	buf_fini(&j->buf);
 	return r;
 }
@@ -154,10 +156,12 @@ static bool holds(const struct role_grant *grant, const uint8_t *id)
 static void add_roles(struct json *j, const struct cluster *c, const struct member *m)
 {
 	const struct role_grant *grant;
-	add(j, is_supernode(c, m) ? ",\"rolesInCluster\":[\"superNodeLocalLinkNetwork\"" : ",\"rolesInCluster\":[");
+	add(j, is_supernode(c, m) ? ",\"rolesInCluster\":[\"superNodeLocalLinkNetwork\""
+	                          : ",\"rolesInCluster\":[");
 	for (unsigned i = 0; (grant = roles_at(swarm_roles(c->swarm), i)); i++)
 		if (holds(grant, id_of(c, m)))
-			addf(j, "%s\"%s\"", j->buf.ptr[j->buf.len - 1] == '[' ? "" : ",", role_name(grant->role));
+			addf(j, "%s\"%s\"", j->buf.ptr[j->buf.len - 1] == '[' ? "" : ",",
+			        role_name(grant->role));
 	add(j, "],\"roles\":[");
 	if (is_supernode(c, m)) {
 		CLEANUP(buf_fini) struct buf why = BUF_EMPTY;
@@ -212,7 +216,7 @@ static void add_node(struct json *j, const struct cluster *c, const struct membe
 	add_pair(j, "url", url);
 	add_time(j, "lastSeen", m ? cluster_wall_ms(c, m->heard_ms) : clock_wall_ms());
 	addf(j, ",\"reachable\":%s,\"trusted\":%s,\"self\":%s}", !m || member_is_live(m) ? "true" : "false",
-		is_trusted(c, m) ? "true" : "false", m ? "false" : "true");
+	        is_trusted(c, m) ? "true" : "false", m ? "false" : "true");
 }
 
 /* linkLocal and proximity: who is there. account: also those that are away now. */
@@ -232,8 +236,9 @@ static int serve_nodes(void *self, edged_handle request)
 	if (!scope.len)
 		scope = edged_str("linkLocal");
 	if (!account && !edged_slice_is(scope, "linkLocal") && !edged_slice_is(scope, "proximity"))
-		return request_problem(c->deps.requests, request, 400, "unknown-cluster", "No such kind of cluster",
-			"The parameter clusters is one of linkLocal, account, proximity.");
+		return request_problem(c->deps.requests, request, 400, "unknown-cluster",
+		        "No such kind of cluster",
+		        "The parameter clusters is one of linkLocal, account, proximity.");
 	struct json j = { BUF_EMPTY, false };
 	const struct member *m;
 	addf(&j, "{\"type\":\"%.*s\",\"data\":[", EDGED_SLICE_FMT(scope));
@@ -260,7 +265,8 @@ static void add_supernode(struct json *j, const struct cluster *c)
 	}
 	add(j, ",\"supernode\":");
 	add_who(j, c, m);
-	addf(j, ",\"self\":%s,\"epoch\":%llu", m ? "false" : "true", (unsigned long long)election_epoch(election));
+	addf(j, ",\"self\":%s,\"epoch\":%llu", m ? "false" : "true",
+	        (unsigned long long)election_epoch(election));
 	add_time(j, "since", cluster_wall_ms(c, election_since(election)));
 	add(j, "}");
 }
@@ -282,7 +288,8 @@ static void add_member(struct json *j, const struct cluster *c, const struct mem
 	add_pair(j, "address", addr);
 	add_time(j, "lastSeen", cluster_wall_ms(c, m->heard_ms));
 	add_time(j, "since", cluster_wall_ms(c, m->since_ms));
-	addf(j, ",\"incarnation\":%u,\"version\":%u,\"failures\":%u}", m->incarnation, m->record.version, m->failures);
+	addf(j, ",\"incarnation\":%u,\"version\":%u,\"failures\":%u}", m->incarnation, m->record.version,
+	        m->failures);
 }
 
 static void add_counts(struct json *j, const struct cluster *c)
@@ -291,19 +298,23 @@ static void add_counts(struct json *j, const struct cluster *c)
 	struct election_counts e = election_counts(swarm_election(c->swarm));
 	struct gossip_counts g = cluster_counts(c);
 	addf(j,
-		",\"counts\":{\"received\":%llu,\"sent\":%llu,\"probes\":%llu,\"failedProbes\":%llu,\"suspicions\":%llu,"
-		"\"refuted\":%llu,\"deaths\":%llu,\"syncs\":%llu,\"duplicates\":%llu,\"dropped\":%llu,\"health\":%u",
-		(unsigned long long)n.received, (unsigned long long)n.sent, (unsigned long long)n.probes,
-		(unsigned long long)n.failed_probes, (unsigned long long)n.suspicions, (unsigned long long)n.refuted,
-		(unsigned long long)n.deaths, (unsigned long long)n.syncs, (unsigned long long)n.duplicates,
-		(unsigned long long)n.dropped, n.health);
+	        ",\"counts\":{\"received\":%llu,\"sent\":%llu,\"probes\":%llu,\"failedProbes\":%llu,"
+	        "\"suspicions\":%llu,"
+	        "\"refuted\":%llu,\"deaths\":%llu,\"syncs\":%llu,\"duplicates\":%llu,\"dropped\":%llu,"
+	        "\"health\":%u",
+	        (unsigned long long)n.received, (unsigned long long)n.sent, (unsigned long long)n.probes,
+	        (unsigned long long)n.failed_probes, (unsigned long long)n.suspicions,
+	        (unsigned long long)n.refuted, (unsigned long long)n.deaths, (unsigned long long)n.syncs,
+	        (unsigned long long)n.duplicates, (unsigned long long)n.dropped, n.health);
 	addf(j,
-		",\"elections\":%llu,\"handovers\":%llu,\"resignations\":%llu,\"refusedClaims\":%llu,\"forged\":%llu,"
-		"\"replayed\":%llu,\"limited\":%llu,\"malformed\":%llu}",
-		(unsigned long long)e.elections, (unsigned long long)e.handovers, (unsigned long long)e.resignations,
-		(unsigned long long)e.refused, (unsigned long long)g.envelope.forged,
-		(unsigned long long)g.envelope.replayed, (unsigned long long)g.envelope.limited,
-		(unsigned long long)(g.envelope.malformed + swarm_malformed(c->swarm)));
+	        ",\"elections\":%llu,\"handovers\":%llu,\"resignations\":%llu,\"refusedClaims\":%llu,"
+	        "\"forged\":%llu,"
+	        "\"replayed\":%llu,\"limited\":%llu,\"malformed\":%llu}",
+	        (unsigned long long)e.elections, (unsigned long long)e.handovers,
+	        (unsigned long long)e.resignations, (unsigned long long)e.refused,
+	        (unsigned long long)g.envelope.forged, (unsigned long long)g.envelope.replayed,
+	        (unsigned long long)g.envelope.limited,
+	        (unsigned long long)(g.envelope.malformed + swarm_malformed(c->swarm)));
 }
 
 static int serve_cluster(void *self, edged_handle request)
@@ -359,8 +370,8 @@ static int serve_election(void *self, edged_handle request)
 	add_explanation(&j, c);
 	add(&j, ",\"order\":[");
 	for (int i = 0; i < RANK_COUNT; i++)
-		addf(&j, "%s{\"field\":\"%s\",\"text\":\"%s\"}", i ? "," : "", rank_field_name((enum rank_field)i),
-			rank_field_label((enum rank_field)i));
+		addf(&j, "%s{\"field\":\"%s\",\"text\":\"%s\"}", i ? "," : "",
+		        rank_field_name((enum rank_field)i), rank_field_label((enum rank_field)i));
 	add(&j, ",{\"field\":\"id\",\"text\":\"lowest id\"}],\"nodes\":[");
 	add_values(&j, c, NULL);
 	for (unsigned i = 0; (m = members_at(members_of(c), i)); i++)
@@ -407,34 +418,35 @@ static int serve_roles(void *self, edged_handle request)
 	return reply(c, request, &j);
 }
 
-#define NODES_OPENAPI                                                                                            \
-	"{\"parameters\":[{\"name\":\"clusters\",\"in\":\"query\",\"schema\":{\"enum\":[\"linkLocal\",\"account\"," \
+#define NODES_OPENAPI                                                                                        \
+	"{\"parameters\":[{\"name\":\"clusters\",\"in\":\"query\",\"schema\":{\"enum\":[\"linkLocal\","      \
+	"\"account\","                                                                                       \
 	"\"proximity\"],\"default\":\"linkLocal\"}}]}"
 
 const struct edged_route *cluster_routes(void)
 {
 	static const struct edged_route routes[] = {
 		{ .method = "GET",
-			.path = "/mds/v1/nodes",
-			.serve = serve_nodes,
-			.summary = "The nodes of a cluster",
-			.openapi = NODES_OPENAPI,
-			.scope = EDGED_SCOPE_ACCOUNT },
+		        .path = "/mds/v1/nodes",
+		        .serve = serve_nodes,
+		        .summary = "The nodes of a cluster",
+		        .openapi = NODES_OPENAPI,
+		        .scope = EDGED_SCOPE_ACCOUNT },
 		{ .method = "GET",
-			.path = "/edge/v1/cluster",
-			.serve = serve_cluster,
-			.summary = "Members of the local network, as this node sees them",
-			.scope = EDGED_SCOPE_ACCOUNT },
+		        .path = "/edge/v1/cluster",
+		        .serve = serve_cluster,
+		        .summary = "Members of the local network, as this node sees them",
+		        .scope = EDGED_SCOPE_ACCOUNT },
 		{ .method = "GET",
-			.path = "/edge/v1/cluster/election",
-			.serve = serve_election,
-			.summary = "Which node is the supernode, and why",
-			.scope = EDGED_SCOPE_ACCOUNT },
+		        .path = "/edge/v1/cluster/election",
+		        .serve = serve_election,
+		        .summary = "Which node is the supernode, and why",
+		        .scope = EDGED_SCOPE_ACCOUNT },
 		{ .method = "GET",
-			.path = "/edge/v1/roles",
-			.serve = serve_roles,
-			.summary = "Who does what for the cluster, and why",
-			.scope = EDGED_SCOPE_ACCOUNT },
+		        .path = "/edge/v1/roles",
+		        .serve = serve_roles,
+		        .summary = "Who does what for the cluster, and why",
+		        .scope = EDGED_SCOPE_ACCOUNT },
 		{ 0 },
 	};
 	return routes;

@@ -76,24 +76,26 @@ static size_t make_txt(const struct discovery_self *self, uint8_t txt[MDNS_TXT])
 static bool decode_key(const char *text, uint8_t ret[GOSSIP_KEY])
 {
 	unsigned char bytes[GOSSIP_KEY + 3];
-	if (strlen(text) != KEY_TEXT || EVP_DecodeBlock(bytes, (const unsigned char *)text, KEY_TEXT) != GOSSIP_KEY)
+	if (strlen(text) != KEY_TEXT ||
+	        EVP_DecodeBlock(bytes, (const unsigned char *)text, KEY_TEXT) != GOSSIP_KEY)
 		return false;
 	memcpy(ret, bytes, GOSSIP_KEY);
 	return ret[0] == 2 || ret[0] == 3;
 }
 
 static void found(void *arg, const struct dns_reader *reader, const struct dns_record *txt,
-	const struct peer_addr *addresses, unsigned count)
+        const struct peer_addr *addresses, unsigned count)
 {
 	struct discovery *d = arg;
 	char id[KEY_TEXT + 2], instance[17], port[8];
 	uint8_t key[GOSSIP_KEY];
-	if (!dns_txt_get(reader, txt, "id", id, sizeof(id)) || !dns_txt_get(reader, txt, "n", instance, sizeof(instance)) ||
-		!dns_txt_get(reader, txt, "g", port, sizeof(port)) || !decode_key(id, key))
+	if (!dns_txt_get(reader, txt, "id", id, sizeof(id)) ||
+	        !dns_txt_get(reader, txt, "n", instance, sizeof(instance)) ||
+	        !dns_txt_get(reader, txt, "g", port, sizeof(port)) || !decode_key(id, key))
 		return;
 	unsigned long number = strtoul(port, NULL, 10);
 	if (strtoull(instance, NULL, 16) == d->instance || !number || number > 65535)
-		return; /* ourselves, or nonsense */
+		return;                      /* ourselves, or nonsense */
 	for (unsigned i = count; i-- > 0;) { /* where it came from last, as the best */
 		struct peer_addr addr = addresses[i];
 		addr.port = (uint16_t)number;
@@ -136,7 +138,8 @@ static void read_peers(struct discovery *d)
 		return;
 	}
 	char *rest = NULL;
-	for (char *line = text.ptr ? strtok_r(text.ptr, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
+	for (char *line = text.ptr ? strtok_r(text.ptr, "\n", &rest) : NULL; line;
+	        line = strtok_r(NULL, "\n", &rest))
 		hint_line(d, line);
 }
 
@@ -169,7 +172,8 @@ void discovery_save(struct discovery *d, const struct members *members)
 	if (!r && kept)
 		r = file_replace(d->deps.folder, PEERS_FILE, buf_slice(&text), &err);
 	if (r)
-		log_warning("cluster", "cannot keep the list of peers: %s", r == -ENOMEM ? "no memory" : err.text);
+		log_warning("cluster", "cannot keep the list of peers: %s",
+		        r == -ENOMEM ? "no memory" : err.text);
 }
 
 static void save_now(void *arg)
@@ -206,14 +210,18 @@ static int start_mdns(struct discovery *d, const struct discovery_self *self)
 	/* a label has at most 63 bytes; the id makes both names unique */
 	snprintf(instance, sizeof(instance), "%.44s (%.16s)", self->name, self->id);
 	snprintf(host, sizeof(host), "edged-%.16s.local", self->id);
-	struct mdns_service service = { .type = TYPE, .instance = instance, .host = host, .port = self->secure_port,
-		.txt = txt, .txt_len = make_txt(self, txt) };
+	struct mdns_service service = { .type = TYPE,
+		.instance = instance,
+		.host = host,
+		.port = self->secure_port,
+		.txt = txt,
+		.txt_len = make_txt(self, txt) };
 	struct mdns_deps deps = { d->deps.loop, d->deps.interfaces, found, network_changed, d };
 	return mdns_new(&deps, &service, &d->mdns);
 }
 
-int discovery_new(const struct discovery_deps *deps, const struct discovery_self *self, struct discovery **ret,
-	struct err *err)
+int discovery_new(const struct discovery_deps *deps, const struct discovery_self *self,
+        struct discovery **ret, struct err *err)
 {
 	struct discovery *d = calloc(1, sizeof(*d));
 	if (!d)

@@ -36,7 +36,7 @@ struct discovery_deps {
 };
 
 EDGED_MUST_CHECK int discovery_new(const struct discovery_deps *deps, const struct discovery_self *self,
-	struct discovery **ret, struct err *err);
+        struct discovery **ret, struct err *err);
 void discovery_free(struct discovery *discovery); /* says goodbye */
 /* Epoch, role, ports or account have changed. */
 void discovery_update(struct discovery *discovery, const struct discovery_self *self);

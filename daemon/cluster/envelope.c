@@ -133,16 +133,17 @@ static int keep(struct envelope *e, struct peer *peer)
 }
 
 /* The cipher of one direction of one process. */
-static EVP_CIPHER_CTX *make_cipher(struct envelope *e, const struct peer *peer, const uint8_t sender[GOSSIP_KEY],
-	uint64_t instance, bool sealing)
+static EVP_CIPHER_CTX *make_cipher(struct envelope *e, const struct peer *peer,
+        const uint8_t sender[GOSSIP_KEY], uint64_t instance, bool sealing)
 {
 	uint8_t text[GOSSIP_KEY + 8], key[32];
 	unsigned size = sizeof(key);
 	memcpy(text, sender, GOSSIP_KEY);
 	put_u64(text + GOSSIP_KEY, instance);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool ok = ctx && HMAC(EVP_sha256(), peer->secret, sizeof(peer->secret), text, sizeof(text), key, &size) &&
-		EVP_CipherInit_ex(ctx, e->cipher, NULL, key, NULL, sealing);
+	bool ok = ctx &&
+	          HMAC(EVP_sha256(), peer->secret, sizeof(peer->secret), text, sizeof(text), key, &size) &&
+	          EVP_CipherInit_ex(ctx, e->cipher, NULL, key, NULL, sealing);
 	OPENSSL_cleanse(key, sizeof(key));
 	if (ok)
 		return ctx;
@@ -153,7 +154,7 @@ static EVP_CIPHER_CTX *make_cipher(struct envelope *e, const struct peer *peer, 
 /* --- making and ending -------------------------------------------------------------------------------------------------- */
 
 int envelope_new(const struct identity *identity, uint64_t instance, const struct envelope_limits *limits,
-	struct envelope **ret)
+        struct envelope **ret)
 {
 	struct envelope *e = calloc(1, sizeof(*e));
 	if (!e)
@@ -216,8 +217,8 @@ static void nonce_of(uint64_t counter, uint8_t ret[12])
 	put_u64(ret + 4, counter);
 }
 
-int envelope_seal(struct envelope *e, uint64_t now, const uint8_t key[GOSSIP_KEY], const uint8_t *bytes, size_t len,
-	uint8_t *out)
+int envelope_seal(struct envelope *e, uint64_t now, const uint8_t key[GOSSIP_KEY], const uint8_t *bytes,
+        size_t len, uint8_t *out)
 {
 	struct peer *peer;
 	int r = len > GOSSIP_MAX ? -EINVAL : addressee(e, now, key, &peer);
@@ -232,10 +233,10 @@ int envelope_seal(struct envelope *e, uint64_t now, const uint8_t key[GOSSIP_KEY
 	uint8_t *body = out + ENVELOPE_HEAD;
 	int n, end;
 	bool ok = EVP_EncryptInit_ex(peer->send, NULL, NULL, NULL, nonce) &&
-		EVP_EncryptUpdate(peer->send, NULL, &n, out, ENVELOPE_HEAD) &&
-		EVP_EncryptUpdate(peer->send, body, &n, bytes, (int)len) &&
-		EVP_EncryptFinal_ex(peer->send, body + n, &end) &&
-		EVP_CIPHER_CTX_ctrl(peer->send, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG, body + len);
+	          EVP_EncryptUpdate(peer->send, NULL, &n, out, ENVELOPE_HEAD) &&
+	          EVP_EncryptUpdate(peer->send, body, &n, bytes, (int)len) &&
+	          EVP_EncryptFinal_ex(peer->send, body + n, &end) &&
+	          EVP_CIPHER_CTX_ctrl(peer->send, EVP_CTRL_AEAD_GET_TAG, ENVELOPE_TAG, body + len);
 	if (!ok)
 		return -EIO;
 	e->counts.sealed++;
@@ -303,15 +304,16 @@ static bool decrypt(EVP_CIPHER_CTX *ctx, const uint8_t *datagram, size_t len, ui
 	memcpy(tag, datagram + len - ENVELOPE_TAG, ENVELOPE_TAG);
 	int n, end, size = (int)(len - ENVELOPE_OVERHEAD);
 	return EVP_DecryptInit_ex(ctx, NULL, NULL, NULL, nonce) &&
-		EVP_DecryptUpdate(ctx, NULL, &n, datagram, ENVELOPE_HEAD) &&
-		EVP_DecryptUpdate(ctx, out, &n, datagram + ENVELOPE_HEAD, size) &&
-		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, ENVELOPE_TAG, tag) &&
-		EVP_DecryptFinal_ex(ctx, out + n, &end);
+	       EVP_DecryptUpdate(ctx, NULL, &n, datagram, ENVELOPE_HEAD) &&
+	       EVP_DecryptUpdate(ctx, out, &n, datagram + ENVELOPE_HEAD, size) &&
+	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, ENVELOPE_TAG, tag) &&
+	       EVP_DecryptFinal_ex(ctx, out + n, &end);
 }
 
 static int open_from(struct envelope *e, struct peer *peer, const uint8_t *datagram, size_t len, uint8_t *out)
 {
-	uint64_t instance = get_u64(datagram + 4 + GOSSIP_KEY), counter = get_u64(datagram + 4 + GOSSIP_KEY + 8);
+	uint64_t instance = get_u64(datagram + 4 + GOSSIP_KEY),
+	         counter = get_u64(datagram + 4 + GOSSIP_KEY + 8);
 	struct process *process = process_of(peer, instance), fresh = { .instance = instance };
 	if (process && is_repeat(process, counter)) {
 		e->counts.replayed++;
@@ -335,10 +337,10 @@ static int open_from(struct envelope *e, struct peer *peer, const uint8_t *datag
 }
 
 int envelope_open(struct envelope *e, uint64_t now, const uint8_t *datagram, size_t len, uint8_t *out,
-	uint8_t ret_key[GOSSIP_KEY], uint64_t *ret_instance)
+        uint8_t ret_key[GOSSIP_KEY], uint64_t *ret_instance)
 {
 	if (len < ENVELOPE_OVERHEAD || len > ENVELOPE_MAX ||
-		memcmp(datagram, (const uint8_t[]){ 'E', 'G', VERSION, SEALED }, 4) != 0) {
+	        memcmp(datagram, (const uint8_t[]){ 'E', 'G', VERSION, SEALED }, 4) != 0) {
 		e->counts.malformed++;
 		return -EINVAL;
 	}

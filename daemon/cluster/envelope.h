@@ -29,8 +29,9 @@ enum {
 _Static_assert(GOSSIP_MAX + ENVELOPE_OVERHEAD <= ENVELOPE_MAX, "a message fits into a datagram");
 
 struct envelope_limits {
-	unsigned peers;      /* secrets kept, default 1024 */
-	unsigned per_second; /* secrets made for unknown senders; as many again for unknown addressees. Default 100 */
+	unsigned peers; /* secrets kept, default 1024 */
+	unsigned
+	        per_second; /* secrets made for unknown senders; as many again for unknown addressees. Default 100 */
 };
 
 struct envelope_counts {
@@ -39,17 +40,17 @@ struct envelope_counts {
 
 /* `identity` outlives it. `instance` names this process; random. */
 EDGED_MUST_CHECK int envelope_new(const struct identity *identity, uint64_t instance,
-	const struct envelope_limits *limits, struct envelope **ret);
+        const struct envelope_limits *limits, struct envelope **ret);
 void envelope_free(struct envelope *envelope);
 
 /* Seals `len` <= GOSSIP_MAX bytes into `out` (ENVELOPE_MAX). Returns the size, or -EINVAL (no key), -EBUSY (too many new
  * addressees), -EIO. */
 EDGED_MUST_CHECK int envelope_seal(struct envelope *envelope, uint64_t now, const uint8_t key[GOSSIP_KEY],
-	const uint8_t *bytes, size_t len, uint8_t *out);
+        const uint8_t *bytes, size_t len, uint8_t *out);
 /* Opens a datagram into `out` (ENVELOPE_MAX). Returns the size, or -EINVAL (none of ours), -EBUSY (too many new senders),
  * -EBADMSG (forged), -EALREADY (seen before, or too old to tell). */
-EDGED_MUST_CHECK int envelope_open(struct envelope *envelope, uint64_t now, const uint8_t *datagram, size_t len,
-	uint8_t *out, uint8_t ret_key[GOSSIP_KEY], uint64_t *ret_instance);
+EDGED_MUST_CHECK int envelope_open(struct envelope *envelope, uint64_t now, const uint8_t *datagram,
+        size_t len, uint8_t *out, uint8_t ret_key[GOSSIP_KEY], uint64_t *ret_instance);
 /* That process is the member: what replays of its forerunners do to the cache does not touch its window. */
 void envelope_keep(struct envelope *envelope, const uint8_t key[GOSSIP_KEY], uint64_t instance);
 /* The id of a key: its SHA-256. */

@@ -31,8 +31,9 @@ struct faces {
 static const struct peer_addr *group(bool v6)
 {
 	static const struct peer_addr v4_group = { .family = 4, .port = PORT, .ip = { 224, 0, 0, 251 } };
-	static const struct peer_addr v6_group = { .family = 6, .port = PORT,
-		.ip = { 0xff, 0x02, [15] = 0xfb } };
+	static const struct peer_addr v6_group = {
+		.family = 6, .port = PORT, .ip = { 0xff, 0x02, [15] = 0xfb }
+	};
 	return v6 ? &v6_group : &v4_group;
 }
 
@@ -46,10 +47,10 @@ static int join_v4(int fd, unsigned index)
 	struct ip_mreqn request = { .imr_ifindex = (int)index };
 	memcpy(&request.imr_multiaddr, group(false)->ip, 4);
 	if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof(request)) ||
-		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request)))
+	        setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof(request)))
 		return -errno;
 	int r = set(fd, IPPROTO_IP, IP_MULTICAST_TTL, 255);
-	r = r ? r : set(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1); /* other daemons of this host */
+	r = r ? r : set(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1);   /* other daemons of this host */
 	return r ? r : set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0); /* only what came in by this interface */
 }
 
@@ -95,7 +96,8 @@ static void ready(void *arg, int what)
 		struct sockaddr_storage sender;
 		struct peer_addr from;
 		socklen_t size = sizeof(sender);
-		ssize_t n = recvfrom(face->fd, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&sender, &size);
+		ssize_t n = recvfrom(
+		        face->fd, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&sender, &size);
 		if (n < 0)
 			return;
 		if (!addr_from_socket((struct sockaddr *)&sender, &from))
@@ -126,7 +128,8 @@ struct face *faces_at(struct faces *f, unsigned i)
 static bool usable(const struct ifaddrs *at, bool loopback)
 {
 	unsigned want = IFF_UP | IFF_RUNNING | (loopback ? IFF_LOOPBACK : IFF_MULTICAST);
-	bool inet = at->ifa_addr && (at->ifa_addr->sa_family == AF_INET || at->ifa_addr->sa_family == AF_INET6);
+	bool inet =
+	        at->ifa_addr && (at->ifa_addr->sa_family == AF_INET || at->ifa_addr->sa_family == AF_INET6);
 	return inet && (at->ifa_flags & want) == want && !(at->ifa_flags & IFF_LOOPBACK) == !loopback;
 }
 
@@ -203,8 +206,10 @@ static bool take_addresses(struct face *face, const struct ifaddrs *list)
 	struct peer_addr found[FACE_ADDRESSES] = { 0 };
 	unsigned count = 0;
 	for (const struct ifaddrs *at = list; at && count < FACE_ADDRESSES; at = at->ifa_next) {
-		bool inet = at->ifa_addr && (at->ifa_addr->sa_family == AF_INET || at->ifa_addr->sa_family == AF_INET6);
-		if (inet && if_nametoindex(at->ifa_name) == face->index && !addr_from_socket(at->ifa_addr, &found[count]))
+		bool inet = at->ifa_addr &&
+		            (at->ifa_addr->sa_family == AF_INET || at->ifa_addr->sa_family == AF_INET6);
+		if (inet && if_nametoindex(at->ifa_name) == face->index &&
+		        !addr_from_socket(at->ifa_addr, &found[count]))
 			count++;
 	}
 	qsort(found, count, sizeof(found[0]), in_order);
@@ -317,7 +322,7 @@ unsigned faces_host_addresses(struct peer_addr *ret, unsigned max)
 		for (const struct ifaddrs *at = list; at && count < max; at = at->ifa_next) {
 			struct peer_addr addr;
 			if (!usable(at, loopback) || addr_from_socket(at->ifa_addr, &addr) ||
-				peer_addr_is_link_local(&addr) != (link_local == 1))
+			        peer_addr_is_link_local(&addr) != (link_local == 1))
 				continue;
 			addr.scope = 0;
 			ret[count++] = addr;

@@ -29,7 +29,8 @@ struct face {
 struct faces_deps {
 	struct loop *loop;
 	const char *const *only; /* names of interfaces, NULL-terminated; NULL: all */
-	void (*received)(void *arg, struct face *face, const uint8_t *bytes, size_t len, const struct peer_addr *from);
+	void (*received)(
+	        void *arg, struct face *face, const uint8_t *bytes, size_t len, const struct peer_addr *from);
 	/* Interfaces or addresses changed. */
 	void (*changed)(void *arg);
 	void *arg;

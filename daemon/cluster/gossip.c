@@ -37,13 +37,14 @@ static void send_bytes(struct gossip *g, const struct peer_addr *to, const uint8
 	struct sockaddr_storage addr;
 	socklen_t size = addr_to_socket(to, &addr);
 	int fd = g->doors[to->family == 6].fd;
-	bool ok = fd >= 0 && sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&addr, size) >= 0;
+	bool ok = fd >= 0 &&
+	          sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&addr, size) >= 0;
 	g->counts.sent += ok;
 	g->counts.send_failures += !ok; /* as good as lost on the way */
 }
 
-void gossip_send(struct gossip *g, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to, const uint8_t *bytes,
-	size_t len)
+void gossip_send(struct gossip *g, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to,
+        const uint8_t *bytes, size_t len)
 {
 	uint8_t datagram[ENVELOPE_MAX];
 	int n = envelope_seal(g->envelope, loop_now(g->deps.loop), key, bytes, len, datagram);
@@ -54,7 +55,7 @@ void gossip_send(struct gossip *g, const uint8_t key[GOSSIP_KEY], const struct p
 }
 
 static void send_clear(struct gossip *g, const struct peer_addr *to, uint8_t type, const uint8_t nonce[8],
-	const uint8_t *key)
+        const uint8_t *key)
 {
 	uint8_t bytes[QUESTION] = { 'E', 'G', 1, type };
 	memcpy(bytes + 4, nonce, 8);
@@ -101,7 +102,8 @@ static void take(struct gossip *g, const uint8_t *bytes, size_t len, const struc
 	g->counts.received++;
 	if (addr_from_socket(sender, &from.addr) || take_clear(g, bytes, len, &from.addr))
 		return;
-	int n = envelope_open(g->envelope, loop_now(g->deps.loop), bytes, len, plain, from.key, &from.instance);
+	int n = envelope_open(
+	        g->envelope, loop_now(g->deps.loop), bytes, len, plain, from.key, &from.instance);
 	if (n > 0)
 		g->deps.received(g->deps.arg, &from, plain, (size_t)n);
 }
@@ -115,7 +117,8 @@ static void ready(void *arg, int what)
 	(void)what;
 	for (int i = 0; i < A_TURN; i++) {
 		socklen_t size = sizeof(sender);
-		ssize_t n = recvfrom(door->fd, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&sender, &size);
+		ssize_t n = recvfrom(
+		        door->fd, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&sender, &size);
 		if (n < 0)
 			return;
 		take(door->gossip, bytes, (size_t)n, (struct sockaddr *)&sender);
@@ -147,7 +150,8 @@ static uint16_t port_of(int fd)
 	struct sockaddr_storage addr;
 	struct peer_addr peer;
 	socklen_t size = sizeof(addr);
-	if (getsockname(fd, (struct sockaddr *)&addr, &size) || addr_from_socket((struct sockaddr *)&addr, &peer))
+	if (getsockname(fd, (struct sockaddr *)&addr, &size) ||
+	        addr_from_socket((struct sockaddr *)&addr, &peer))
 		return 0;
 	return peer.port;
 }
@@ -194,7 +198,8 @@ static int watch_doors(struct gossip *g)
 	for (int i = 0; i < FAMILIES && !r; i++) {
 		g->doors[i].gossip = g;
 		if (g->doors[i].fd >= 0)
-			r = watch_new(g->deps.loop, g->doors[i].fd, WATCH_READ, ready, &g->doors[i], &g->doors[i].watch);
+			r = watch_new(g->deps.loop, g->doors[i].fd, WATCH_READ, ready, &g->doors[i],
+			        &g->doors[i].watch);
 	}
 	return r;
 }

@@ -31,11 +31,11 @@ struct gossip_counts {
 
 /* Opens the sockets on `port` when it is free for both families, else on any. At least one family must work. */
 EDGED_MUST_CHECK int gossip_new(
-	const struct gossip_deps *deps, uint16_t port, struct gossip **ret, struct err *err);
+        const struct gossip_deps *deps, uint16_t port, struct gossip **ret, struct err *err);
 void gossip_free(struct gossip *gossip);
 uint16_t gossip_port(const struct gossip *gossip);
 void gossip_send(struct gossip *gossip, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to,
-	const uint8_t *bytes, size_t len);
+        const uint8_t *bytes, size_t len);
 void gossip_ask(struct gossip *gossip, const struct peer_addr *who);
 struct envelope *gossip_envelope(const struct gossip *gossip);
 struct gossip_counts gossip_counts(const struct gossip *gossip);

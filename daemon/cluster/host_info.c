@@ -114,14 +114,14 @@ static bool default_route(char name[64])
 	FILE *file = fopen("/proc/net/route", "re");
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = sscanf(line, "%63s %lx %*s %*s %*s %*s %*s %lx", name, &destination, &mask) == 3 &&
-			!destination && !mask;
+		        !destination && !mask;
 	if (file)
 		fclose(file);
 	file = found ? NULL : fopen("/proc/net/ipv6_route", "re");
 	char to[64], length[8];
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = sscanf(line, "%63s %7s %*s %*s %*s %*s %*s %*s %*s %63s", to, length, name) == 3 &&
-			!strcmp(length, "00") && strcmp(name, "lo") != 0;
+		        !strcmp(length, "00") && strcmp(name, "lo") != 0;
 	if (file)
 		fclose(file);
 	return found;

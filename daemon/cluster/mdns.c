@@ -9,7 +9,13 @@
 #include "core/dns_message.h"
 
 enum { TTL_HOST = 120, TTL_SHARED = 4500, LEGACY_TTL = 10, PORT = 5353 };
-enum { ANNOUNCE_AGAIN = 1000, QUERY_FIRST = 1000, QUERY_LAST = 3600 * 1000, ONCE_IN = 1000, LEGACY_A_SECOND = 10 };
+enum {
+	ANNOUNCE_AGAIN = 1000,
+	QUERY_FIRST = 1000,
+	QUERY_LAST = 3600 * 1000,
+	ONCE_IN = 1000,
+	LEGACY_A_SECOND = 10
+};
 enum { ADDRESSES = 5 };
 
 struct mdns {
@@ -44,36 +50,41 @@ static uint32_t ttl_of(const struct manner *manner, uint32_t ttl)
 	return manner->ttl_cap && ttl > manner->ttl_cap ? manner->ttl_cap : ttl;
 }
 
-static void write_ptr(struct dns_writer *w, const struct dns_name *name, const struct dns_name *to, uint32_t ttl)
+static void write_ptr(
+        struct dns_writer *w, const struct dns_name *name, const struct dns_name *to, uint32_t ttl)
 {
 	size_t at = dns_write_record(w, 1, name, DNS_PTR, DNS_CLASS_IN, ttl);
 	dns_write_data(w, to->wire, to->len);
 	dns_write_end(w, at);
 }
 
-static void write_srv(struct dns_writer *w, const struct mdns *m, unsigned section, const struct manner *manner)
+static void write_srv(
+        struct dns_writer *w, const struct mdns *m, unsigned section, const struct manner *manner)
 {
-	size_t at = dns_write_record(w, section, &m->instance, DNS_SRV, manner->unique, ttl_of(manner, TTL_HOST));
+	size_t at =
+	        dns_write_record(w, section, &m->instance, DNS_SRV, manner->unique, ttl_of(manner, TTL_HOST));
 	dns_write_number(w, 0, 4);
 	dns_write_number(w, m->port, 2);
 	dns_write_data(w, m->host.wire, m->host.len);
 	dns_write_end(w, at);
 }
 
-static void write_txt(struct dns_writer *w, const struct mdns *m, unsigned section, const struct manner *manner)
+static void write_txt(
+        struct dns_writer *w, const struct mdns *m, unsigned section, const struct manner *manner)
 {
-	size_t at = dns_write_record(w, section, &m->instance, DNS_TXT, manner->unique, ttl_of(manner, TTL_SHARED));
+	size_t at = dns_write_record(
+	        w, section, &m->instance, DNS_TXT, manner->unique, ttl_of(manner, TTL_SHARED));
 	dns_write_data(w, m->txt, m->txt_len);
 	dns_write_end(w, at);
 }
 
 static void write_host(struct dns_writer *w, const struct mdns *m, const struct face *face, unsigned section,
-	const struct manner *manner)
+        const struct manner *manner)
 {
 	for (unsigned i = 0; i < face->count; i++) {
 		bool v6 = face->addresses[i].family == 6;
-		size_t at = dns_write_record(
-			w, section, &m->host, v6 ? DNS_AAAA : DNS_A, manner->unique, ttl_of(manner, TTL_HOST));
+		size_t at = dns_write_record(w, section, &m->host, v6 ? DNS_AAAA : DNS_A, manner->unique,
+		        ttl_of(manner, TTL_HOST));
 		dns_write_data(w, face->addresses[i].ip, v6 ? 16 : 4);
 		dns_write_end(w, at);
 	}
@@ -81,7 +92,7 @@ static void write_host(struct dns_writer *w, const struct mdns *m, const struct 
 
 /* The records of `what` as answers, and with a PTR or SRV what is needed to use them. */
 static void write_records(struct dns_writer *w, const struct mdns *m, const struct face *face, unsigned what,
-	const struct manner *manner)
+        const struct manner *manner)
 {
 	if (what & SAY_TYPES)
 		write_ptr(w, &m->types, &m->type, ttl_of(manner, TTL_SHARED));
@@ -224,15 +235,15 @@ static unsigned known_to(const struct mdns *m, struct dns_reader *r)
 	unsigned known = 0;
 	while (dns_read_record(r, &record))
 		if (record.answer && record.type == DNS_PTR && record.ttl >= TTL_SHARED / 2 &&
-			dns_name_eq(&record.name, &m->type) && dns_record_name(r, &record, 0, &to) &&
-			dns_name_eq(&to, &m->instance))
+		        dns_name_eq(&record.name, &m->type) && dns_record_name(r, &record, 0, &to) &&
+		        dns_name_eq(&to, &m->instance))
 			known |= SAY_PTR;
 	return known;
 }
 
 /* A one-shot asker on another port gets its answer directly, in the old manner. */
 static void answer_legacy(struct mdns *m, struct face *face, const struct peer_addr *to, uint16_t id,
-	const struct dns_question *q, unsigned what)
+        const struct dns_question *q, unsigned what)
 {
 	static const struct manner manner = { LEGACY_TTL, DNS_CLASS_IN };
 	uint64_t second = loop_now(m->deps.loop) / 1000;
@@ -296,8 +307,8 @@ static bool is_instance(const struct mdns *m, const struct dns_name *name)
 	return dns_name_eq(&rest, &m->type);
 }
 
-static bool take_address(const struct dns_reader *r, const struct dns_record *record, const struct peer_addr *from,
-	struct peer_addr *ret)
+static bool take_address(const struct dns_reader *r, const struct dns_record *record,
+        const struct peer_addr *from, struct peer_addr *ret)
 {
 	bool v6 = record->type == DNS_AAAA;
 	if ((!v6 && record->type != DNS_A) || record->len != (v6 ? 16 : 4))
@@ -330,7 +341,8 @@ static void take_response(struct mdns *m, struct dns_reader *r, const struct pee
 		m->counts.malformed++;
 }
 
-static void received(void *arg, struct face *face, const uint8_t *bytes, size_t len, const struct peer_addr *from)
+static void received(
+        void *arg, struct face *face, const uint8_t *bytes, size_t len, const struct peer_addr *from)
 {
 	struct mdns *m = arg;
 	struct dns_reader r;
@@ -350,9 +362,9 @@ static void received(void *arg, struct face *face, const uint8_t *bytes, size_t 
 static bool make_names(struct mdns *m, const struct mdns_service *service)
 {
 	return dns_name_make(&m->type, NULL, service->type) &&
-		dns_name_make(&m->instance, service->instance, service->type) &&
-		dns_name_make(&m->host, NULL, service->host) &&
-		dns_name_make(&m->types, NULL, "_services._dns-sd._udp.local");
+	       dns_name_make(&m->instance, service->instance, service->type) &&
+	       dns_name_make(&m->host, NULL, service->host) &&
+	       dns_name_make(&m->types, NULL, "_services._dns-sd._udp.local");
 }
 
 static void set_txt(struct mdns *m, uint16_t port, const uint8_t *txt, size_t len)

@@ -34,12 +34,13 @@ struct mdns_deps {
 	/* A message that brought the TXT record of an instance of the type: ours (heard by ourselves) or another's.
 	 * `addresses`: where it came from (without a port), then what it says of its host. */
 	void (*found)(void *arg, const struct dns_reader *reader, const struct dns_record *txt,
-		const struct peer_addr *addresses, unsigned count);
+	        const struct peer_addr *addresses, unsigned count);
 	void (*changed)(void *arg); /* interfaces or addresses */
 	void *arg;
 };
 
-EDGED_MUST_CHECK int mdns_new(const struct mdns_deps *deps, const struct mdns_service *service, struct mdns **ret);
+EDGED_MUST_CHECK int mdns_new(
+        const struct mdns_deps *deps, const struct mdns_service *service, struct mdns **ret);
 /* Says goodbye and ends. */
 void mdns_free(struct mdns *mdns);
 /* Port and TXT have changed. */

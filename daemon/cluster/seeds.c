@@ -145,10 +145,12 @@ static int add_seed(struct seeds *s, const char *text, struct err *err)
 	const char *colon = strrchr(text, ':');
 	char *end;
 	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
-	if (s->count == SEEDS || !colon || colon == text || !port || port > 65535 || *end || colon - text > 255)
+	if (s->count == SEEDS || !colon || colon == text || !port || port > 65535 || *end ||
+	        colon - text > 255)
 		return err_set(err, -EINVAL,
-			"cluster.seeds: \"%.80s\" is no HOST:PORT, such as \"192.0.2.7:8443\" or \"[2001:db8::7]:8443\"",
-			text);
+		        "cluster.seeds: \"%.80s\" is no HOST:PORT, such as \"192.0.2.7:8443\" or "
+		        "\"[2001:db8::7]:8443\"",
+		        text);
 	snprintf(seed->text, sizeof(seed->text), "%.*s:%lu", (int)(colon - text), text, port);
 	seed->numeric = !addr_parse(text, &seed->found[0]);
 	seed->count = seed->numeric;
@@ -156,13 +158,17 @@ static int add_seed(struct seeds *s, const char *text, struct err *err)
 	return 0;
 }
 
-int seeds_new(struct loop *loop, const char *const *list, void (*ask_one)(void *arg, const struct peer_addr *addr),
-	bool (*connected)(void *arg, const struct peer_addr *addr), void *arg, struct seeds **ret, struct err *err)
+int seeds_new(struct loop *loop, const char *const *list,
+        void (*ask_one)(void *arg, const struct peer_addr *addr),
+        bool (*connected)(void *arg, const struct peer_addr *addr), void *arg, struct seeds **ret,
+        struct err *err)
 {
 	struct seeds *s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	*s = (struct seeds){ .loop = loop, .ask = ask_one, .connected = connected, .arg = arg, .gap = FIRST_GAP };
+	*s = (struct seeds){
+		.loop = loop, .ask = ask_one, .connected = connected, .arg = arg, .gap = FIRST_GAP
+	};
 	int r = timer_new(loop, tick, s, &s->timer);
 	for (unsigned i = 0; !r && list && list[i]; i++)
 		r = add_seed(s, list[i], err);

@@ -142,12 +142,14 @@ bool dns_read_record(struct dns_reader *r, struct dns_record *ret)
 	return !r->bad;
 }
 
-bool dns_record_name(const struct dns_reader *r, const struct dns_record *record, size_t skip, struct dns_name *ret)
+bool dns_record_name(
+        const struct dns_reader *r, const struct dns_record *record, size_t skip, struct dns_name *ret)
 {
 	return skip < record->len && get_name(r, record->at + skip, ret) != 0;
 }
 
-bool dns_txt_get(const struct dns_reader *r, const struct dns_record *record, const char *key, char *ret, size_t size)
+bool dns_txt_get(
+        const struct dns_reader *r, const struct dns_record *record, const char *key, char *ret, size_t size)
 {
 	const uint8_t *p = r->bytes + record->at, *end = p + record->len;
 	size_t key_len = strlen(key);
@@ -208,7 +210,7 @@ void dns_write_question(struct dns_writer *w, const struct dns_name *name, uint1
 }
 
 size_t dns_write_record(struct dns_writer *w, unsigned section, const struct dns_name *name, uint16_t type,
-	uint16_t class, uint32_t ttl)
+        uint16_t class, uint32_t ttl)
 {
 	w->counts[section]++;
 	dns_write_data(w, name->wire, name->len);

@@ -20,7 +20,8 @@ struct dns_name {
 
 /* `first` (may be NULL) is one label as it is; `rest` is split at its dots. False: too long. */
 bool dns_name_make(struct dns_name *name, const char *first, const char *rest);
-bool dns_name_eq(const struct dns_name *a, const struct dns_name *b); /* ASCII letters without regard to case */
+bool dns_name_eq(
+        const struct dns_name *a, const struct dns_name *b); /* ASCII letters without regard to case */
 
 /* --- reading; `bad` sticks, and nothing more comes --- */
 struct dns_reader {
@@ -51,11 +52,11 @@ struct dns_record {
 };
 bool dns_read_record(struct dns_reader *reader, struct dns_record *ret);
 /* The name that starts `skip` bytes into the record's data (PTR: 0, SRV: 6). */
-bool dns_record_name(const struct dns_reader *reader, const struct dns_record *record, size_t skip,
-	struct dns_name *ret);
+bool dns_record_name(
+        const struct dns_reader *reader, const struct dns_record *record, size_t skip, struct dns_name *ret);
 /* The value of a key in TXT data, at most size - 1 bytes, terminated; false: not there. */
 bool dns_txt_get(const struct dns_reader *reader, const struct dns_record *record, const char *key, char *ret,
-	size_t size);
+        size_t size);
 
 /* --- writing, without compression; `bad` when it does not fit --- */
 struct dns_writer {
@@ -65,10 +66,11 @@ struct dns_writer {
 	uint16_t counts[4];
 };
 void dns_write(struct dns_writer *writer, uint16_t id, uint16_t flags);
-void dns_write_question(struct dns_writer *writer, const struct dns_name *name, uint16_t type, uint16_t class);
+void dns_write_question(
+        struct dns_writer *writer, const struct dns_name *name, uint16_t type, uint16_t class);
 /* section: 1 answer, 3 additional; sections in order. The data follows by dns_write_data(), and is ended by dns_write_end(). */
-size_t dns_write_record(struct dns_writer *writer, unsigned section, const struct dns_name *name, uint16_t type,
-	uint16_t class, uint32_t ttl);
+size_t dns_write_record(struct dns_writer *writer, unsigned section, const struct dns_name *name,
+        uint16_t type, uint16_t class, uint32_t ttl);
 void dns_write_data(struct dns_writer *writer, const void *bytes, size_t len);
 void dns_write_number(struct dns_writer *writer, uint32_t value, unsigned size);
 void dns_write_end(struct dns_writer *writer, size_t record);

@@ -158,17 +158,17 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 	g->epoch = r->epoch;
 	g->until_ms = UINT64_MAX;
 	g->better_since = 0;
+	if (to->fitness)
+		explain(g->role, to->record, members_live(r->members) + 1, g->reason);
+	else
+		explain_vacancy(g->role, g->reason);
 	if (same)
 		return;
 	g->held = to->fitness > 0;
 	g->since_ms = now ? now : 1;
 	memset(g->holder, 0, sizeof(g->holder));
-	if (g->held) {
+	if (g->held)
 		memcpy(g->holder, to->id, GOSSIP_SHORT);
-		explain(g->role, to->record, members_live(r->members) + 1, g->reason);
-	} else {
-		explain_vacancy(g->role, g->reason);
-	}
 	r->fresh = true;
 	r->changed(r->arg, g);
 }

@@ -19,8 +19,8 @@ struct sim_node {
 	struct swarm *swarm; /* NULL: not running */
 	unsigned key;        /* nodes with the same number have the same key: duplicates */
 	uint64_t instance, saved_epoch;
-	uint64_t tick_at;    /* on the simulated clock */
-	uint64_t offset;     /* its clock is that much ahead */
+	uint64_t tick_at; /* on the simulated clock */
+	uint64_t offset;  /* its clock is that much ahead */
 	uint64_t paused_until;
 	struct node_description record;
 	/* what it reported */
@@ -37,8 +37,8 @@ struct sim {
 	unsigned queued, heap_cap;
 	uint64_t order;
 	unsigned loss_permille, delay_min, delay_max;
-	uint8_t group[SIM_MAX];                /* nodes of different groups cannot reach each other */
-	bool blocked[SIM_MAX][SIM_MAX];        /* one way */
+	uint8_t group[SIM_MAX];         /* nodes of different groups cannot reach each other */
+	bool blocked[SIM_MAX][SIM_MAX]; /* one way */
 	struct swarm_options options;
 	uint64_t leader_changes;
 	/* epochs that two nodes led at the same time: how often, and since when now */
