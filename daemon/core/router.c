@@ -102,21 +102,24 @@ static bool any_method(const struct entry *entry)
 	return strcmp(entry->route->method, "*") == 0;
 }
 
-/* By template, then by method with "*" last. */
-static int entry_compare(const struct entry *a, const struct entry *b)
+static int method_compare(const struct entry *a, const struct entry *b)
 {
-	int r = template_compare(a->route->path, b->route->path);
-	if (r)
-		return r;
 	if (any_method(a) != any_method(b))
 		return any_method(a) ? 1 : -1;
 	return strcmp(a->route->method, b->route->method);
 }
 
+/* By template, then by method with "*" last. */
+static int entry_compare(const struct entry *a, const struct entry *b)
+{
+	int r = template_compare(a->route->path, b->route->path);
+	return r ? r : method_compare(a, b);
+}
+
 static int entry_compare_text(const struct entry *a, const struct entry *b)
 {
 	int r = strcmp(a->route->path, b->route->path);
-	return r ? r : strcmp(a->route->method, b->route->method);
+	return r ? r : method_compare(a, b);
 }
 
 static struct bucket *bucket_of(struct router *router, const char *template)
