@@ -92,9 +92,10 @@ static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_l
 	(void)ssl;
 	const struct tls_context *tls = arg;
 	for (size_t ours = 0; ours < tls->alpn_len; ours += 1u + tls->alpn[ours])
-		for (unsigned theirs = 0; theirs + 1 + offered[theirs] <= offered_len;
+		for (unsigned theirs = 0; theirs < offered_len && theirs + offered[theirs] < offered_len;
 		        theirs += 1u + offered[theirs]) {
-			if (memcmp(tls->alpn + ours, offered + theirs, 1u + tls->alpn[ours]) != 0)
+			if (tls->alpn[ours] != offered[theirs] ||
+			        memcmp(tls->alpn + ours + 1, offered + theirs + 1, tls->alpn[ours]) != 0)
 				continue;
 			*ret = offered + theirs + 1;
 			*ret_len = offered[theirs];
