@@ -65,7 +65,7 @@ static void rig_closed(void *conn, int reason)
 {
 	struct stream_rig *rig = conn;
 	assert_false(rig->inside);
-	rig->closed++;
+	__atomic_fetch_add(&rig->closed, 1, __ATOMIC_RELAXED);
 	rig->reason = reason;
 	rig->stream = NULL;
 	rig->closed_after_ms = clock_mono_ms() - rig->started_ms;

@@ -262,7 +262,7 @@ static int write_without_end(struct stream_rig *r)
 static void wait_for_end(struct stream_rig *r)
 {
 	char byte;
-	while (recv(r->peer_fd, &byte, 1, MSG_PEEK) > 0 && r->closed == 0)
+	while (recv(r->peer_fd, &byte, 1, MSG_PEEK) > 0 && __atomic_load_n(&r->closed, __ATOMIC_RELAXED) == 0)
 		usleep(1000);
 }
 
@@ -302,33 +302,42 @@ static void deadlines_are_absolute(void **state)
 	assert_true(rig.closed_after_ms >= 60 && rig.closed_after_ms < 2000);
 }
 
+static int end_in_half_a_second(struct stream_rig *r)
+{
+	api->deadline(r->stream, 500);
+	return 0;
+}
+
 static ssize_t move_deadline(struct stream_rig *r, const uint8_t *bytes, size_t n)
 {
 	(void)bytes;
-	if (++r->step < 5)
+	if (++r->step == 1)
+		api->deadline(r->stream, 60000);
+	if (r->step == 2) {
 		api->deadline(r->stream, 50);
-	else
 		api->deadline(r->stream, 0);
-	if (r->step == 8)
+	}
+	if (r->step == 3)
 		api->close(r->stream);
 	return (ssize_t)n;
 }
 
-static void peer_sends_each_20_ms(struct stream_rig *r)
+static void peer_sends_three_apart(struct stream_rig *r)
 {
-	for (int i = 0; i < 8; i++) {
-		usleep(20000);
-		peer_writes(r, "x", 1);
-	}
+	peer_writes(r, "x", 1);
+	usleep(600000);
+	peer_writes(r, "x", 1);
+	usleep(100000);
+	peer_writes(r, "x", 1);
 	peer_reads_all(r);
 }
 
 static void deadlines_move_and_go(void **state)
 {
 	(void)state;
-	rig.on_open = end_in_60_ms;
+	rig.on_open = end_in_half_a_second;
 	rig.on_data = move_deadline;
-	rig.peer = peer_sends_each_20_ms;
+	rig.peer = peer_sends_three_apart;
 	rig_run(&rig);
 	assert_int_equal(rig.reason, -ECANCELED);
 }
