@@ -6,9 +6,10 @@
 
 enum { BLOCK = 16 * 1024 };
 
+/* An answer that broke off has no room for anything, until the writer is told that it is gone. */
 static size_t waiting(const struct http_conn *conn)
 {
-	return conn->out.len - conn->out_at;
+	return conn->broken ? SIZE_MAX / 2 : conn->out.len - conn->out_at;
 }
 
 void http_answer_clear(struct http_conn *conn)

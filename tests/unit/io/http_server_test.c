@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "io/http_server.h"
 #include "io/stream.h"
+#include "heap.h"
 
 /* --- listeners, as far as the server asks ---------------------------------------------------------------------- */
 
@@ -244,7 +245,7 @@ static int setup(void **state)
 		.answer_ms = 300,
 		.stream_mark = 64 * 1024,
 		.stream_limit = 256 * 1024 };
-	assert_int_equal(loops_new(1, &world->loops), 0);
+	assert_int_equal(loops_new(2, &world->loops), 0);
 	world->listeners.loops = world->loops;
 	assert_int_equal(requests_new(&limits, now_ms, NULL, &world->requests), 0);
 	assert_int_equal(router_new(world->requests, &world->router), 0);
@@ -258,7 +259,7 @@ static int setup(void **state)
 		.router = world->router,
 		.header_ms = 150,
 		.body_ms = 200,
-		.idle_ms = 5000,
+		.idle_ms = 600,
 		.head_bytes = 8192,
 		.headers = 64,
 		.body_bytes = 1024 * 1024,
@@ -291,6 +292,7 @@ static int teardown(void **state)
 
 struct joining {
 	struct post post;
+	unsigned loop;
 	int fd;
 };
 
@@ -315,22 +317,23 @@ static void join(struct post *post)
 		.loopback = true,
 		.uid = -1 };
 	struct stream_chooser chooser = { .choose = choose };
-	if (stream_new(loops_at(world->loops, 0), &origin, &chooser, NULL))
-		snprintf(world->failure, sizeof(world->failure), "no stream");
+	int r = stream_new(loops_at(world->loops, joining->loop), &origin, &chooser, NULL);
+	(void)r; /* the client sees its end */
 	free(joining);
 }
 
-/* A new connection to the server. */
+/* A new connection to the server, on one loop and the other by turns. */
 static int dial(void)
 {
+	static unsigned turn;
 	int pair[2];
 	struct joining *joining = malloc(sizeof(*joining));
 	if (!joining || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		abort();
 	if (fcntl(pair[1], F_SETFL, O_NONBLOCK))
 		abort();
-	*joining = (struct joining){ .post = { .fn = join }, .fd = pair[1] };
-	loop_post(loops_at(world->loops, 0), &joining->post);
+	*joining = (struct joining){ .post = { .fn = join }, .loop = turn++ % 2, .fd = pair[1] };
+	loop_post(loops_at(world->loops, joining->loop), &joining->post);
 	return pair[0];
 }
 
@@ -625,6 +628,43 @@ SCRIPT(dribbling_clients_are_closed_in_time)
 	CHECK(atomic_load(&world->called) == 1);
 }
 
+SCRIPT(idle_connections_are_closed)
+{
+	int fd = dial();
+	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
+	hear(fd, "[]\n");
+	uint64_t start = clock_mono_ms();
+	CHECK(hear(fd, NULL)[0] == '\0');
+	uint64_t took = clock_mono_ms() - start;
+	CHECK(took >= 500 && took < 2000);
+	close(fd);
+}
+
+/* Whatever allocation fails, at most one connection suffers. */
+SCRIPT(lack_of_memory_is_survived)
+{
+	static const char *const texts[] = {
+		"POST /echo HTTP/1.1\r\n" H
+		"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+		"GET /later HTTP/1.1\r\n" H "\r\nGET /echo HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
+		"GET /broken HTTP/1.1\r\n" H "\r\n",
+		"GET /echo\r\n\r\n",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(texts) && heap_can_fail(); i++)
+		for (long n = 0; n < 60; n++) {
+			int fd = dial();
+			heap_fail_at(n);
+			say(fd, texts[i]);
+			hear(fd, NULL);
+			bool failed = heap_failed();
+			heap_fail_at(-1);
+			close(fd);
+			if (!failed)
+				break;
+		}
+	CHECK(has(exchange("GET /echo HTTP/1.1\r\n" H "Connection: close\r\n\r\n"), "GET /echo []\n"));
+}
+
 SCRIPT(a_steady_body_may_take_longer)
 {
 	int fd = dial();
@@ -687,6 +727,10 @@ SCRIPT(a_client_that_left_is_noticed_at_once)
 	say(fd, "GET /quiet HTTP/1.1\r\n" H "\r\n");
 	hear(fd, "\r\n\r\n");
 	CHECK(atomic_load(&world->gone) == 0);
+	/* meanwhile nothing turns in vain */
+	uint64_t turns = loop_turns(loops_at(world->loops, 0));
+	poll(NULL, 0, 100);
+	CHECK(loop_turns(loops_at(world->loops, 0)) <= turns + 1);
 	uint64_t start = clock_mono_ms();
 	close(fd);
 	CHECK(reaches(&world->gone, 1));
@@ -838,6 +882,8 @@ int main(void)
 		TEST(attacks_are_refused_before_any_service),
 		TEST(sizes_are_limited),
 		TEST(dribbling_clients_are_closed_in_time),
+		TEST(idle_connections_are_closed),
+		TEST(lack_of_memory_is_survived),
 		TEST(a_steady_body_may_take_longer),
 		TEST(answers_may_come_later),
 		TEST(too_many_requests_at_once_are_refused),
