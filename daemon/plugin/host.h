@@ -29,6 +29,7 @@ struct plugins_deps {
 	struct conf *conf;   /* sections "plugins.<name>" are declared here */
 	struct metrics *metrics;
 	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
+	uint64_t start_limit_ms; /* how long a start() that returned EDGED_LATER may take; 0: 30 s */
 	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */
 	void (*changed)(void *arg);
 	void *arg;
@@ -50,6 +51,5 @@ bool plugins_ready(const struct plugins *plugins, struct buf *ret_why);
 EDGED_MUST_CHECK int plugins_json(const struct plugins *plugins, struct buf *out);
 /* GET /edge/v1/services: array of {"id","name","version","serviceType","self","scope",...} of what serves. */
 EDGED_MUST_CHECK int plugins_services_json(const struct plugins *plugins, struct buf *out);
-/* Judges a single file without running any of its code beyond the constructors of dlopen(3); for `edged --check`. */
 
 #endif

@@ -339,9 +339,25 @@ int image_judge(const void *exported, struct edged_plugin *ret, struct err *err)
 	return r;
 }
 
-static void image_freep(struct image **image)
+void image_free(struct image *image)
 {
-	free(*image);
+	if (!image)
+		return;
+	free(image->routes);
+	free(image);
+}
+DEFINE_CLEANUP(struct image *, image_free)
+
+static int copy_routes(struct image *image)
+{
+	struct edged_route row;
+	size_t n = 0;
+	while (image_route(&image->plugin, n, &row))
+		n++;
+	image->routes = calloc(n + 1, sizeof(row));
+	for (size_t i = 0; image->routes && i < n; i++)
+		image_route(&image->plugin, i, &image->routes[i]);
+	return image->routes ? 0 : -ENOMEM;
 }
 
 int image_load(const char *folder, const char *file, struct image **ret, struct err *err)
@@ -362,6 +378,8 @@ int image_load(const char *folder, const char *file, struct image **ret, struct 
 		r = map_code(&copy, &exported, err);
 	if (!r)
 		r = image_judge(exported, &image->plugin, err);
+	if (!r && copy_routes(image))
+		r = err_set(err, -ENOMEM, "there is no memory to load it");
 	if (!r)
 		*ret = TAKE(image);
 	return r;
