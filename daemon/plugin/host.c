@@ -86,10 +86,12 @@ void plugins_settle(struct plugins *plugins)
 {
 	if (!plugins->started || plugins->stopping)
 		return;
+	plugins->settling = true;
 	do {
 		while (begin_one(plugins))
 			;
 	} while (finish_replacement(plugins));
+	plugins->settling = false;
 	plugins_explain(plugins);
 	plugins_changed(plugins);
 }
@@ -187,7 +189,8 @@ static void written(struct plugins *plugins, const char *folder, const char *fil
 		if (old)
 			forget(plugins, old);
 		add(plugins, plugin);
-		retry_refused(plugins);
+		if (old)
+			retry_refused(plugins);
 	}
 }
 
@@ -293,7 +296,8 @@ int plugins_new(const struct plugins_deps *deps, struct plugins **ret)
 	list_init(&plugins->running);
 	deferred_init(&plugins->work, work);
 	cap_stream_init(&plugins->stream);
-	int r = folders_new(loops_at(deps->loops, 0), told, plugins, &plugins->folders);
+	struct loop *loop = deps->loops ? loops_at(deps->loops, 0) : NULL;
+	int r = folders_new(loop, told, plugins, &plugins->folders);
 	if (!r)
 		r = add_figures(plugins);
 	if (r)

@@ -17,9 +17,11 @@ struct requests;
 struct router;
 struct store;
 struct conf;
+struct conf_findings;
 struct metrics;
 
-/* Everything that capabilities are made from; borrowed, outlives the host. */
+/* Everything that capabilities are made from; borrowed, outlives the host. To judge plugins without starting any
+ * (`edged --check`), conf, metrics and findings are enough. */
 struct plugins_deps {
 	struct loops *loops;
 	struct listeners *listeners;
@@ -27,6 +29,7 @@ struct plugins_deps {
 	struct router *router;
 	struct store *store; /* NULL: `edged.store/1` is not there */
 	struct conf *conf;   /* sections "plugins.<name>" are declared here */
+	struct conf_findings *findings; /* what is wrong with the plugins' sections is added here, too; may be NULL */
 	struct metrics *metrics;
 	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
 	uint64_t start_limit_ms; /* how long a start() that returned EDGED_LATER may take; 0: 30 s */

@@ -131,7 +131,7 @@ static int judge_clashes(struct plugin *plugin, const struct plugin *instead_of)
 	const char *const *offers = plugin->image->plugin.offers;
 	for (size_t i = 0; offers && offers[i]; i++)
 		if (plugins_offering(plugin->plugins, offers[i], &none) && !none)
-			return err_set(&plugin->reason, -EEXIST, "it offers %s, which is the daemon's own",
+			return err_set(&plugin->reason, -EINVAL, "it offers %s, which is the daemon's own",
 			        offers[i]);
 	list_each (node, &plugin->plugins->all) {
 		const struct plugin *other = list_entry(node, struct plugin, link);
@@ -160,6 +160,14 @@ static void join_lines(const struct buf *text, struct err *ret)
 	ret->text[used] = 0;
 }
 
+static void pass_on(const struct conf_findings *from, struct conf_findings *to)
+{
+	if (!to || !from->text.len)
+		return;
+	to->errors += from->errors;
+	buf_add(&to->text, from->text.ptr, from->text.len);
+}
+
 int plugin_declare(struct plugin *plugin)
 {
 	const struct edged_plugin *image = &plugin->image->plugin;
@@ -177,6 +185,7 @@ int plugin_declare(struct plugin *plugin)
 		join_lines(&findings.text, &plugin->reason);
 	else if (r)
 		plugin_set_reason(plugin, "its configuration table cannot be used: %s", strerror(-r));
+	pass_on(&findings, plugin->plugins->deps.findings);
 	conf_findings_fini(&findings);
 	return r;
 }

@@ -64,6 +64,7 @@ struct plugins {
 	struct edged_stream_1 stream;
 	unsigned count;
 	bool started, stopping;
+	bool settling; /* in plugins_settle(): what waits may be about to start */
 	int64_t left_behind; /* by plugins that stopped */
 };
 

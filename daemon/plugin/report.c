@@ -70,7 +70,7 @@ void plugins_explain(struct plugins *plugins)
 /* Waiting plugins hold nothing up by themselves: either what they need starts, or it never comes. */
 bool plugins_ready(const struct plugins *plugins, struct buf *ret_why)
 {
-	bool ready = plugins->started;
+	bool ready = plugins->started && !plugins->settling;
 	const char *comma = "";
 	if (ret_why)
 		buf_add_str(ret_why, "[");
