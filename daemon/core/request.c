@@ -142,11 +142,11 @@ static void retire(struct request *request)
 		requests->counts.streams--;
 }
 
-/* The end of a streamed answer that its writer did not bring about. */
+/* The end of a request that whoever works on it did not bring about. */
 static void lose(struct request *request)
 {
 	retire(request);
-	if (request->streaming && request->on_gone)
+	if (request->on_gone)
 		request->on_gone(request->stream_arg);
 	request_free(request);
 }
@@ -170,6 +170,27 @@ void requests_room(struct requests *requests, edged_handle handle, size_t waitin
 		request->on_room(request->stream_arg);
 }
 
+/* Who answers in somebody's stead tells him afterwards. */
+static void answer_instead(struct request *request, bool tell, int status, const char *type, const char *title,
+	const char *detail)
+{
+	void (*on_gone)(void *arg) = tell ? request->on_gone : NULL;
+	void *arg = request->stream_arg;
+	(void)request_problem(request->requests, request->handle, status, type, title, detail);
+	if (on_gone)
+		on_gone(arg);
+}
+
+static void expire(struct request *request)
+{
+	char detail[DETAIL_LEN];
+	request->requests->counts.expired++;
+	snprintf(detail, sizeof(detail),
+		"The service did not answer %.*s within %llu ms. It may be overloaded; try again later.",
+		EDGED_SLICE_FMT(request->target.raw_path), (unsigned long long)request->requests->limits.answer_ms);
+	answer_instead(request, true, 504, "answer-timeout", "No answer in time", detail);
+}
+
 uint64_t requests_expire(struct requests *requests)
 {
 	for (;;) {
@@ -183,20 +204,15 @@ uint64_t requests_expire(struct requests *requests)
 			lose(request);
 			continue;
 		}
-		requests->counts.expired++;
-		request_problemf(requests, request->handle, 504, "answer-timeout", "No answer in time",
-		        "The service did not answer %.*s within %llu ms. It may be overloaded; try again "
-		        "later.",
-		        EDGED_SLICE_FMT(request->target.raw_path),
-		        (unsigned long long)requests->limits.answer_ms);
+		expire(request);
 	}
 }
 
 static void abandon(struct request *request, bool tell)
 {
 	if (!request->streaming) {
-		request_problem(request->requests, request->handle, 503, "service-stopped", "Service stopped",
-		        "The service that worked on this request has been stopped. Try again later.");
+		answer_instead(request, tell, 503, "service-stopped", "Service stopped",
+			"The service that worked on this request has been stopped. Try again later.");
 		return;
 	}
 	request->init.front->end(request->init.front_data, false);
@@ -265,6 +281,27 @@ struct edged_slice request_target(struct requests *requests, edged_handle handle
 {
 	struct request *request = find(requests, handle);
 	return request ? request->target.raw : nothing;
+}
+
+int request_retarget(struct requests *requests, edged_handle handle, struct edged_slice target)
+{
+	struct request *request = find(requests, handle);
+	if (!request)
+		return -ENOENT;
+	if (request->streaming)
+		return -EALREADY;
+	if (target_memory(target) > target_memory(request->init.target))
+		return -EINVAL;
+	struct target parsed;
+	int r = target_parse(target, request->memory, &parsed);
+	if (r)
+		return r;
+	request->target = parsed;
+	request->param_count = 0;
+	request->owner = NULL;
+	request->on_gone = NULL;
+	request->init.hops++;
+	return 0;
 }
 
 struct edged_slice request_param(struct requests *requests, edged_handle handle, const char *name)
@@ -577,7 +614,19 @@ int request_stream_write(struct requests *requests, edged_handle handle, struct 
 	return request->full ? EDGED_HTTP_FULL : 0;
 }
 
-int request_stream_end(struct requests *requests, edged_handle handle)
+int request_on_gone(struct requests *requests, edged_handle handle, void (*on_gone)(void *arg), void *arg)
+{
+	struct request *request = find(requests, handle);
+	if (!request)
+		return -ENOENT;
+	if (request->streaming)
+		return -EALREADY;
+	request->on_gone = on_gone;
+	request->stream_arg = arg;
+	return 0;
+}
+
+static int end_stream(struct requests *requests, edged_handle handle, bool ok)
 {
 	struct request *request = find(requests, handle);
 	if (!request)
@@ -585,7 +634,17 @@ int request_stream_end(struct requests *requests, edged_handle handle)
 	if (!request->streaming)
 		return -EINVAL;
 	retire(request);
-	request->init.front->end(request->init.front_data, true);
+	request->init.front->end(request->init.front_data, ok);
 	request_free(request);
 	return 0;
+}
+
+int request_stream_end(struct requests *requests, edged_handle handle)
+{
+	return end_stream(requests, handle, true);
+}
+
+int request_stream_abort(struct requests *requests, edged_handle handle)
+{
+	return end_stream(requests, handle, false);
 }

@@ -86,6 +86,9 @@ struct edged_slice request_segments(struct requests *requests, edged_handle hand
 /* What request_param() finds; `name` must live as long as the request. -ENOSPC, -ENOENT. */
 int request_add_param(
         struct requests *requests, edged_handle handle, struct edged_slice name, size_t offset, size_t len);
+/* The request is for another target from now on, no longer than it was, that lives as long; counts as a hop. To be
+ * dispatched again. After -EINVAL (malformed, longer) it must be answered. */
+int request_retarget(struct requests *requests, edged_handle handle, struct edged_slice target);
 /* How the request was answered when serve() failed with `error`, a negative errno. */
 int request_fail(struct requests *requests, edged_handle handle, int error);
 
@@ -117,6 +120,11 @@ int request_stream_begin(struct requests *requests, edged_handle handle, int sta
         void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
 int request_stream_write(struct requests *requests, edged_handle handle, struct edged_slice bytes);
 int request_stream_end(struct requests *requests, edged_handle handle);
+/* Breaks a streamed answer off, so that the client can tell that it is not whole. on_gone is not called. */
+int request_stream_abort(struct requests *requests, edged_handle handle);
+/* Before the answer has begun: `on_gone` is called when the client leaves or somebody else answered (time ran out, the
+ * daemon stops). request_stream_begin() replaces it by its own. -EALREADY: it has begun. */
+int request_on_gone(struct requests *requests, edged_handle handle, void (*on_gone)(void *arg), void *arg);
 
 /* Figures for /metrics. */
 struct request_counts {

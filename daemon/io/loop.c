@@ -233,6 +233,10 @@ int loops_run(struct loops *loops)
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(loops->loop[i].thread, NULL);
 	set_running(loops, false);
+	/* It may be run again, as tests do. */
+	for (unsigned i = 0; i < loops->count; i++)
+		loops->loop[i].ended = false;
+	atomic_store_explicit(&loops->stop, false, memory_order_relaxed);
 	return r;
 }
 
