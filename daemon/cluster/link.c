@@ -132,17 +132,18 @@ static int link_new(struct links *links, const char *node_id, struct link **ret)
 	return 0;
 }
 
+/* The one that answered is passed over from now on; so that this ends, be it the first when it is not found. */
 static void drop_address(struct link *link, const char *address)
 {
-	for (unsigned i = 0; i < link->address_count; i++) {
-		if (strcmp(link->addresses[i], address) != 0)
-			continue;
-		link->address_count--;
-		memmove(link->addresses[i], link->addresses[i + 1],
-		        (link->address_count - i) * sizeof(link->addresses[0]));
+	unsigned at = 0;
+	for (unsigned i = 0; i < link->address_count; i++)
+		if (strcmp(link->addresses[i], address) == 0)
+			at = i;
+	if (link->address_count == 0)
 		return;
-	}
-	link->address_count = 0; /* one that was not asked for: do not go round in circles */
+	link->address_count--;
+	memmove(link->addresses[at], link->addresses[at + 1],
+	        (link->address_count - at) * sizeof(link->addresses[0]));
 }
 
 /* --- calls on a link that is up --- */

@@ -9,6 +9,12 @@ static void wants_output(void *arg)
 	loop_defer(conn->loop, &conn->pump);
 }
 
+static void on_request(void *arg, struct link_stream *stream, const struct link_message *request)
+{
+	struct link_conn *conn = arg;
+	conn->request(conn->arg, stream, request);
+}
+
 /* Sends until the stream is full; runs at the end of the turn, so that all frames of a turn leave together.
  */
 static void pump(struct deferred *deferred)
@@ -34,11 +40,13 @@ static void pump(struct deferred *deferred)
 int link_conn_init(
         struct link_conn *conn, struct edged_stream *stream, const struct link_conn_options *options)
 {
-	*conn = (struct link_conn){
-		.stream = stream, .loop = stream_loop(stream), .idle_ms = options->idle_ms
-	};
+	*conn = (struct link_conn){ .stream = stream,
+		.loop = stream_loop(stream),
+		.idle_ms = options->idle_ms,
+		.request = options->request,
+		.arg = options->arg };
 	deferred_init(&conn->pump, pump);
-	const struct link_session_owner owner = { wants_output, options->request, options->arg };
+	const struct link_session_owner owner = { wants_output, on_request, conn };
 	int r = link_session_new(options->server, options->limits, &owner, &conn->session);
 	if (r)
 		return r;

@@ -23,6 +23,8 @@ struct link_conn {
 	struct deferred pump;
 	uint64_t heard, asked; /* loop time */
 	uint64_t idle_ms;
+	void (*request)(void *arg, struct link_stream *stream, const struct link_message *request);
+	void *arg;
 	bool idle, silent; /* silent: ended for its silence */
 };
 

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "cluster/identity.h"
+#include "cluster/link.h"
+#include "cluster/proxy_head.h"
+#include "io/loop.h"
+
+struct proxy {
+	struct proxy_deps deps;
+	struct list open;
+	struct proxy_counts counts;
+};
+
+/* How far the answer to the client is. */
+enum phase { PHASE_WAITING, PHASE_WHOLE, PHASE_STREAM, PHASE_DONE };
+
+struct proxied {
+	struct list node;
+	struct proxy *proxy;
+	edged_handle request;   /* the client's; 0: answered or gone */
+	struct link_call *call; /* at the other node */
+	struct deferred later;  /* ends it, when that must not be done at once */
+	struct proxy_head head; /* what is sent on */
+	enum phase phase;
+	int status;
+	char type[256]; /* of the answer's content */
+	bool has_type;
+	struct buf body;   /* PHASE_WHOLE: all so far; PHASE_STREAM: what the client has no room for yet */
+	size_t unconsumed; /* bytes of the answer that still count against the link's window */
+	int64_t length;    /* of the answer to HEAD */
+	bool full, ended, is_head;
+	struct node_record target;
+};
+
+static struct requests *requests_of(const struct proxied *proxied)
+{
+	return proxied->proxy->deps.requests;
+}
+
+static void proxied_free(struct proxied *proxied)
+{
+	proxied->proxy->counts.open--;
+	list_remove(&proxied->node);
+	deferred_cancel(&proxied->later);
+	proxy_head_fini(&proxied->head);
+	buf_fini(&proxied->body);
+	free(proxied);
+}
+
+static void free_later(struct deferred *deferred)
+{
+	proxied_free(CONTAINER_OF(deferred, struct proxied, later));
+}
+
+/* The client's request is answered or gone, and what the call borrowed from it goes with it: so the call ends now, and
+ * the rest once no callback is on the stack. */
+static void client_done(struct proxied *proxied)
+{
+	proxied->phase = PHASE_DONE;
+	proxied->request = 0;
+	if (proxied->call)
+		link_call_cancel(TAKE(proxied->call));
+	loop_defer(proxied->proxy->deps.loop, &proxied->later);
+}
+
+/* --- the client's side --- */
+
+static void on_gone(void *arg)
+{
+	struct proxied *proxied = arg;
+	client_done(proxied);
+}
+
+static void consume(struct proxied *proxied)
+{
+	size_t n = proxied->unconsumed;
+	proxied->unconsumed = 0;
+	if (proxied->call && n)
+		link_call_consume(proxied->call, n);
+}
+
+static void stream_out(struct proxied *proxied, struct edged_slice bytes)
+{
+	int r = request_stream_write(requests_of(proxied), proxied->request, bytes);
+	if (r < 0) {
+		(void)request_stream_abort(requests_of(proxied), proxied->request);
+		client_done(proxied);
+	} else {
+		proxied->full = r == EDGED_HTTP_FULL;
+	}
+}
+
+static void finish_stream(struct proxied *proxied)
+{
+	(void)request_stream_end(requests_of(proxied), proxied->request);
+	client_done(proxied);
+}
+
+static void on_room(void *arg)
+{
+	struct proxied *proxied = arg;
+	proxied->full = false;
+	if (proxied->phase != PHASE_STREAM)
+		return;
+	if (proxied->body.len > 0) {
+		stream_out(proxied, buf_slice(&proxied->body));
+		buf_clear(&proxied->body);
+	}
+	if (proxied->phase == PHASE_STREAM && proxied->ended)
+		finish_stream(proxied);
+	else if (!proxied->full)
+		consume(proxied);
+}
+
+/* --- the answer --- */
+
+static void answer_problem(struct proxied *proxied, const struct link_failure *failure)
+{
+	proxied->proxy->counts.failed++;
+	proxy_answer_failure(requests_of(proxied), proxied->request, &proxied->target, failure);
+	client_done(proxied);
+}
+
+/* -ENOENT: the client has gone; -ENOSPC: too many headers. */
+static int copy_headers(struct proxied *proxied, const struct header *headers, size_t count)
+{
+	struct edged_slice connection = proxy_connection_header(headers, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct header *header = &headers[i];
+		if (proxy_header_is_type(header)) {
+			snprintf(proxied->type, sizeof(proxied->type), "%s", header->value.ptr);
+			proxied->has_type = true;
+		} else if (!proxy_header_stays(header, connection)) {
+			int r = request_set_header(
+			        requests_of(proxied), proxied->request, header->name.ptr, header->value.ptr);
+			if (r && r != -EINVAL)
+				return r;
+		}
+	}
+	return 0;
+}
+
+static void answer_head(
+        struct proxied *proxied, int status, const struct header *headers, size_t count, int64_t length)
+{
+	struct requests *requests = requests_of(proxied);
+	if (proxied->phase != PHASE_WAITING)
+		return;
+	int r = copy_headers(proxied, headers, count);
+	if (r == -ENOSPC) {
+		struct link_failure failure = { .cause = LINK_REJECTED,
+			.why = "its answer has too many headers" };
+		answer_problem(proxied, &failure);
+		return;
+	}
+	proxied->status = status;
+	proxied->length = length;
+	if (proxied->is_head || (length >= 0 && length <= PROXY_WHOLE)) {
+		proxied->phase = PHASE_WHOLE;
+		return;
+	}
+	proxied->phase = PHASE_STREAM;
+	r = request_stream_begin(requests, proxied->request, status, proxied->has_type ? proxied->type : NULL,
+	        on_room, on_gone, proxied);
+	if (r)
+		client_done(proxied);
+}
+
+static void answer_data(struct proxied *proxied, struct edged_slice bytes)
+{
+	if (bytes.len == 0)
+		return;
+	if (proxied->phase == PHASE_STREAM && !proxied->full) {
+		stream_out(proxied, bytes);
+	} else if (proxied->phase == PHASE_STREAM || proxied->phase == PHASE_WHOLE) {
+		if (buf_add(&proxied->body, bytes.ptr, bytes.len)) {
+			struct link_failure failure = { .cause = LINK_REJECTED,
+				.why = "no memory for its answer" };
+			if (proxied->phase == PHASE_WHOLE) {
+				answer_problem(proxied, &failure);
+			} else {
+				(void)request_stream_abort(requests_of(proxied), proxied->request);
+				client_done(proxied);
+			}
+			return;
+		}
+	}
+	proxied->unconsumed += bytes.len;
+	if (!proxied->full && proxied->call)
+		consume(proxied);
+}
+
+static void answer_whole(struct proxied *proxied)
+{
+	/* Of an answer to HEAD the front end tells the length and reads no byte. */
+	struct edged_slice body = proxied->is_head && proxied->length > 0
+	                                  ? edged_slice(NULL, (size_t)proxied->length)
+	                                  : buf_slice(&proxied->body);
+	(void)request_reply(requests_of(proxied), proxied->request, proxied->status,
+	        proxied->has_type ? proxied->type : NULL, body);
+	client_done(proxied);
+}
+
+/* failure NULL: all has come. */
+static void answer_end(struct proxied *proxied, const struct link_failure *failure)
+{
+	switch (proxied->phase) {
+	case PHASE_WAITING:
+	case PHASE_WHOLE:
+		if (failure)
+			answer_problem(proxied, failure);
+		else
+			answer_whole(proxied);
+		break;
+	case PHASE_STREAM:
+		proxied->ended = true;
+		if (failure) {
+			proxied->proxy->counts.failed++;
+			(void)request_stream_abort(requests_of(proxied), proxied->request);
+			client_done(proxied);
+		} else if (proxied->body.len == 0) {
+			finish_stream(proxied);
+		}
+		break;
+	case PHASE_DONE:
+		break;
+	}
+}
+
+/* --- the other node --- */
+
+static void link_head(void *arg, const struct link_message *answer)
+{
+	struct proxied *proxied = arg;
+	answer_head(proxied, answer->status, answer->headers, answer->header_count,
+	        proxy_content_length(answer->headers, answer->header_count));
+}
+
+static void link_data(void *arg, struct edged_slice bytes)
+{
+	answer_data(arg, bytes);
+}
+
+static void link_end(void *arg, const struct link_failure *failure)
+{
+	struct proxied *proxied = arg;
+	proxied->call = NULL;
+	answer_end(proxied, failure);
+}
+
+static const struct link_reply link_reply = { link_head, link_data, link_end };
+
+static void ask_node(struct proxied *proxied)
+{
+	struct requests *requests = requests_of(proxied);
+	struct link_failure failure;
+	const struct link_request request = {
+		.node_id = proxied->target.id,
+		.send = {
+			.method = request_method(requests, proxied->request),
+			.target = proxied->head.target,
+			.authority = edged_str(proxied->target.id),
+			.headers = proxied->head.headers,
+			.header_count = proxied->head.count,
+			.body = request_body(requests, proxied->request),
+		},
+		.answer_ms = proxied->proxy->deps.answer_ms,
+		.reply = &link_reply,
+		.arg = proxied,
+	};
+	if (links_request(proxied->proxy->deps.links, &request, &proxied->call, &failure))
+		answer_problem(proxied, &failure);
+}
+
+/* --- which node --- */
+
+static bool is_self(const struct proxy *proxy, struct edged_slice id)
+{
+	return edged_slice_is(id, "self") || edged_slice_is(id, identity_node_id(proxy->deps.identity));
+}
+
+/* False: answered. */
+static bool find_target(const struct proxy *proxy, edged_handle request, struct node_record *ret)
+{
+	struct requests *requests = proxy->deps.requests;
+	struct edged_slice id = request_param(requests, request, "id");
+	bool ambiguous = false;
+	*ret = (struct node_record){ .self = is_self(proxy, id) };
+	if (ret->self || proxy->deps.find(proxy->deps.arg, id, ret, &ambiguous)) {
+		ret->self |= is_self(proxy, edged_str(ret->id));
+		return true;
+	}
+	if (ambiguous)
+		(void)request_problemf(requests, request, 409, "node-ambiguous", "Several nodes fit",
+		        "More than one node is called %.*s. Use more characters of its id; GET /mds/v1/nodes "
+		        "lists them.",
+		        (int)(id.len < 64 ? id.len : 64), id.ptr);
+	else
+		(void)request_problemf(requests, request, 404, "node-unknown", "No such node",
+		        "No node of id or name %.*s is known here%s. GET /mds/v1/nodes?clusters=linkLocal "
+		        "lists those that are.",
+		        (int)(id.len < 64 ? id.len : 64), id.ptr,
+		        id.len == NODE_ID_LEN && !node_id_valid(id)
+		                ? " (it is mistyped: its check characters are wrong)"
+		                : "");
+	return false;
+}
+
+static bool may_pass(const struct proxy *proxy, edged_handle request, const struct node_record *target)
+{
+	struct requests *requests = proxy->deps.requests;
+	const char *account = identity_account_id(proxy->deps.identity);
+	if (request_hops(requests, request) >= PROXY_HOPS) {
+		(void)request_problemf(requests, request, 508, "too-many-hops", "The request goes in circles",
+		        "It has been passed on by %d nodes already. Address the node itself: /nodes/{id}/...",
+		        PROXY_HOPS);
+		return false;
+	}
+	if (target->self || (account[0] && (!target->account[0] || strcmp(account, target->account) == 0)))
+		return true;
+	(void)request_problemf(requests, request, 403, "node-not-trusted",
+	        "That node is not of this node's account",
+	        "Node %s (%s) belongs to %s, this node to %s. Join both to one account: edgectl invite on "
+	        "one, "
+	        "edgectl join TOKEN on the other.",
+	        target->id, target->name, target->account[0] ? target->account : "no account",
+	        account[0] ? account : "none");
+	return false;
+}
+
+/* On the same handle: this node's own services see the client itself. */
+static int serve_self(struct proxy *proxy, edged_handle request)
+{
+	struct requests *requests = proxy->deps.requests;
+	proxy->counts.local++;
+	int r = request_retarget(requests, request, proxy_rest(request_target(requests, request)));
+	if (!r)
+		router_dispatch(proxy->deps.router, request);
+	return r;
+}
+
+static int begin(struct proxy *proxy, edged_handle request, const struct node_record *target)
+{
+	struct requests *requests = proxy->deps.requests;
+	struct proxied *proxied = calloc(1, sizeof(*proxied));
+	if (!proxied)
+		return -ENOMEM;
+	proxied->proxy = proxy;
+	proxied->request = request;
+	proxied->target = *target;
+	proxied->is_head = edged_slice_is(request_method(requests, request), "HEAD");
+	deferred_init(&proxied->later, free_later);
+	list_append(&proxy->open, &proxied->node);
+	proxy->counts.open++;
+	proxy->counts.total++;
+	int r = proxy_head_make(&proxied->head, requests, request, identity_node_id(proxy->deps.identity));
+	if (!r)
+		r = request_on_gone(requests, request, on_gone, proxied);
+	if (r) {
+		proxied_free(proxied);
+		return r;
+	}
+	ask_node(proxied);
+	return 0;
+}
+
+static int serve_nodes(void *self, edged_handle request)
+{
+	struct proxy *proxy = self;
+	struct node_record target;
+	if (!find_target(proxy, request, &target) || !may_pass(proxy, request, &target))
+		return 0;
+	return target.self ? serve_self(proxy, request) : begin(proxy, request, &target);
+}
+
+static const struct edged_route routes[] = {
+	{ "*", "/nodes/{id}/{rest...}", serve_nodes, "The same path on another node, by id or name", NULL,
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ 0 },
+};
+
+int proxy_new(const struct proxy_deps *deps, struct proxy **ret, struct err *err)
+{
+	struct proxy *proxy = calloc(1, sizeof(*proxy));
+	if (!proxy)
+		return err_set(err, -ENOMEM, "no memory for the proxy");
+	proxy->deps = *deps;
+	list_init(&proxy->open);
+	const struct route_owner owner = { .name = "edged", .owner = proxy, .self = proxy, .core = true };
+	int r = router_add(deps->router, &owner, routes, sizeof(routes[0]), err);
+	if (r) {
+		free(proxy);
+		return r;
+	}
+	*ret = proxy;
+	return 0;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+	if (!proxy)
+		return;
+	router_remove(proxy->deps.router, proxy);
+	requests_abandon(proxy->deps.requests, proxy);
+	for (struct proxied *proxied; (proxied = list_first(&proxy->open, struct proxied, node));)
+		proxied_free(proxied);
+	free(proxy);
+}
+
+struct proxy_counts proxy_counts(const struct proxy *proxy)
+{
+	return proxy->counts;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy: `/nodes/{id}/...` is the same path on another node, wherever it is; this node's own id (or `self`) is served
+ * here. Ids may be shortened to 8 characters, or be a node's name, while only one node fits.
+ *
+ * Answers stream through with back-pressure: at most one link window and what the client's front end takes is held for
+ * each. A client that leaves cancels the request at the other node; a node that dies breaks the answer off.
+ * Small answers of known length are passed on whole.
+ *
+ * Headers for one hop only (RFC 9110 section 7.6.1) are left out, and so is the access key of this node. The other node
+ * gets `edged-hops`, and in `edged-caller` who asked:
+ *
+ *     edged-caller: node="<id>"; address="127.0.0.1:4242"; uid=1000; subject="CN=..."
+ *
+ * A service may believe it when its peer is a node (peer->node_id); front ends for others must not let it in.
+ *
+ * Failures are problem documents that name the node, the address, why, and what to do. Main loop only.
+ */
+#ifndef CLUSTER_PROXY_H
+#define CLUSTER_PROXY_H
+
+#include "cluster/nodes.h"
+#include "core/router.h"
+
+struct identity;
+struct links;
+struct loop;
+struct proxy;
+
+enum {
+	PROXY_HOPS = 4,          /* nodes that may pass one request on */
+	PROXY_WHOLE = 64 * 1024, /* answers up to this length are passed on whole */
+};
+
+/* Borrowed, outlives the proxy. */
+struct proxy_deps {
+	struct loop *loop;
+	struct identity *identity;
+	struct links *links;
+	struct requests *requests;
+	struct router *router;
+	/* As cluster_find(). */
+	bool (*find)(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous);
+	void *arg;
+	uint64_t answer_ms; /* for the other node to begin its answer */
+};
+EDGED_MUST_CHECK int proxy_new(const struct proxy_deps *deps, struct proxy **ret, struct err *err);
+void proxy_free(struct proxy *proxy);
+
+/* For /metrics. */
+struct proxy_counts {
+	uint64_t open, total, local, failed;
+};
+struct proxy_counts proxy_counts(const struct proxy *proxy);
+
+#endif

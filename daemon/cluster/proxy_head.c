@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cluster/proxy_head.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "cluster/link.h"
+#include "cluster/link_header.h"
+
+/* --- the request --- */
+
+struct edged_slice proxy_rest(struct edged_slice target)
+{
+	size_t at = 0;
+	for (unsigned slashes = 0; at < target.len && target.ptr[at] != '?'; at++)
+		if (target.ptr[at] == '/' && ++slashes == 3)
+			return edged_slice(target.ptr + at, target.len - at);
+	return edged_str("/");
+}
+
+/* A quoted string (RFC 9110 section 5.6.4). */
+static int add_quoted(struct buf *text, const char *name, const char *value)
+{
+	int r = buf_addf(text, "; %s=\"", name);
+	for (; *value && !r; value++) {
+		unsigned char c = (unsigned char)*value;
+		if (c == '"' || c == '\\')
+			r = buf_addf(text, "\\%c", c);
+		else
+			r = buf_add(text, c < ' ' || c == 0x7f ? "?" : value, 1);
+	}
+	return r ? r : buf_add_str(text, "\"");
+}
+
+static int describe_caller(struct buf *text, const struct edged_peer *peer, const char *own_id)
+{
+	int r = buf_addf(text, "node=\"%s\"", own_id);
+	if (!r && peer->address)
+		r = add_quoted(text, "address", peer->address);
+	if (!r && peer->uid >= 0)
+		r = buf_addf(text, "; uid=%lld", (long long)peer->uid);
+	if (!r && peer->subject)
+		r = add_quoted(text, "subject", peer->subject);
+	return r;
+}
+
+static bool from_node(const struct edged_peer *peer)
+{
+	return peer->node_id && peer->trusted;
+}
+
+/* Over loopback the daemon itself asks for a bearer token: that is this node's key, and no other node's business. */
+static bool is_own_key(const struct header *header, const struct edged_peer *peer)
+{
+	return peer->loopback && peer->uid < 0 && link_header_is(header->name, "authorization") &&
+	       header->value.len >= 7 && strncasecmp(header->value.ptr, "Bearer ", 7) == 0;
+}
+
+static int add_caller(
+        struct proxy_head *head, struct requests *requests, edged_handle request, const char *own_id)
+{
+	const struct edged_peer *peer = request_peer(requests, request);
+	struct edged_slice caller = request_header(requests, request, "edged-caller");
+	int r = 0;
+	if (from_node(peer) && caller.len > 0)
+		r = buf_add(&head->text, caller.ptr, caller.len);
+	else
+		r = describe_caller(&head->text, peer, own_id);
+	return r;
+}
+
+static int make_headers(struct proxy_head *head, struct requests *requests, edged_handle request)
+{
+	static const char digits[] = "123456789";
+	const struct edged_peer *peer = request_peer(requests, request);
+	size_t count;
+	const struct header *headers = request_headers(requests, request, &count);
+	struct edged_slice connection = request_header(requests, request, "connection");
+	unsigned hops = request_hops(requests, request);
+	head->headers = calloc(count + 2, sizeof(*head->headers));
+	if (!head->headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (!link_header_is_hop(headers[i].name, connection) && !is_own_key(&headers[i], peer))
+			head->headers[head->count++] = headers[i];
+	head->headers[head->count++] = (struct header){ edged_str("edged-caller"), buf_slice(&head->text) };
+	head->headers[head->count++] =
+	        (struct header){ edged_str("edged-hops"), edged_slice(digits + (hops < 8 ? hops : 8), 1) };
+	return 0;
+}
+
+int proxy_head_make(
+        struct proxy_head *ret, struct requests *requests, edged_handle request, const char *own_id)
+{
+	*ret = (struct proxy_head){ .target = proxy_rest(request_target(requests, request)) };
+	int r = add_caller(ret, requests, request, own_id);
+	if (!r)
+		r = make_headers(ret, requests, request);
+	if (r)
+		proxy_head_fini(ret);
+	return r;
+}
+
+void proxy_head_fini(struct proxy_head *head)
+{
+	free(head->headers);
+	buf_fini(&head->text);
+	*head = (struct proxy_head){ .count = 0 };
+}
+
+/* --- the answer --- */
+
+static const struct header *find(const struct header *headers, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (link_header_is(headers[i].name, name))
+			return &headers[i];
+	return NULL;
+}
+
+struct edged_slice proxy_connection_header(const struct header *headers, size_t count)
+{
+	const struct header *header = find(headers, count, "connection");
+	return header ? header->value : edged_str("");
+}
+
+bool proxy_header_stays(const struct header *header, struct edged_slice connection)
+{
+	return link_header_is_hop(header->name, connection) || link_header_is(header->name, "date");
+}
+
+bool proxy_header_is_type(const struct header *header)
+{
+	return link_header_is(header->name, "content-type");
+}
+
+int64_t proxy_content_length(const struct header *headers, size_t count)
+{
+	const struct header *header = find(headers, count, "content-length");
+	int64_t length = 0;
+	if (!header || header->value.len == 0 || header->value.len > 15)
+		return -1;
+	for (size_t i = 0; i < header->value.len; i++) {
+		char c = header->value.ptr[i];
+		if (c < '0' || c > '9')
+			return -1;
+		length = length * 10 + (c - '0');
+	}
+	return length;
+}
+
+/* --- failures --- */
+
+static const struct verdict {
+	int status;
+	const char *type, *title, *advice;
+} verdicts[] = {
+	[LINK_UNKNOWN] = { 404, "node-unknown", "No such node",
+	        "GET /mds/v1/nodes lists the nodes that are known." },
+	[LINK_NO_ADDRESS] = { 502, "node-unreachable", "The node cannot be reached",
+	        "Let it listen on a secure port that the network reaches (tls=*:8443)." },
+	[LINK_UNREACHABLE] = { 502, "node-unreachable", "The node cannot be reached",
+	        "Check that it runs and that no firewall closes its secure port." },
+	[LINK_WRONG_NODE] = { 502, "node-unreachable", "Another node answers at its address",
+	        "Its address has changed; the cluster learns the new one within seconds." },
+	[LINK_UNTRUSTED] = { 403, "node-not-trusted", "That node is not of this node's account",
+	        "Join both to one account: edgectl invite on one, edgectl join TOKEN on the other." },
+	[LINK_BUSY] = { 503, "link-busy", "Too much goes to that node", "Try again in a moment." },
+	[LINK_TIMEOUT] = { 504, "node-timeout", "The node did not answer in time",
+	        "It may be overloaded, or just have left the network; try again." },
+	[LINK_BROKEN] = { 502, "node-lost", "The node broke the answer off",
+	        "Whether it did what was asked is not known: look before you send it again." },
+	[LINK_REJECTED] = { 502, "link-rejected", "That cannot be carried between nodes",
+	        "Make headers and body smaller." },
+	[LINK_STOPPED] = { 503, "node-stopping", "This node is stopping", "Try again later." },
+};
+
+void proxy_answer_failure(struct requests *requests, edged_handle request, const struct node_record *target,
+        const struct link_failure *failure)
+{
+	const struct verdict *verdict = &verdicts[failure->cause];
+	const bool tried = failure->address[0];
+	(void)request_problemf(requests, request, verdict->status, verdict->type, verdict->title,
+	        "Node %s%s%s%s%s%s: %s. %s", target->self ? "self" : target->id, target->name[0] ? " (" : "",
+	        target->name, target->name[0] ? ")" : "", tried ? " at " : "", failure->address, failure->why,
+	        verdict->advice);
+}

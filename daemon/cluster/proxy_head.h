@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of a request and of an answer the proxy passes on, and what it says when it could not. */
+#ifndef CLUSTER_PROXY_HEAD_H
+#define CLUSTER_PROXY_HEAD_H
+
+#include "base/buf.h"
+#include "cluster/nodes.h"
+#include "core/request.h"
+
+struct link_failure;
+
+struct proxy_head {
+	struct edged_slice target; /* path and query for the other node, as on the wire */
+	struct header *headers;    /* those that go on, and the links' own */
+	size_t count;
+	struct buf text; /* who asked */
+};
+/* Slices of the request are borrowed. */
+EDGED_MUST_CHECK int proxy_head_make(
+        struct proxy_head *ret, struct requests *requests, edged_handle request, const char *own_id);
+void proxy_head_fini(struct proxy_head *head);
+
+/* The target behind "/x/{y}", with its query; "/" when nothing is there. */
+struct edged_slice proxy_rest(struct edged_slice target);
+struct edged_slice proxy_connection_header(const struct header *headers, size_t count);
+/* Of an answer: not for the client. */
+bool proxy_header_stays(const struct header *header, struct edged_slice connection);
+bool proxy_header_is_type(const struct header *header);
+/* -1: none, or none that can be believed. */
+int64_t proxy_content_length(const struct header *headers, size_t count);
+
+/* Answers with a problem document. */
+void proxy_answer_failure(struct requests *requests, edged_handle request, const struct node_record *target,
+        const struct link_failure *failure);
+
+#endif
