@@ -254,11 +254,53 @@ static int set_aside(const char *path)
 	return r;
 }
 
-static int create_file(const char *path, struct err *err)
+/* The tables of a new file, without a single sync: nobody sees the file before it is complete. */
+static int make_unsynced(const char *path)
+{
+	sqlite3 *sqlite = NULL;
+	int code = sqlite3_open_v2(path, &sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sqlite, "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE", NULL,
+		        NULL, NULL);
+	if (code == SQLITE_OK)
+		code = make_tables(sqlite);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(sqlite, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+	int closed = sqlite3_close(sqlite);
+	return code == SQLITE_OK ? closed : code;
+}
+
+/* Made beside its place, synced and moved there: two syncs instead of eight, and a power cut leaves all or nothing. */
+static int make_file(const char *path, struct err *err)
+{
+	char fresh[4096];
+	if (snprintf(fresh, sizeof(fresh), "%s.new", path) >= (int)sizeof(fresh))
+		return err_set(err, -ENAMETOOLONG, "the name %s is too long", path);
+	if (unlink(fresh) < 0 && errno != ENOENT)
+		return err_set(err, -errno, "cannot remove %s: %s", fresh, strerror(errno));
+	CLEANUP(close_fdp) int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(err, -errno, "cannot make %s: %s", fresh, strerror(errno));
+	int code = make_unsynced(fresh);
+	if (code != SQLITE_OK) {
+		int r = (code & 0xff) == SQLITE_FULL    ? -ENOSPC
+		        : (code & 0xff) == SQLITE_NOMEM ? -ENOMEM
+		                                        : -EIO;
+		unlink(fresh);
+		return err_set(err, r, "cannot make %s: %s", fresh, sqlite3_errstr(code));
+	}
+	if (fsync(fd) < 0 || rename(fresh, path) < 0)
+		return err_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+	sync_folder(path);
+	return 0;
+}
+
+static int prepare_file(const char *path, struct err *err)
 {
 	struct stat st;
-	bool fresh = lstat(path, &st) < 0;
-	CLEANUP(close_fdp) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (lstat(path, &st) < 0 && errno == ENOENT)
+		return make_file(path, err);
+	CLEANUP(close_fdp) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -266,8 +308,6 @@ static int create_file(const char *path, struct err *err)
 	if ((st.st_mode & 077) && fchmod(fd, 0600) < 0)
 		return err_set(err, -errno, "others may read %s, and its mode cannot be set to 0600: %s",
 		        path, strerror(errno));
-	if (fresh)
-		sync_folder(path);
 	return 0;
 }
 
@@ -288,7 +328,7 @@ static int open_error(struct db *db, int code, int cause, struct err *err)
 /* Opens what is there, or moves it aside and begins anew when it is damaged. */
 static int open_or_replace(struct db *db, bool *ret_damaged, struct err *err)
 {
-	int cause, r = create_file(db->path, err);
+	int cause, r = prepare_file(db->path, err);
 	if (r)
 		return r;
 	int code = connect_file(db, &cause);
@@ -298,7 +338,7 @@ static int open_or_replace(struct db *db, bool *ret_damaged, struct err *err)
 		if (r)
 			return err_set(err, r, "%s is damaged, and cannot be moved aside: %s", db->path,
 			        strerror(-r));
-		r = create_file(db->path, err);
+		r = prepare_file(db->path, err);
 		if (r)
 			return r;
 		code = connect_file(db, &cause);
