@@ -8,10 +8,11 @@
 struct dial;
 
 struct dial_options {
-	const char *const *addresses; /* "192.0.2.7:8443", "[fe80::1%eth0]:8443"; in order of preference, NULL-terminated */
-	struct tls_context *tls;      /* NULL: plain */
-	const char *alpn;             /* what the peer must agree to, or NULL */
-	uint64_t timeout_ms;          /* for all of it, TLS handshake included */
+	const char *const *
+	        addresses; /* "192.0.2.7:8443", "[fe80::1%eth0]:8443"; in order of preference, NULL-terminated */
+	struct tls_context *tls;                    /* NULL: plain */
+	const char *alpn;                           /* what the peer must agree to, or NULL */
+	uint64_t timeout_ms;                        /* for all of it, TLS handshake included */
 	const struct edged_stream_handler *handler; /* open() is called when the stream is ready */
 	void *self;
 	void (*failed)(void *arg, int error, const char *why); /* once, when nothing answered */

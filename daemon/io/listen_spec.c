@@ -91,7 +91,7 @@ static int parse_unix(const char *path, struct listen_spec *spec, struct err *er
 		return err_set(err, -EINVAL, "the path of a Unix socket has 1 to %zu characters",
 		        sizeof(address->sun_path) - 1);
 	address->sun_family = AF_UNIX;
-	strcpy(address->sun_path, path);
+	memcpy(address->sun_path, path, strlen(path) + 1);
 	spec->address_len = sizeof(*address);
 	return 0;
 }

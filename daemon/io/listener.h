@@ -24,21 +24,22 @@ struct listener_limits {
 	uint64_t handshake_ms;           /* TLS handshake and first bytes, absolute */
 };
 
-EDGED_MUST_CHECK int listeners_new(struct loops *loops, const struct listener_limits *limits, struct listeners **ret);
+EDGED_MUST_CHECK int listeners_new(
+        struct loops *loops, const struct listener_limits *limits, struct listeners **ret);
 void listeners_free(struct listeners *listeners);
 
 /* Who serves a protocol: "http", "mqtt", "edged-link/1". -EEXIST. A connection whose protocol nobody serves is closed. */
 EDGED_MUST_CHECK int listeners_serve(struct listeners *listeners, const char *protocol,
-	const struct edged_stream_handler *handler, void *self);
+        const struct edged_stream_handler *handler, void *self);
 void listeners_unserve(struct listeners *listeners, const char *protocol); /* aborts its streams */
 /* The handler of a protocol, or NULL. For WebSocket hand-over. */
 const struct edged_stream_handler *listeners_handler(
-	const struct listeners *listeners, const char *protocol, void **ret_self);
+        const struct listeners *listeners, const char *protocol, void **ret_self);
 
 /* Opens one. `tls` serves https, mqtts and tls. Errors say which address and why, with the process that holds the port
  * where that can be known. */
 EDGED_MUST_CHECK int listeners_open(
-	struct listeners *listeners, const char *spec, struct tls_context *tls, struct err *err);
+        struct listeners *listeners, const char *spec, struct tls_context *tls, struct err *err);
 /* Stops accepting; open streams go on. */
 void listeners_close(struct listeners *listeners);
 

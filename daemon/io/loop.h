@@ -21,7 +21,8 @@ unsigned loops_count(const struct loops *loops);
 struct loop *loops_at(struct loops *loops, unsigned i);
 /* Starts threads for loops 1.. and runs loop 0 until loops_stop(); joins the threads. */
 EDGED_MUST_CHECK int loops_run(struct loops *loops);
-void loops_stop(struct loops *loops); /* any thread, also a signal-safe context through the loop's own signal watch */
+void loops_stop(
+        struct loops *loops); /* any thread, also a signal-safe context through the loop's own signal watch */
 /* Calls fn on each loop's own thread, one after the other, and returns when all have. From the main loop, or while no
  * loop runs. The main loop stands still meanwhile: for rare things that must be over when the caller goes on. */
 void loops_each(struct loops *loops, void (*fn)(struct loop *loop, void *arg), void *arg);
@@ -44,7 +45,7 @@ void loop_set_local(struct loop *loop, void *local, void (*fini)(void *local));
 /* One posted piece of work, embedded by its owner or allocated by loop_post_new(). */
 struct post {
 	struct post *next;
-	void (*fn)(struct post *post); /* runs on the loop */
+	void (*fn)(struct post *post);   /* runs on the loop */
 	void (*drop)(struct post *post); /* the loop ends without running it; may be NULL */
 };
 /* Never fails, never blocks; order is kept for each posting thread. A post may be posted again once fn was entered. */
@@ -70,10 +71,10 @@ void timer_cancel(struct timer *timer);
 enum { WATCH_READ = 1, WATCH_WRITE = 2 };
 struct watch;
 /* Level-triggered and persistent. The fd stays the caller's. */
-EDGED_MUST_CHECK int watch_new(struct loop *loop, int fd, int what, void (*ready)(void *arg, int what), void *arg,
-	struct watch **ret);
-EDGED_MUST_CHECK int watch_signal(struct loop *loop, int signo, void (*ready)(void *arg, int signo), void *arg,
-	struct watch **ret);
+EDGED_MUST_CHECK int watch_new(struct loop *loop, int fd, int what, void (*ready)(void *arg, int what),
+        void *arg, struct watch **ret);
+EDGED_MUST_CHECK int watch_signal(
+        struct loop *loop, int signo, void (*ready)(void *arg, int signo), void *arg, struct watch **ret);
 int watch_change(struct watch *watch, int what); /* 0 pauses it */
 void watch_free(struct watch *watch);
 

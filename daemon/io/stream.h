@@ -27,34 +27,35 @@ struct stream_owner {
 struct stream_origin {
 	int fd;
 	struct tls_context *tls;
-	bool client;              /* which side of TLS we are */
-	const char *listener;     /* static as long as the stream lives */
-	const char *address;      /* peer's address as text */
+	bool client;          /* which side of TLS we are */
+	const char *listener; /* static as long as the stream lives */
+	const char *address;  /* peer's address as text */
 	bool loopback;
 	int64_t uid;
-	const char *server_name;  /* TLS client: SNI, or NULL */
-	const char *alpn;         /* TLS client: the protocol to ask for, or NULL */
-	uint64_t handshake_ms;    /* absolute limit for the TLS handshake and the first bytes */
+	const char *server_name;    /* TLS client: SNI, or NULL */
+	const char *alpn;           /* TLS client: the protocol to ask for, or NULL */
+	uint64_t handshake_ms;      /* absolute limit for the TLS handshake and the first bytes */
 	struct stream_owner *owner; /* or NULL */
 };
 /* Picks the handler once the protocol is known: `alpn` may be NULL (not TLS, or none agreed). Returns 0 and the
  * handler, or -ENOPROTOOPT. For listeners of protocol `auto` it is called with first bytes. */
 struct stream_chooser {
-	int (*choose)(void *arg, struct edged_stream *stream, struct edged_slice alpn, struct edged_slice first_bytes,
-		const struct edged_stream_handler **ret_handler, void **ret_self);
+	int (*choose)(void *arg, struct edged_stream *stream, struct edged_slice alpn,
+	        struct edged_slice first_bytes, const struct edged_stream_handler **ret_handler,
+	        void **ret_self);
 	/* choose() may return this to see more bytes first (at most 16). */
 #define STREAM_NEED_MORE 1
 	void *arg;
 	bool wants_bytes; /* call choose only once bytes came */
 };
 EDGED_MUST_CHECK int stream_new(struct loop *loop, const struct stream_origin *origin,
-	const struct stream_chooser *chooser, struct edged_stream **ret);
+        const struct stream_chooser *chooser, struct edged_stream **ret);
 
 /* A handler may give its stream to another handler, e.g. HTTP after an upgrade. `pending` are bytes read but not used
  * up, as they came over the wire; they are shown to the new handler first. Call inside data(), then return n, or outside
  * of callbacks. The new handler's open() is called soon after; the old handler is not called any more. */
-EDGED_MUST_CHECK int stream_hand_over(struct edged_stream *stream, const struct edged_stream_handler *handler, void *self,
-	struct edged_slice pending);
+EDGED_MUST_CHECK int stream_hand_over(struct edged_stream *stream, const struct edged_stream_handler *handler,
+        void *self, struct edged_slice pending);
 
 /* From now on the stream carries WebSocket frames (RFC 6455): handlers read and write the bytes of binary messages.
  * Server side; call before stream_hand_over(). Text frames end it with 1003, fragments are joined by streaming. */
@@ -75,7 +76,8 @@ struct loop *stream_loop(const struct edged_stream *stream);
 /* The peer's certificate as DER, or an empty slice. Valid as long as the stream. */
 struct edged_slice stream_peer_certificate(const struct edged_stream *stream);
 /* TLS keying material exporter (RFC 5705/8446 section 7.5), for channel binding. */
-EDGED_MUST_CHECK int stream_export_key(struct edged_stream *stream, const char *label, uint8_t *out, size_t n);
+EDGED_MUST_CHECK int stream_export_key(
+        struct edged_stream *stream, const char *label, uint8_t *out, size_t n);
 
 /* For /metrics. Any thread. */
 struct stream_counts {

@@ -22,18 +22,20 @@ typedef bool tls_judge(void *arg, struct x509_st *certificate, char *ret_node_id
 struct tls_options {
 	const char *certificate_pem; /* chain, leaf first */
 	const char *key_pem;
-	const char *const *alpn; /* in order of preference, NULL-terminated; a client offering none of them goes on without */
-	int min_version;         /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
+	const char *const *
+	        alpn; /* in order of preference, NULL-terminated; a client offering none of them goes on without */
+	int min_version; /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
 	tls_judge *judge;
 	void *judge_arg;
 };
 
 /* Copies what it needs. -EINVAL with a sentence: certificate and key do not fit, ... */
-EDGED_MUST_CHECK int tls_context_new(const struct tls_options *options, struct tls_context **ret, struct err *err);
+EDGED_MUST_CHECK int tls_context_new(
+        const struct tls_options *options, struct tls_context **ret, struct err *err);
 void tls_context_free(struct tls_context *tls); /* counted: streams that use it keep it */
 struct tls_context *tls_context_ref(struct tls_context *tls);
 EDGED_MUST_CHECK int tls_context_replace(
-	struct tls_context *tls, const char *certificate_pem, const char *key_pem, struct err *err);
+        struct tls_context *tls, const char *certificate_pem, const char *key_pem, struct err *err);
 
 /* For streams: a session with the newest certificate, or NULL; and what the judge says (false without one). */
 struct ssl_st;

@@ -234,7 +234,7 @@ static void ask(int i, const char *bytes, size_t n)
 	ssize_t got = recv(fd, answers[i], sizeof(answers[i]) - 1, MSG_WAITALL);
 	answers[i][got > 0 ? got : 0] = '\0';
 	if (got < 0 && errno == EAGAIN)
-		strcpy(answers[i], "silence");
+		snprintf(answers[i], sizeof(answers[i]), "silence");
 	close(fd);
 }
 
@@ -388,7 +388,7 @@ static void ask_without_descriptors(void)
 	ssize_t n = recv(second, answers[0], sizeof(answers[0]) - 1, MSG_WAITALL);
 	answers[0][n > 0 ? n : 0] = '\0';
 	if (spins)
-		strcpy(answers[0], "spins");
+		snprintf(answers[0], sizeof(answers[0]), "spins");
 	close(second);
 	close(fd);
 }

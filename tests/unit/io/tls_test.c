@@ -163,7 +163,7 @@ static bool judge(void *arg, struct x509_st *certificate, char *ret_node_id)
 {
 	char name[64] = "";
 	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
-	strcpy(ret_node_id, "some-node-id");
+	memcpy(ret_node_id, "some-node-id", sizeof("some-node-id"));
 	return strcmp(name, arg) == 0;
 }
 
