@@ -10,9 +10,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/addr.h"
+#include "cluster/cluster_api.h"
 #include "cluster/cluster_impl.h"
 #include "cluster/files.h"
 #include "cluster/host_info.h"
+#include "core/election_text.h"
 
 enum { TELL_DUPLICATE = 60000 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cluster as REST shows it. */
+#include "cluster/cluster_api.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -7,6 +8,7 @@
 #include "base/clock.h"
 #include "cluster/addr.h"
 #include "cluster/cluster_impl.h"
+#include "core/election_text.h"
 
 /* --- pieces: each appends; a failure (no memory) sticks in the buffer's length check at the end ---------------------------- */
 

@@ -25,14 +25,12 @@ struct cluster {
 	void *left_arg;
 };
 
-/* The routes; `self` is the cluster. */
-const struct edged_route *cluster_routes(void);
 /* Wall clock of a moment on the loop's clock. */
 uint64_t cluster_wall_ms(const struct cluster *cluster, uint64_t ms);
 /* Where the secure port of a member is, best first; returns how many. */
 unsigned cluster_addresses(
         const struct cluster *cluster, const struct member *m, struct peer_addr *ret, unsigned max);
-/* A member's state as a person would say it, and its text id. */
+/* A member's id as text. */
 void cluster_member_id(const struct member *m, char ret[NODE_ID_LEN + 1]);
 
 #endif

@@ -37,7 +37,10 @@ static void add_pair(uint8_t *txt, size_t *len, const char *key, const char *val
 	if (n > 255 || *len + 1 + n + 1 > MDNS_TXT)
 		return;
 	txt[(*len)++] = (uint8_t)n;
-	*len += (size_t)sprintf((char *)txt + *len, "%s=%s", key, value);
+	char text[257];
+	snprintf(text, sizeof(text), "%s=%s", key, value);
+	memcpy(txt + *len, text, n);
+	*len += n;
 }
 
 /* Tells accounts apart without telling which. */
@@ -48,7 +51,7 @@ static void account_mark(const char *account, char ret[13])
 	if (!*account || !EVP_Digest(account, strlen(account), hash, NULL, EVP_sha256(), NULL))
 		return;
 	for (int i = 0; i < 6; i++)
-		sprintf(ret + 2 * i, "%02x", hash[i]);
+		snprintf(ret + 2 * i, 3, "%02x", hash[i]);
 }
 
 static size_t make_txt(const struct discovery_self *self, uint8_t txt[MDNS_TXT])
@@ -64,7 +67,8 @@ static size_t make_txt(const struct discovery_self *self, uint8_t txt[MDNS_TXT])
 	snprintf(text, sizeof(text), "%u", self->gossip_port);
 	add_pair(txt, &len, "g", text);
 	account_mark(self->account, account);
-	add_pair(txt, &len, "a", account);
+	if (*account)
+		add_pair(txt, &len, "a", account);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)self->epoch);
 	add_pair(txt, &len, "e", text);
 	add_pair(txt, &len, "r", self->supernode ? "supernode" : "node");
@@ -112,13 +116,25 @@ static void network_changed(void *arg)
 
 /* --- peers of earlier days: a line each, KEY ADDRESS... ------------------------------------------------------------------------- */
 
+/* Cuts the next word off `*text` at `end` and terminates it; NULL: no more. */
+static char *next_word(char **text, const char *end)
+{
+	char *word = *text + strspn(*text, end);
+	size_t len = strcspn(word, end);
+	if (!len)
+		return NULL;
+	*text = word + len + (word[len] != '\0');
+	word[len] = '\0';
+	return word;
+}
+
 static void hint_line(struct discovery *d, char *line)
 {
-	char *rest, *word = strtok_r(line, " ", &rest);
+	char *word = next_word(&line, " ");
 	uint8_t key[GOSSIP_KEY];
 	if (!word || !decode_key(word, key))
 		return;
-	while ((word = strtok_r(NULL, " ", &rest))) {
+	while ((word = next_word(&line, " "))) {
 		struct peer_addr addr;
 		if (!addr_parse(word, &addr))
 			d->deps.hint(d->deps.arg, key, &addr);
@@ -137,9 +153,8 @@ static void read_peers(struct discovery *d)
 		log_warning("cluster", "cannot read the list of former peers: %s", err.text);
 		return;
 	}
-	char *rest = NULL;
-	for (char *line = text.ptr ? strtok_r(text.ptr, "\n", &rest) : NULL; line;
-	        line = strtok_r(NULL, "\n", &rest))
+	char *rest = text.ptr, *line;
+	while (rest && (line = next_word(&rest, "\n")))
 		hint_line(d, line);
 }
 

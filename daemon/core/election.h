@@ -16,7 +16,6 @@
 #ifndef CORE_ELECTION_H
 #define CORE_ELECTION_H
 
-#include "base/buf.h"
 #include "core/member.h"
 
 struct election;
@@ -104,9 +103,6 @@ enum election_phase election_phase(const struct election *election);
 enum election_reason election_reason(const struct election *election);
 /* How fit this node and a member are, for those who list them. */
 struct rank election_rank(const struct election *election, const struct member *member); /* NULL: this node */
-/* In one sentence: who, why, and what the next fittest lacks. */
-EDGED_MUST_CHECK int election_explain(const struct election *election, struct buf *out);
-
 struct election_counts {
 	uint64_t changes, elections, handovers, resignations,
 	        refused; /* refused: claims lower than what is known */

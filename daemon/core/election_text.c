@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The election in words. */
-#include "core/election.h"
+#include "core/election_text.h"
 
 #include "core/election_impl.h"
 #include "core/nodeid.h"

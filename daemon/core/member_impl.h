@@ -6,6 +6,9 @@
 
 #include "base/map.h"
 #include "core/member.h"
+#include "core/member_probe.h"
+#include "core/member_rival.h"
+#include "core/member_table.h"
 
 enum {
 	RELAYS = 32,        /* probes made for others at once */
@@ -47,18 +50,6 @@ struct members {
 	struct members_counts counts;
 };
 
-/* --- member_table.c --- */
-struct member *members_add(struct members *ms, const uint8_t key[GOSSIP_KEY], const uint8_t id[GOSSIP_ID]);
-void members_forget(struct members *ms, struct member *m);
-void members_shuffle(struct members *ms);
-void member_set_state(struct members *ms, struct member *m, enum member_state state);
-/* Up to `max` random live members but `not`; returns how many. */
-unsigned members_pick(struct members *ms, const struct member * not, struct member **ret, unsigned max);
-uint64_t members_random_below(struct members *ms, uint64_t n);
-void member_add_try(struct member *m, const struct peer_addr *addr);
-/* Ends tombstones and hearsay that are too old; returns when the next one ends. */
-uint64_t members_expire(struct members *ms);
-
 /* --- member.c --- */
 void members_send_to(struct members *ms, const uint8_t key[GOSSIP_KEY], const struct peer_addr *addr,
         struct gossip_message *message);
@@ -66,27 +57,6 @@ void members_send_to(struct members *ms, const uint8_t key[GOSSIP_KEY], const st
 void member_ping(struct members *ms, struct member *m, const struct peer_addr *addr);
 void member_new_seq(struct members *ms, struct member *m);
 void members_health(struct members *ms, int change);
-
-/* --- member_probe.c --- */
-uint64_t member_timeout(const struct members *ms, const struct member *m);
-void member_probe(struct members *ms, struct member *m);
-void member_alive(struct members *ms, struct member *m, bool asked);
-void member_measured(struct member *m, uint64_t rtt_ms);
-void members_accused(struct members *ms, const struct member *by, const struct gossip_message *message);
-void members_relay(struct members *ms, struct member *for_whom, const struct gossip_message *message);
-bool members_relay_answer(struct members *ms, struct member *from, const struct gossip_message *message);
-uint64_t members_probe_tick(struct members *ms);
-
-/* --- member_rival.c --- */
-/* A message from another process with the key of `m`, which is live. */
-void member_rival_speaks(struct members *ms, struct member *m, const struct gossip_from *from,
-        const struct gossip_message *message);
-/* The process we know answered; was that number asked to tell it from its rival? */
-void member_rival_check(struct members *ms, struct member *m, uint64_t seq);
-uint64_t member_rival_tick(struct members *ms, struct member *m);
-void members_own_rival(
-        struct members *ms, const struct gossip_from *from, const struct gossip_message *message);
-void members_own_rival_hint(struct members *ms, const struct peer_addr *addr);
 
 /* The process `instance` has proven itself: it is the member now. */
 void member_verified(struct members *ms, struct member *m, uint64_t instance, const struct peer_addr *addr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Is it still there? Probing, suspicion, accusations, and probes made for others. */
-#include "core/member.h"
+#include "core/member_probe.h"
 
 #include "core/member_impl.h"
 

@@ -4,7 +4,7 @@
  * process never speaks again under its old instance; so the old one is asked once more, and when it answers,
  * both are told. The one known first stays the member.
  */
-#include "core/member.h"
+#include "core/member_rival.h"
 
 #include "core/member_impl.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/member.h"
+#include "core/member_table.h"
 
 #include <errno.h>
 #include <stdlib.h>

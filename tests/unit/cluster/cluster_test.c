@@ -70,9 +70,9 @@ static void on_event(void *arg, const char *type, struct edged_slice json)
 static void open_node(unsigned i, int seed)
 {
 	struct node *n = &t.nodes[i];
-	char name[16];
-	snprintf(name, sizeof(name), "/cluster%u", i);
-	strcat(strcpy(n->folder, t.folder), name);
+	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
+	assert_int_equal(buf_addf(&path, "%s/cluster%u", t.folder, i), 0);
+	memcpy(n->folder, path.ptr, path.len + 1);
 	struct cluster_options options = cluster_defaults();
 	options.mdns = false;
 	options.name = i == 0 ? "alpha" : i == 1 ? "beta" : "gamma";
@@ -96,7 +96,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&t, 0, sizeof(t));
 	log_set_level(EDGED_ERROR);
-	strcpy(t.folder, "/tmp/cluster-XXXXXX");
+	memcpy(t.folder, "/tmp/cluster-XXXXXX", 20);
 	assert_non_null(mkdtemp(t.folder));
 	assert_int_equal(loops_new(1, &t.loops), 0);
 	assert_int_equal(timer_new(loops_at(t.loops, 0), poll_again, NULL, &t.poll), 0);

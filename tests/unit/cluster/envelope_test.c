@@ -30,7 +30,7 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	strcpy(f->folder, "/tmp/envelope-XXXXXX");
+	memcpy(f->folder, "/tmp/envelope-XXXXXX", 21);
 	assert_non_null(mkdtemp(f->folder));
 	for (int i = 0; i < 3; i++) {
 		char path[64];

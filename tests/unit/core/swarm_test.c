@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "core/election_text.h"
 #include "sim.h"
 
 #define SEED 20240607
