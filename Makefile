@@ -226,6 +226,15 @@ install: all ## install into DESTDIR, below PREFIX (/usr)
 	$(Q)test -e $(DESTDIR)$(sysconfdir)/edged/edged.conf || \
 		$(call put,644,conf/edged.conf,$(sysconfdir)/edged/edged.conf)
 
+# --- simulated clusters
+.PHONY: sim
+SIM_SECONDS ?= 60
+sim: $(BUILD)/tests/sim ## simulate clusters under trouble for SIM_SECONDS (60), from SIM_SEED or a fresh seed that is printed
+	$(Q)$(BUILD)/tests/sim $(SIM_SECONDS) $(SIM_SEED)
+$(BUILD)/tests/sim: $(BUILD)/obj/tests/sim/main.o $(BUILD)/lib/testlib.a $(BUILD)/lib/core.a $(BUILD)/lib/base.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $(BUILD)/obj/tests/sim/main.o -Wl,--start-group $(BUILD)/lib/testlib.a $(BUILD)/lib/core.a $(BUILD)/lib/base.a -Wl,--end-group -lm
+
 # --- fuzzing: each target names in its first line the layers (and plugins/NAME) that it is linked with
 FUZZ_SECONDS ?= 60
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))

@@ -2,7 +2,8 @@
 /*
  * DNS-SD over multicast DNS (RFC 6762, 6763): says where this node's service is and looks for others of its kind. The parts
  * that a gateway needs: announcements, answers (with known-answer suppression, and to one-shot askers), goodbye, and
- * queries that grow rarer up to one an hour. It keeps no cache: whoever is found is told to the caller at once.
+ * queries that grow rarer up to one in five minutes (for
+ * networks that were joined without any interface going down). It keeps no cache: whoever is found is told to the caller at once.
  * Names are not probed for: they carry 80 bits of the node's key, and a copied key is found by other means.
  * Main loop only.
  */

@@ -99,7 +99,21 @@ static const struct edged_setting cluster_table[] = {
 	{ "discovery", EDGED_TYPE_CHOICE, "\"mdns\"", 0, 0, NULL, "mdns|off",
 		"How other nodes of the network are found: by multicast DNS, or from the seeds alone" },
 	{ "seeds", EDGED_TYPE_STRINGS, "[]", 0, 64, NULL, NULL,
-		"Nodes to greet at the start, ADDRESS:PORT each, for networks without multicast" },
+		"Nodes to greet at the start, HOST:PORT each, for networks without multicast" },
+	{ "interfaces", EDGED_TYPE_STRINGS, "[]", 0, 32, NULL, NULL,
+		"Network interfaces used for multicast DNS; none means all" },
+	{ "eligible", EDGED_TYPE_BOOL, "true", 0, 0, NULL, NULL,
+		"Whether this node may become the supernode of its network" },
+	{ "pin", EDGED_TYPE_INT, "0", 0, 255, NULL, NULL,
+		"Preference of this node as supernode: the highest of all nodes wins, before anything else counts" },
+	{ "probe", EDGED_TYPE_DURATION, "500", 100, 10000, "ms", NULL,
+		"How often another member is asked whether it is there" },
+	{ "suspicion", EDGED_TYPE_DURATION, "1500", 500, 60000, "ms", NULL,
+		"How long a silent member is suspected, at least, before it counts as gone" },
+	{ "lease", EDGED_TYPE_DURATION, "700", 400, 5000, "ms", NULL,
+		"How long the supernode may be silent before another takes its place" },
+	{ "max_members", EDGED_TYPE_INT, "512", 2, 4096, "nodes", NULL,
+		"Most nodes of the network that are kept in the table, those gone lately included" },
 	{ 0 }
 };
 
