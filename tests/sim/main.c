@@ -126,7 +126,8 @@ static bool play(uint64_t seed, uint64_t *node_ms)
 		sim_hint_all(r.sim, i);
 	}
 	const char *what = NULL;
-	bool good = sim_until_agreed(r.sim, 0, SETTLE) != UINT64_MAX; /* what never met cannot find itself again */
+	bool good = sim_until_agreed(r.sim, 0, SETTLE) !=
+	            UINT64_MAX; /* what never met cannot find itself again */
 	r.trouble = "the start";
 	if (!good)
 		must_hold(&r, &what);
