@@ -28,7 +28,7 @@ struct listeners {
 	const struct edged_stream_handler *handler;
 	void *self;
 	struct loops *loops;
-	const struct edged_stream_handler *broker;
+	const struct edged_stream_handler *_Atomic broker;
 };
 
 int listeners_serve(struct listeners *listeners, const char *protocol,
@@ -70,7 +70,7 @@ struct world {
 	atomic_int called, gone, room, full;
 	struct timer *timer;
 	bool filling;
-	size_t written;
+	atomic_size_t written;
 };
 
 static struct world *world;
@@ -356,7 +356,7 @@ static void say(int fd, const char *text)
 /* What comes until `end` is its last text, the connection ends or 3 seconds have passed. */
 static char *hear(int fd, const char *end)
 {
-	static _Thread_local char text[8 * 1024 * 1024];
+	static char text[8 * 1024 * 1024];
 	size_t n = 0;
 	text[0] = '\0';
 	struct pollfd wait = { .fd = fd, .events = POLLIN };
