@@ -146,6 +146,15 @@ $(BUILD)/tests/plugins/$(1)/%: $(BUILD)/obj/plugins/$(1)/%.o $(call objects,$(ca
 endef
 $(foreach p,$(PLUGINS),$(eval $(call plugin_unit,$(p))))
 
+# Test plugins of the plugin host: from the past, from the future, and all that it must refuse
+FIXTURES := $(patsubst tests/abi/%.c,$(BUILD)/tests/abi/%.so,$(wildcard tests/abi/*.c))
+$(BUILD)/tests/abi/past.so: FIXTURE_FLAGS := -Itests/abi/v1.0
+$(FIXTURES): $(BUILD)/tests/abi/%.so: tests/abi/%.c $(wildcard tests/abi/*.h tests/abi/*/*/*.h include/edged/*.h) Makefile
+	@mkdir -p $(@D)
+	$(call say,FIXTURE,$@)
+	$(Q)$(CC) $(FIXTURE_FLAGS) $(filter-out -MMD -MP,$(OURS)) $(CFLAGS) $(CPPFLAGS) -shared $(LDFLAGS) -o $@ $<
+$(filter $(BUILD)/tests/plugin/%,$(UNIT)): | $(FIXTURES) $(BUILD)/plugins/hello.so
+
 .PHONY: unit
 unit: $(UNIT) ## build and run the unit tests
 	$(Q)tests/run $(UNIT)

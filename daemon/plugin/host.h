@@ -17,9 +17,11 @@ struct requests;
 struct router;
 struct store;
 struct conf;
+struct conf_findings;
 struct metrics;
 
-/* Everything that capabilities are made from; borrowed, outlives the host. */
+/* Everything that capabilities are made from; borrowed, outlives the host. To judge plugins without starting any
+ * (`edged --check`), conf, metrics and findings are enough. */
 struct plugins_deps {
 	struct loops *loops;
 	struct listeners *listeners;
@@ -27,8 +29,10 @@ struct plugins_deps {
 	struct router *router;
 	struct store *store; /* NULL: `edged.store/1` is not there */
 	struct conf *conf;   /* sections "plugins.<name>" are declared here */
+	struct conf_findings *findings; /* what is wrong with the plugins' sections is added here, too; may be NULL */
 	struct metrics *metrics;
 	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
+	uint64_t start_limit_ms; /* how long a start() that returned EDGED_LATER may take; 0: 30 s */
 	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */
 	void (*changed)(void *arg);
 	void *arg;
@@ -50,6 +54,5 @@ bool plugins_ready(const struct plugins *plugins, struct buf *ret_why);
 EDGED_MUST_CHECK int plugins_json(const struct plugins *plugins, struct buf *out);
 /* GET /edge/v1/services: array of {"id","name","version","serviceType","self","scope",...} of what serves. */
 EDGED_MUST_CHECK int plugins_services_json(const struct plugins *plugins, struct buf *out);
-/* Judges a single file without running any of its code beyond the constructors of dlopen(3); for `edged --check`. */
 
 #endif

@@ -118,10 +118,14 @@ struct edged_plugin {
 	int (*check)(struct edged_slice config, char *why, size_t why_size);
 	/* create: allocate; ask the host for capabilities. When it fails, destroy is not called. */
 	int (*create)(struct edged_host *host, void **ret_self);
-	/* start: begin to work. 0, EDGED_LATER, or a negative errno. Routes are served once it has started. */
+	/* start: begin to work. 0, EDGED_LATER, or a negative errno: then stop is not called, but destroy is. Routes are
+	 * served once it has started. */
 	int (*start)(void *self);
-	/* stop: end timers, requests, subscriptions. Nothing of the plugin is called after it returned, but destroy. */
+	/* stop: end timers, requests, subscriptions; streams have been closed before. Nothing of the plugin is called
+	 * after it returned, but destroy, and the drop() of posts. Also called when a start() that returned
+	 * EDGED_LATER failed or took too long. */
 	void (*stop)(void *self);
+	/* destroy: free what is left. Capabilities may be called, but nothing new is begun. */
 	void (*destroy)(void *self);
 	/* The vtable of a capability listed in offers; valid from the return of start() (or started()) to stop(). */
 	const void *(*offer)(void *self, const char *name);

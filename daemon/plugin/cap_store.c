@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/cap_store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "store/store.h"
+
+/* A call that waits for its answer: charged to the plugin, and found when the plugin stops. */
+struct call {
+	struct ledger_entry entry;
+	union {
+		void (*done)(void *arg, int result);
+		void (*found)(void *arg, int result, struct edged_slice value);
+	};
+	int (*row)(void *arg, struct edged_slice key, struct edged_slice value);
+	void *arg;
+};
+
+/* By then the space has gone, and nobody answers any more. */
+static bool silence(struct ledger_entry *entry)
+{
+	(void)entry;
+	return true;
+}
+
+static void cancel_entry(struct ledger_entry *entry)
+{
+	ledger_remove(entry);
+	free(CONTAINER_OF(entry, struct call, entry));
+}
+
+static int call_new(struct plugin_context *context, void *arg, struct call **ret)
+{
+	struct call *call = calloc(1, sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	call->arg = arg;
+	int r = ledger_add(context->ledger, LEDGER_STORE_CALLS, &call->entry, silence, cancel_entry);
+	if (r)
+		free(call);
+	else
+		*ret = call;
+	return r;
+}
+
+static int put(struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value)
+{
+	struct store_space *space = context_of(host)->space;
+	return space ? store_put(space, table, key, value) : -ESHUTDOWN;
+}
+
+static int del(struct edged_host *host, const char *table, struct edged_slice key)
+{
+	struct store_space *space = context_of(host)->space;
+	return space ? store_del(space, table, key) : -ESHUTDOWN;
+}
+
+static void on_done(void *arg, int result)
+{
+	struct call *call = arg;
+	struct loop_charge charge;
+	loop_enter(&charge, ledger_owner(call->entry.ledger));
+	if (call->done)
+		call->done(call->arg, result);
+	loop_leave(&charge);
+	cancel_entry(&call->entry);
+}
+
+static int commit(struct edged_host *host, void (*done)(void *arg, int result), void *arg)
+{
+	struct plugin_context *context = context_of(host);
+	if (!context->space)
+		return -ESHUTDOWN;
+	if (!done)
+		return store_commit(context->space, NULL, NULL);
+	struct call *call;
+	int r = call_new(context, arg, &call);
+	if (r)
+		return r;
+	call->done = done;
+	r = store_commit(context->space, on_done, call);
+	if (r)
+		cancel_entry(&call->entry);
+	return r;
+}
+
+static void on_found(void *arg, int result, struct edged_slice value)
+{
+	struct call *call = arg;
+	struct loop_charge charge;
+	loop_enter(&charge, ledger_owner(call->entry.ledger));
+	call->found(call->arg, result, value);
+	loop_leave(&charge);
+	cancel_entry(&call->entry);
+}
+
+static int get(struct edged_host *host, const char *table, struct edged_slice key,
+        void (*found)(void *arg, int result, struct edged_slice value), void *arg)
+{
+	struct plugin_context *context = context_of(host);
+	if (!context->space)
+		return -ESHUTDOWN;
+	struct call *call;
+	int r = call_new(context, arg, &call);
+	if (r)
+		return r;
+	call->found = found;
+	r = store_get(context->space, table, key, on_found, call);
+	if (r)
+		cancel_entry(&call->entry);
+	return r;
+}
+
+static int on_row(void *arg, struct edged_slice key, struct edged_slice value)
+{
+	struct call *call = arg;
+	struct loop_charge charge;
+	loop_enter(&charge, ledger_owner(call->entry.ledger));
+	int r = call->row(call->arg, key, value);
+	loop_leave(&charge);
+	return r;
+}
+
+static int scan(struct edged_host *host, const char *table, struct edged_slice from, struct edged_slice to,
+        size_t limit, int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
+        void (*end)(void *arg, int result), void *arg)
+{
+	struct plugin_context *context = context_of(host);
+	if (!context->space)
+		return -ESHUTDOWN;
+	struct call *call;
+	int r = call_new(context, arg, &call);
+	if (r)
+		return r;
+	call->row = row;
+	call->done = end;
+	r = store_scan(context->space, table, from, to, limit, on_row, on_done, call);
+	if (r)
+		cancel_entry(&call->entry);
+	return r;
+}
+
+const struct edged_store_1 cap_store = {
+	.struct_size = sizeof(cap_store), .put = put, .del = del, .commit = commit, .get = get, .scan = scan
+};
+
+int cap_store_open(struct plugin_context *context)
+{
+	return context->space ? 0 : store_space_new(context->deps->store, context->name, &context->space);
+}
+
+void cap_store_fini(struct plugin_context *context)
+{
+	store_space_free(context->space);
+	context->space = NULL;
+}

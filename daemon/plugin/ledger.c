@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugin/ledger.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "plugin/turn.h"
+
+static const struct {
+	const char *name;
+	unsigned limit; /* of one plugin */
+} kinds[LEDGER_KINDS] = {
+	[LEDGER_TIMERS] = { "timers", 100000 },
+	[LEDGER_STORE_CALLS] = { "store calls", 100000 },
+	[LEDGER_POSTS] = { "posts", 10000 },
+	[LEDGER_DEFERRED] = { "deferred calls", 100000 }, /* of each loop */
+};
+
+/* What belongs to one loop. */
+struct page {
+	struct list entries;
+	struct turn turn;
+};
+
+struct ledger {
+	struct loops *loops;
+	const char *owner;
+	atomic_bool closed;
+	atomic_uint refs; /* the host, and every post on its way */
+	atomic_uint counts[LEDGER_KINDS];
+	unsigned left[LEDGER_KINDS]; /* while it closes: one loop after the other adds to it */
+	pthread_mutex_t lock;        /* of posts */
+	struct list posts;
+	struct page pages[];
+};
+
+struct sent {
+	struct post post;
+	struct list link; /* in ledger->posts; on its own once cancelled */
+	struct ledger *ledger;
+	void (*fn)(void *arg);
+	void (*drop)(void *arg);
+	void *arg;
+	bool cancelled;
+};
+
+int ledger_new(struct loops *loops, const char *owner, struct ledger **ret)
+{
+	unsigned n = loops_count(loops);
+	struct ledger *ledger = calloc(1, sizeof(*ledger) + n * sizeof(ledger->pages[0]));
+	if (!ledger)
+		return -ENOMEM;
+	ledger->loops = loops;
+	ledger->owner = owner;
+	atomic_init(&ledger->refs, 1);
+	pthread_mutex_init(&ledger->lock, NULL);
+	list_init(&ledger->posts);
+	for (unsigned i = 0; i < n; i++) {
+		list_init(&ledger->pages[i].entries);
+		turn_init(&ledger->pages[i].turn, owner, kinds[LEDGER_DEFERRED].limit);
+	}
+	*ret = ledger;
+	return 0;
+}
+
+static void unref(struct ledger *ledger)
+{
+	if (atomic_fetch_sub(&ledger->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&ledger->lock);
+	free(ledger);
+}
+
+const char *ledger_owner(const struct ledger *ledger)
+{
+	return ledger->owner;
+}
+
+const char *ledger_kind_name(enum ledger_kind kind)
+{
+	return kinds[kind].name;
+}
+
+unsigned ledger_count(const struct ledger *ledger, enum ledger_kind kind)
+{
+	return atomic_load_explicit(&ledger->counts[kind], memory_order_relaxed);
+}
+
+static int count_up(struct ledger *ledger, enum ledger_kind kind)
+{
+	if (atomic_load_explicit(&ledger->closed, memory_order_acquire))
+		return -ESHUTDOWN;
+	if (atomic_fetch_add_explicit(&ledger->counts[kind], 1, memory_order_relaxed) < kinds[kind].limit)
+		return 0;
+	atomic_fetch_sub_explicit(&ledger->counts[kind], 1, memory_order_relaxed);
+	return -ENOSPC;
+}
+
+static void count_down(struct ledger *ledger, enum ledger_kind kind)
+{
+	atomic_fetch_sub_explicit(&ledger->counts[kind], 1, memory_order_relaxed);
+}
+
+/* --- entries
+ * ------------------------------------------------------------------------------------------------- */
+
+int ledger_add(struct ledger *ledger, enum ledger_kind kind, struct ledger_entry *entry,
+        bool (*silence)(struct ledger_entry *entry), void (*release)(struct ledger_entry *entry))
+{
+	struct loop *loop = loop_self();
+	if (!loop)
+		return -EINVAL;
+	int r = count_up(ledger, kind);
+	if (r)
+		return r;
+	entry->ledger = ledger;
+	entry->kind = kind;
+	entry->silence = silence;
+	entry->release = release;
+	list_append(&ledger->pages[loop_index(loop)].entries, &entry->link);
+	return 0;
+}
+
+void ledger_remove(struct ledger_entry *entry)
+{
+	list_remove(&entry->link);
+	count_down(entry->ledger, entry->kind);
+}
+
+/* --- posts
+ * --------------------------------------------------------------------------------------------------- */
+
+static void sent_free(struct sent *sent)
+{
+	unref(sent->ledger);
+	free(sent);
+}
+
+/* True when it is still to be done, and then it is the caller's. */
+static bool sent_take(struct sent *sent)
+{
+	struct ledger *ledger = sent->ledger;
+	pthread_mutex_lock(&ledger->lock);
+	bool ours = !sent->cancelled;
+	if (ours) {
+		list_remove(&sent->link);
+		count_down(ledger, LEDGER_POSTS);
+	}
+	pthread_mutex_unlock(&ledger->lock);
+	return ours;
+}
+
+static void post_run(struct post *post)
+{
+	struct sent *sent = CONTAINER_OF(post, struct sent, post);
+	if (sent_take(sent)) {
+		struct loop_charge charge;
+		loop_enter(&charge, sent->ledger->owner);
+		sent->fn(sent->arg);
+		loop_leave(&charge);
+	}
+	sent_free(sent);
+}
+
+static void post_drop(struct post *post)
+{
+	struct sent *sent = CONTAINER_OF(post, struct sent, post);
+	if (sent_take(sent) && sent->drop)
+		sent->drop(sent->arg);
+	sent_free(sent);
+}
+
+int ledger_post(
+        struct ledger *ledger, struct loop *loop, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
+{
+	struct sent *sent = malloc(sizeof(*sent));
+	if (!sent)
+		return -ENOMEM;
+	*sent = (struct sent){ .post = { .fn = post_run, .drop = post_drop },
+		.ledger = ledger,
+		.fn = fn,
+		.drop = drop,
+		.arg = arg };
+	pthread_mutex_lock(&ledger->lock); /* closing takes the lock, too: nothing slips in behind it */
+	int r = count_up(ledger, LEDGER_POSTS);
+	if (!r) {
+		list_append(&ledger->posts, &sent->link);
+		atomic_fetch_add(&ledger->refs, 1);
+	}
+	pthread_mutex_unlock(&ledger->lock);
+	if (r)
+		free(sent);
+	else
+		loop_post(loop, &sent->post);
+	return r;
+}
+
+/* The oldest waiting post is cancelled; its shell is freed when its loop comes to it. */
+static bool cancel_post(struct ledger *ledger)
+{
+	void (*drop)(void *arg) = NULL;
+	void *arg = NULL;
+	pthread_mutex_lock(&ledger->lock);
+	struct sent *sent = list_first(&ledger->posts, struct sent, link);
+	if (sent) {
+		list_remove(&sent->link);
+		count_down(ledger, LEDGER_POSTS);
+		sent->cancelled = true;
+		drop = sent->drop;
+		arg = sent->arg;
+	}
+	pthread_mutex_unlock(&ledger->lock);
+	if (drop)
+		drop(arg);
+	return sent;
+}
+
+/* --- deferred calls
+ * ---------------------------------------------------------------------------------------------- */
+
+int ledger_defer(struct ledger *ledger, void (*fn)(void *arg), void *arg)
+{
+	struct loop *loop = loop_self();
+	if (!loop)
+		return -EINVAL;
+	if (atomic_load_explicit(&ledger->closed, memory_order_acquire))
+		return -ESHUTDOWN;
+	return turn_add(&ledger->pages[loop_index(loop)].turn, loop, fn, arg);
+}
+
+void ledger_defer_cancel(struct ledger *ledger, const void *arg)
+{
+	struct loop *loop = loop_self();
+	if (loop)
+		turn_cancel(&ledger->pages[loop_index(loop)].turn, arg);
+}
+
+/* --- the end
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void close_page(struct loop *loop, void *arg)
+{
+	struct ledger *ledger = arg;
+	struct page *page = &ledger->pages[loop_index(loop)];
+	ledger->left[LEDGER_DEFERRED] += turn_fini(&page->turn);
+	list_each (node, &page->entries) {
+		struct ledger_entry *entry = list_entry(node, struct ledger_entry, link);
+		ledger->left[entry->kind] += entry->silence(entry);
+	}
+}
+
+void ledger_close(struct ledger *ledger, unsigned ret_left[LEDGER_KINDS])
+{
+	pthread_mutex_lock(&ledger->lock);
+	atomic_store_explicit(&ledger->closed, true, memory_order_release);
+	pthread_mutex_unlock(&ledger->lock);
+	loops_each(ledger->loops, close_page, ledger);
+	while (cancel_post(ledger))
+		ledger->left[LEDGER_POSTS]++;
+	memcpy(ret_left, ledger->left, sizeof(ledger->left));
+}
+
+void ledger_free(struct ledger *ledger)
+{
+	if (!ledger)
+		return;
+	assert(atomic_load(&ledger->closed));
+	for (unsigned i = 0; i < loops_count(ledger->loops); i++)
+		while (!list_empty(&ledger->pages[i].entries)) {
+			struct ledger_entry *entry =
+			        list_first(&ledger->pages[i].entries, struct ledger_entry, link);
+			entry->release(entry);
+		}
+	unref(ledger);
+}

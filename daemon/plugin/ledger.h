@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger of one plugin: the timers, posts, deferred calls and unanswered store calls that it holds. When
+ * a plugin has stopped, ledger_close() ends what is left, on whatever loop it is, and tells how much there
+ * was.
+ *
+ * Entries belong to the loop they were made on and are touched there only, without locks; posts, which cross
+ * loops, are under a lock of their own.
+ */
+#ifndef PLUGIN_LEDGER_H
+#define PLUGIN_LEDGER_H
+
+#include <stdbool.h>
+#include "base/err.h"
+#include "base/list.h"
+#include "io/loop.h"
+
+enum ledger_kind { LEDGER_TIMERS, LEDGER_STORE_CALLS, LEDGER_POSTS, LEDGER_DEFERRED, LEDGER_KINDS };
+
+struct ledger;
+
+/* Embedded in what is held. A plugin may still free in destroy() what it held when it stopped, so that an entry ends in two
+ * steps. */
+struct ledger_entry {
+	struct list link;
+	struct ledger *ledger;
+	enum ledger_kind kind;
+	bool (*silence)(
+	        struct ledger_entry *entry); /* on its loop: never calls back again. Was it still to? */
+	void (*release)(struct ledger_entry *entry); /* main loop, after destroy(): removes and frees it */
+};
+
+/* `owner` must live for ever: a plugin's name in its code does. */
+EDGED_MUST_CHECK int ledger_new(struct loops *loops, const char *owner, struct ledger **ret);
+/* Nothing is called any more when it returns. ret_left gets how many of each kind were still to be. Main loop. */
+void ledger_close(struct ledger *ledger, unsigned ret_left[LEDGER_KINDS]);
+void ledger_free(struct ledger *ledger); /* closed before; what is left is released */
+
+const char *ledger_owner(const struct ledger *ledger);
+const char *ledger_kind_name(enum ledger_kind kind); /* "timers" */
+/* How many it holds now. Any thread. */
+unsigned ledger_count(const struct ledger *ledger, enum ledger_kind kind);
+
+/* On the loop of the caller: -EINVAL: not on a loop; -ENOSPC: limit; -ESHUTDOWN: closed. */
+EDGED_MUST_CHECK int ledger_add(struct ledger *ledger, enum ledger_kind kind, struct ledger_entry *entry,
+        bool (*silence)(struct ledger_entry *entry), void (*release)(struct ledger_entry *entry));
+void ledger_remove(struct ledger_entry *entry);
+
+/* As edged_loop_1.post. */
+EDGED_MUST_CHECK int ledger_post(
+        struct ledger *ledger, struct loop *loop, void (*fn)(void *arg), void (*drop)(void *arg), void *arg);
+/* As edged_loop_1.defer. */
+EDGED_MUST_CHECK int ledger_defer(struct ledger *ledger, void (*fn)(void *arg), void *arg);
+void ledger_defer_cancel(struct ledger *ledger, const void *arg);
+
+#endif
