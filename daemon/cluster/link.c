@@ -102,7 +102,7 @@ static void link_free(struct link *link)
 {
 	leave_pool(link);
 	if (link->dial)
-		dial_cancel(link->dial);
+		link->links->deps.dial_cancel(link->dial);
 	if (link->up)
 		link_conn_fini(&link->conn);
 	fail_calls(link, &link->failure);
@@ -339,7 +339,7 @@ static int link_dial(struct link *link)
 		.arg = link,
 	};
 	links->counts.dials++;
-	int r = dial_start(links->deps.loop, &options, &link->dial);
+	int r = links->deps.dial(links->deps.loop, &options, &link->dial);
 	if (r) {
 		links->counts.failures++;
 		fail(&link->failure, LINK_UNREACHABLE, link->addresses[0], "%s", strerror(-r));
@@ -521,7 +521,7 @@ void link_call_cancel(struct link_call *call)
 	if (!link->up && list_empty(&link->calls)) {
 		leave_pool(link);
 		if (link->dial)
-			dial_cancel(TAKE(link->dial));
+			link->links->deps.dial_cancel(TAKE(link->dial));
 		link->address_count = 0;
 		loop_defer(link->links->deps.loop, &link->later);
 	}
@@ -581,6 +581,10 @@ int links_new(const struct links_deps *deps, struct links **ret)
 	if (!links)
 		return -ENOMEM;
 	links->deps = *deps;
+	if (!deps->dial) {
+		links->deps.dial = dial_start;
+		links->deps.dial_cancel = dial_cancel;
+	}
 	list_init(&links->links);
 	map_init(&links->pool);
 	const struct link_server_options options = {

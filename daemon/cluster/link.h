@@ -23,6 +23,8 @@
 struct links;
 struct link_call;
 struct tls_context;
+struct dial;
+struct dial_options;
 
 #define LINK_PROTOCOL "edged-link/1"
 
@@ -51,6 +53,9 @@ struct links_deps {
 	bool (*find)(void *arg, struct edged_slice id, struct node_record *ret);
 	void *arg;
 	struct links_limits limits;
+	/* Other ways to connect than dial_start() and dial_cancel(); NULL: those. For tests. */
+	int (*dial)(struct loop *loop, const struct dial_options *options, struct dial **ret);
+	void (*dial_cancel)(struct dial *dial);
 };
 EDGED_MUST_CHECK int links_new(const struct links_deps *deps, struct links **ret);
 /* While the loop runs: ends all calls (LINK_STOPPED) and aborts all streams. Nothing can be sent any more. */

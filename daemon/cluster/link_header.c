@@ -39,6 +39,18 @@ int link_headers_add(struct link_headers *headers, struct edged_slice name, stru
 	return 0;
 }
 
+/* Three digits (RFC 9113 section 8.3.2); else 0, which is no status. */
+static int read_status(struct edged_slice value)
+{
+	int status = 0;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.len != 3 || value.ptr[i] < '0' || value.ptr[i] > '9')
+			return 0;
+		status = status * 10 + (value.ptr[i] - '0');
+	}
+	return status;
+}
+
 static void take_pseudo(struct edged_slice name, struct edged_slice value, struct link_message *ret)
 {
 	if (edged_slice_is(name, ":method"))
@@ -46,7 +58,7 @@ static void take_pseudo(struct edged_slice name, struct edged_slice value, struc
 	else if (edged_slice_is(name, ":path"))
 		ret->target = value;
 	else if (edged_slice_is(name, ":status"))
-		ret->status = atoi(value.ptr);
+		ret->status = read_status(value);
 }
 
 /* The next text of the buffer; nghttp2 has refused names and values with a NUL in them. */

@@ -121,7 +121,7 @@ static void the_key_is_made_once(void **state)
 	struct world *w = *state;
 	char id[NODE_ID_LEN + 1];
 	char *pem = strdup(identity_certificate_pem(w->node[0]));
-	strcpy(id, identity_node_id(w->node[0]));
+	snprintf(id, sizeof(id), "%s", identity_node_id(w->node[0]));
 	assert_true(node_id_valid(edged_str(id)));
 	assert_string_not_equal(id, identity_node_id(w->node[1]));
 	reopen_node(w, 0);
@@ -231,7 +231,7 @@ static void a_wrong_grant_is_refused(void **state)
 	assert_int_equal(identity_create_account(w->node[2], &err), 0);
 	char *foreign_ca = strdup(identity_ca_pem(w->node[2]));
 	char foreign_id[NODE_ID_LEN + 1];
-	strcpy(foreign_id, identity_account_id(w->node[2]));
+	snprintf(foreign_id, sizeof(foreign_id), "%s", identity_account_id(w->node[2]));
 	char path[256];
 	snprintf(path, sizeof(path), "%s/account.json", w->folder[2]);
 	unlink(path);

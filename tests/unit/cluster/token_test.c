@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +20,9 @@ static struct join_token sample(void)
 	node_id_format(hash, token.account_id);
 	hash[5] = 9;
 	node_id_format(hash, token.node_id);
-	strcpy(token.addresses[0], "192.0.2.7:8443");
-	strcpy(token.addresses[1], "[2001:db8::1]:65535");
-	strcpy(token.addresses[2], "127.0.0.1:1");
+	snprintf(token.addresses[0], sizeof(token.addresses[0]), "%s", "192.0.2.7:8443");
+	snprintf(token.addresses[1], sizeof(token.addresses[1]), "%s", "[2001:db8::1]:65535");
+	snprintf(token.addresses[2], sizeof(token.addresses[2]), "%s", "127.0.0.1:1");
 	return token;
 }
 
@@ -70,7 +71,7 @@ static void only_addresses_are_written(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
 		struct join_token token = sample();
-		strcpy(token.addresses[1], bad[i]);
+		snprintf(token.addresses[1], sizeof(token.addresses[1]), "%s", bad[i]);
 		assert_int_equal(token_write(&token, &text), -EINVAL);
 	}
 }
