@@ -9,6 +9,7 @@ enum {
 	SAVE_STEP = 16,
 	ASKED = 5,
 	LEASE_MIN = 200,
+	REST_MIN = 20,
 	LEASE_MAX = 5000,
 	AHEAD_MAX = 10,
 	HAND_TRIES = 3,
@@ -318,14 +319,20 @@ static uint64_t clamp_lease(uint64_t ms)
 	return ms < LEASE_MIN ? LEASE_MIN : ms > LEASE_MAX ? LEASE_MAX : ms;
 }
 
+/* What is left of a lease that somebody else holds. */
+static uint64_t clamp_rest(uint64_t ms)
+{
+	return ms < REST_MIN ? REST_MIN : ms > LEASE_MAX ? LEASE_MAX : ms;
+}
+
 /* Somebody hears a supernode that we do not: enough to hold back, as long as we take that one for alive. */
 static void on_hearsay(struct election *e, struct member *from, const struct gossip_message *message)
 {
 	struct member *m = members_find_short(e->members, message->target);
 	if (m && member_is_live(m) && message->epoch >= e->seen) {
-		follow(e, m, message->epoch, clamp_lease(message->lease_ms), ELECTION_BY_FOUND);
+		follow(e, m, message->epoch, clamp_rest(message->lease_ms), ELECTION_BY_FOUND);
 	} else if (!m && e->strangers++ < STRANGERS) {
-		wait_again(e, clamp_lease(message->lease_ms)); /* we may still get to know it */
+		wait_again(e, clamp_rest(message->lease_ms)); /* we may still get to know it */
 	} else if (++e->refusals >= e->asked) {
 		decide(e);
 	}
