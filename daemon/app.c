@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "api.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster/identity.h"
+#include "conf/conf.h"
+#include "conf/tables.h"
+#include "core/router.h"
+#include "events.h"
+#include "figures.h"
+#include "io/http_server.h"
+#include "io/listener.h"
+#include "io/loop.h"
+#include "io/tls.h"
+#include "notify.h"
+#include "plugin/host.h"
+#include "plugin/metrics.h"
+#include "state.h"
+#include "store/store.h"
+#include "watchdog.h"
+
+#ifndef EDGED_PLUGIN_FOLDER
+#define EDGED_PLUGIN_FOLDER "/usr/lib/edged/plugins"
+#endif
+
+/* Listeners open when all plugins have started, or after this time without the slow ones. */
+enum { PLUGIN_PATIENCE_MS = 5000 };
+
+struct app {
+	const struct args *args;
+	struct conf *conf;
+	struct state *state;
+	struct access *access;
+	struct loops *loops;
+	struct store *store;
+	struct identity *identity;
+	struct tls_context *tls;
+	struct listeners *listeners;
+	struct requests *requests;
+	struct router *router;
+	struct http_server *http;
+	struct metrics *metrics;
+	struct figures *figures;
+	struct events *events;
+	struct plugins *plugins;
+	struct api *api;
+	struct watchdog *watchdog;
+	struct watch *signals[3];
+	struct timer *patience;
+	bool plugins_running;
+	bool listening;
+	uint64_t start_ms;
+	struct err *failure; /* of the app_run() under way */
+	int result;
+};
+
+/* --- configuration ------------------------------------------------------------------------------------------------ */
+
+static int load_conf(const struct args *args, struct conf **ret, struct conf_findings *findings)
+{
+	struct conf *conf;
+	int r = conf_new(&conf);
+	if (r)
+		return r;
+	r = conf_declare_daemon(conf, findings);
+	if (!r)
+		r = args_configure(args, conf, findings);
+	if (r) {
+		conf_free(conf);
+		return r;
+	}
+	*ret = conf;
+	return 0;
+}
+
+static int add_plugin_folders(struct conf *conf, struct plugins *plugins, bool create, struct err *err)
+{
+	if (!conf_strings(conf, "plugin.folders", 0))
+		return plugins_add_folder(plugins, EDGED_PLUGIN_FOLDER, false, NULL) == -ENOMEM ? -ENOMEM : 0;
+	for (size_t i = 0; conf_strings(conf, "plugin.folders", i); i++) {
+		int r = plugins_add_folder(plugins, conf_strings(conf, "plugin.folders", i), create, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int fault(struct conf_findings *findings, int r, struct err *err)
+{
+	if (findings->text.len)
+		fputs(findings->text.ptr, stderr);
+	if (findings->errors)
+		return err_set(err, -EINVAL, "the configuration has %u error%s", findings->errors,
+			findings->errors == 1 ? "" : "s");
+	return r && err && !*err->text ? err_set(err, r, "cannot load the configuration: %s", strerror(-r)) : r;
+}
+
+int app_inspect(const struct args *args)
+{
+	struct conf_findings findings = { 0 };
+	struct conf *conf = NULL;
+	struct plugins *plugins = NULL;
+	struct metrics *metrics = NULL;
+	struct err err = { "" };
+	CLEANUP(buf_fini) struct buf out = BUF_EMPTY;
+	int r = load_conf(args, &conf, &findings);
+	if (!r)
+		r = metrics_new(&metrics);
+	if (!r)
+		r = plugins_new(&(struct plugins_deps){ .conf = conf, .metrics = metrics }, &plugins);
+	if (!r)
+		r = add_plugin_folders(conf, plugins, false, &err);
+	if (!r)
+		r = conf_finish(conf, &findings);
+	r = fault(&findings, r, &err);
+	if (!r && args->mode == ARGS_PRINT_CONFIG)
+		r = conf_print(conf, &out);
+	else if (!r && args->mode == ARGS_PRINT_SAMPLE)
+		r = conf_print_sample(conf, &out);
+	else if (!r && args->mode == ARGS_PRINT_SCHEMA)
+		r = conf_print_schema(conf, &out);
+	else if (!r && args->mode == ARGS_PRINT_MANUAL)
+		r = conf_print_manual(conf, &out);
+	if (r)
+		fprintf(stderr, "edged: %s\n", *err.text ? err.text : strerror(-r));
+	else if (args->mode == ARGS_CHECK)
+		puts("the configuration is fine");
+	else
+		fputs(out.ptr ? out.ptr : "", stdout);
+	plugins_free(plugins);
+	metrics_free(metrics);
+	conf_free(conf);
+	conf_findings_fini(&findings);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void set_log_level(const struct conf *conf)
+{
+	static const struct {
+		const char *name;
+		enum edged_level level;
+	} levels[] = { { "error", EDGED_ERROR }, { "warning", EDGED_WARNING }, { "notice", EDGED_NOTICE },
+		{ "info", EDGED_INFO }, { "debug", EDGED_DEBUG } };
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (strcmp(levels[i].name, conf_string(conf, "log.level")) == 0)
+			log_set_level(levels[i].level);
+}
+
+/* --- what other parts ask the app ------------------------------------------------------------------------------------ */
+
+static uint64_t now_ms(void *arg)
+{
+	struct app *app = arg;
+	return loop_now(loops_at(app->loops, 0));
+}
+
+static int print_listeners(struct app *app, struct buf *out)
+{
+	struct listener_info info;
+	int r = buf_add_str(out, "[");
+	for (unsigned i = 0; !r && listeners_info(app->listeners, i, &info); i++) {
+		r = buf_addf(out, "%s{\"protocol\":\"%s\",\"address\":", i ? "," : "", info.protocol);
+		if (!r)
+			r = buf_add_json(out, edged_str(info.address));
+		if (!r)
+			r = buf_addf(out, ",\"tls\":%s}", info.tls ? "true" : "false");
+	}
+	return r ? r : buf_add_str(out, "]");
+}
+
+static int node_json(void *arg, struct buf *out)
+{
+	struct app *app = arg;
+	int r = buf_addf(out, "\"id\":\"%s\",\"name\":", identity_node_id(app->identity));
+	if (!r)
+		r = buf_add_json(out, edged_str(identity_name(app->identity)));
+	if (!r)
+		r = buf_addf(out, ",\"version\":\"%s\",\"account\":\"%s\",\"uptimeSeconds\":%llu,\"listeners\":", EDGED_VERSION,
+			identity_account_id(app->identity),
+			(unsigned long long)((clock_mono_ms() - app->start_ms) / 1000));
+	return r ? r : print_listeners(app, out);
+}
+
+static bool node_ready(void *arg, struct buf *reasons)
+{
+	struct app *app = arg;
+	if (app->listening)
+		return true;
+	(void)buf_add_str(reasons, "\"the listeners are not open yet\"");
+	return false;
+}
+
+static int admit(void *arg, const struct http_admission *admission, const char **ret_title, const char **ret_detail)
+{
+	struct app *app = arg;
+	struct access_request request = { .method = admission->method, .path = admission->path, .host = admission->host,
+		.authorization = admission->authorization, .peer = admission->peer };
+	return access_judge(app->access, &request, ret_title, ret_detail);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------------- */
+
+static int write_run(struct app *app)
+{
+	CLEANUP(buf_fini) struct buf json = BUF_EMPTY;
+	int r = buf_addf(&json, "{\"pid\":%d,\"nodeId\":\"%s\",\"listeners\":", (int)getpid(),
+		identity_node_id(app->identity));
+	if (!r)
+		r = print_listeners(app, &json);
+	if (!r)
+		r = buf_add_str(&json, "}\n");
+	return r ? r : state_write_run(app->state, buf_slice(&json), app->failure);
+}
+
+static int open_listeners(struct app *app)
+{
+	CLEANUP(buf_fini) struct buf control = BUF_EMPTY;
+	const char *path = conf_string(app->conf, "net.control");
+	int r = *path ? buf_addf(&control, "http=unix:%s", path) :
+			buf_addf(&control, "http=unix:%s/edged.sock", state_folder(app->state));
+	if (!r)
+		r = listeners_open(app->listeners, control.ptr, app->tls, app->failure);
+	for (size_t i = 0; !r && conf_strings(app->conf, "net.listen", i); i++)
+		r = listeners_open(app->listeners, conf_strings(app->conf, "net.listen", i), app->tls, app->failure);
+	return r;
+}
+
+static const char *address_of(struct app *app, const char *protocol, struct listener_info *info)
+{
+	for (unsigned i = 0; listeners_info(app->listeners, i, info); i++)
+		if (strcmp(info->protocol, protocol) == 0 && strncmp(info->address, "unix:", 5) != 0)
+			return info->address;
+	return NULL;
+}
+
+/* For the person who started it at a terminal: where to go next. */
+static void print_welcome(struct app *app)
+{
+	struct listener_info info;
+	const char *http = address_of(app, "http", &info);
+	printf("edged %s runs: node %.7s, state in %s\n", EDGED_VERSION, identity_node_id(app->identity),
+		state_folder(app->state));
+	if (app->args->dev)
+		puts("--dev: anyone on this machine may use it without a key. Not for production.");
+	if (http)
+		printf("  REST   http://%s    try: curl %s/edge/v1/node\n", http, http);
+	if (http && !app->args->dev)
+		printf("         with the key: -H \"Authorization: Bearer $(cat %s/access.key)\", or use edgectl\n",
+			state_folder(app->state));
+	const char *mqtt = address_of(app, "mqtt", &info);
+	if (mqtt) {
+		const char *port = strrchr(mqtt, ':') + 1;
+		printf("  MQTT   %s    try: mosquitto_sub -p %s -t 'sensors/#' -v\n", mqtt, port);
+		printf("                            and: mosquitto_pub -p %s -t sensors/a -m 21\n", port);
+	}
+	const char *tls = address_of(app, "tls", &info);
+	if (tls)
+		printf("  secure %s    nodes, and devices with a certificate\n", tls);
+	fflush(stdout);
+}
+
+static void fail(struct app *app, int r)
+{
+	app->result = r;
+	loops_stop(app->loops);
+}
+
+static void listen_now(struct app *app)
+{
+	if (app->listening)
+		return;
+	app->listening = true;
+	timer_cancel(app->patience);
+	int r = open_listeners(app);
+	if (!r)
+		r = write_run(app);
+	if (r) {
+		fail(app, r);
+		return;
+	}
+	print_welcome(app);
+	log_notice("edged", "ready after %llu ms", (unsigned long long)(clock_mono_ms() - app->start_ms));
+	notify_ready();
+}
+
+static void patience_over(void *arg)
+{
+	struct app *app = arg;
+	log_warning("edged", "some plugins have not started yet; the listeners open without them");
+	listen_now(app);
+}
+
+static void plugins_changed(void *arg)
+{
+	struct app *app = arg;
+	if (!app->plugins_running)
+		return;
+	if (!app->listening && plugins_ready(app->plugins, NULL))
+		listen_now(app);
+	events_emit(app->events, "pluginsChanged", edged_str("{}"));
+}
+
+/* --- signals ------------------------------------------------------------------------------------------------------------- */
+
+static void reload(struct app *app)
+{
+	struct conf_findings findings = { 0 };
+	struct conf *conf = NULL;
+	notify_reloading();
+	int r = load_conf(app->args, &conf, &findings);
+	if (r || findings.errors) {
+		log_error("edged", "reload: the configuration has errors, nothing was changed: %s",
+			findings.text.ptr ? findings.text.ptr : strerror(-r));
+	} else {
+		set_log_level(conf);
+		log_notice("edged", "reloaded: log.level is in effect; other keys need a restart");
+	}
+	conf_free(conf);
+	conf_findings_fini(&findings);
+	notify_ready();
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct app *app = arg;
+	if (signo == SIGHUP) {
+		reload(app);
+		return;
+	}
+	log_notice("edged", "stopping on signal %d", signo);
+	loops_stop(app->loops);
+}
+
+static int watch_signals(struct app *app)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		int r = watch_signal(loops_at(app->loops, 0), numbers[i], on_signal, app, &app->signals[i]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* --- making the parts -------------------------------------------------------------------------------------------------------- */
+
+static void *store_loop(void)
+{
+	return loop_self();
+}
+
+struct store_post {
+	struct post post;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void run_store_post(struct post *post)
+{
+	struct store_post *mine = CONTAINER_OF(post, struct store_post, post);
+	mine->fn(mine->arg);
+	free(mine);
+}
+
+static void drop_store_post(struct post *post)
+{
+	free(CONTAINER_OF(post, struct store_post, post));
+}
+
+static void post_from_store(void *loop, void (*fn)(void *arg), void *arg)
+{
+	struct store_post *post = malloc(sizeof(*post));
+	if (!post)
+		abort(); /* a lost commit would leave somebody waiting for ever; the service manager starts us again */
+	*post = (struct store_post){ .post = { .fn = run_store_post, .drop = drop_store_post }, .fn = fn, .arg = arg };
+	loop_post(loop, &post->post);
+}
+
+static int make_store(struct app *app, struct err *err)
+{
+	CLEANUP(free_charp) char *path = state_path(app->state, "edged.db");
+	if (!path)
+		return -ENOMEM;
+	const struct store_options options = {
+		.path = path,
+		.group_ms = (uint64_t)conf_int(app->conf, "store.group"),
+		.queue_bytes = (size_t)conf_int(app->conf, "store.queue"),
+		.cache_bytes = (size_t)conf_int(app->conf, "store.cache"),
+		.executor = { .self = store_loop, .post = post_from_store },
+	};
+	int damaged = 0;
+	int r = store_open(&options, &app->store, &damaged, err);
+	if (!r && damaged)
+		log_error("store", "%s was damaged; it was set aside as %s.damaged-..., and a new one begun", path, path);
+	return r;
+}
+
+static void identity_changed(void *arg)
+{
+	struct app *app = arg;
+	struct err err = { "" };
+	if (tls_context_replace(
+		    app->tls, identity_certificate_pem(app->identity), identity_key_pem(app->identity), &err))
+		log_error("edged", "the new certificate is not in use: %s", err.text);
+}
+
+static int make_identity(struct app *app, struct err *err)
+{
+	static const char *const alpn[] = { "edged-link/1", "x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca", "http/1.1", NULL };
+	CLEANUP(free_charp) char *folder = state_path(app->state, "identity");
+	if (!folder)
+		return -ENOMEM;
+	int r = identity_open(folder, &app->identity, err);
+	if (r)
+		return r;
+	const struct tls_options options = {
+		.certificate_pem = identity_certificate_pem(app->identity),
+		.key_pem = identity_key_pem(app->identity),
+		.alpn = alpn,
+		.min_version = strcmp(conf_string(app->conf, "tls.min_version"), "1.3") == 0 ? 0x0304 : 0x0303,
+		.judge = identity_judge,
+		.judge_arg = app->identity,
+	};
+	r = tls_context_new(&options, &app->tls, err);
+	if (!r)
+		identity_on_change(app->identity, identity_changed, app);
+	return r;
+}
+
+static int make_network(struct app *app)
+{
+	const struct listener_limits limits = {
+		.connections = (unsigned)conf_int(app->conf, "net.connections"),
+		.connections_per_source = (unsigned)conf_int(app->conf, "net.connections_per_source"),
+		.accepts_per_second = (unsigned)conf_int(app->conf, "net.accepts_per_second"),
+		.handshake_ms = (uint64_t)conf_int(app->conf, "net.handshake"),
+	};
+	const struct request_limits request_limits = {
+		.open = (uint32_t)conf_int(app->conf, "http.requests"),
+		.streams = (uint32_t)conf_int(app->conf, "http.streams"),
+		.answer_ms = (uint64_t)conf_int(app->conf, "http.answer_time"),
+		.stream_mark = (size_t)conf_int(app->conf, "http.stream_mark"),
+		.stream_limit = (size_t)conf_int(app->conf, "http.stream_limit"),
+	};
+	int r = listeners_new(app->loops, &limits, &app->listeners);
+	if (!r)
+		r = requests_new(&request_limits, now_ms, app, &app->requests);
+	return r ? r : router_new(app->requests, &app->router);
+}
+
+static int make_http(struct app *app, struct err *err)
+{
+	const struct http_server_options options = {
+		.loop = loops_at(app->loops, 0),
+		.listeners = app->listeners,
+		.requests = app->requests,
+		.router = app->router,
+		.header_ms = (uint64_t)conf_int(app->conf, "http.header_time"),
+		.body_ms = (uint64_t)conf_int(app->conf, "http.body_time"),
+		.idle_ms = (uint64_t)conf_int(app->conf, "http.idle_time"),
+		.head_bytes = (size_t)conf_int(app->conf, "http.header"),
+		.headers = (size_t)conf_int(app->conf, "http.headers"),
+		.body_bytes = (size_t)conf_int(app->conf, "http.body"),
+		.admit = admit,
+		.admit_arg = app,
+	};
+	return http_server_new(&options, &app->http, err);
+}
+
+static int make_plugins(struct app *app, struct err *err)
+{
+	const struct plugins_deps deps = {
+		.loops = app->loops,
+		.listeners = app->listeners,
+		.requests = app->requests,
+		.router = app->router,
+		.store = app->store,
+		.conf = app->conf,
+		.metrics = app->metrics,
+		.state = state_folder(app->state),
+		.changed = plugins_changed,
+		.arg = app,
+	};
+	int r = plugins_new(&deps, &app->plugins);
+	return r ? r : add_plugin_folders(app->conf, app->plugins, true, err);
+}
+
+static int make_api(struct app *app, struct err *err)
+{
+	const struct api_deps deps = {
+		.requests = app->requests,
+		.router = app->router,
+		.conf = app->conf,
+		.plugins = app->plugins,
+		.metrics = app->metrics,
+		.events = app->events,
+		.node_json = node_json,
+		.ready = node_ready,
+		.arg = app,
+	};
+	return api_new(&deps, &app->api, err);
+}
+
+static int make_access(struct app *app, struct err *err)
+{
+	const char *given = conf_string(app->conf, "access.key_file");
+	CLEANUP(free_charp) char *path = *given ? strdup(given) : state_path(app->state, "access.key");
+	return path ? access_new(path, app->args->dev, &app->access, err) : -ENOMEM;
+}
+
+static int open_state(struct app *app, struct err *err)
+{
+	CLEANUP(free_charp) char *folder = app->args->state ? strdup(app->args->state) : state_default_folder();
+	if (!folder)
+		return err_set(err, -ENOENT, "no state folder: there is no home; name one with --state");
+	return state_open(folder, &app->state, err);
+}
+
+static int make_parts(struct app *app, struct err *err)
+{
+	int r = make_access(app, err);
+	if (!r)
+		r = loops_new((unsigned)conf_int(app->conf, "net.loops"), &app->loops);
+	if (!r)
+		r = timer_new(loops_at(app->loops, 0), patience_over, app, &app->patience);
+	if (!r)
+		r = make_store(app, err);
+	if (!r)
+		r = make_identity(app, err);
+	if (!r)
+		r = make_network(app);
+	if (!r)
+		r = events_new(app->requests, &app->events);
+	if (!r)
+		r = metrics_new(&app->metrics);
+	if (!r)
+		r = figures_new(&(struct figures_deps){ .metrics = app->metrics, .requests = app->requests, .store = app->store },
+			&app->figures);
+	if (!r)
+		r = make_http(app, err);
+	if (!r)
+		r = make_plugins(app, err);
+	if (!r)
+		r = make_api(app, err);
+	if (!r)
+		r = watchdog_new(app->loops, &app->watchdog);
+	return r ? r : watch_signals(app);
+}
+
+int app_new(const struct args *args, struct app **ret, struct err *err)
+{
+	struct conf_findings findings = { 0 };
+	struct app *app = calloc(1, sizeof(*app));
+	if (!app)
+		return err_set(err, -ENOMEM, "no memory");
+	app->args = args;
+	app->start_ms = clock_mono_ms();
+	*ret = app; /* half-made or not, the caller frees it */
+	signal(SIGPIPE, SIG_IGN);
+	int r = fault(&findings, load_conf(args, &app->conf, &findings), err);
+	if (!r) {
+		set_log_level(app->conf);
+		r = open_state(app, err);
+	}
+	if (!r)
+		r = make_parts(app, err);
+	if (!r)
+		r = fault(&findings, conf_finish(app->conf, &findings), err);
+	conf_findings_fini(&findings);
+	if (r && !*err->text)
+		(void)err_set(err, r, "cannot start: %s", strerror(-r));
+	return r;
+}
+
+int app_run(struct app *app, struct err *err)
+{
+	app->failure = err;
+	timer_set(app->patience, PLUGIN_PATIENCE_MS);
+	int r = plugins_start(app->plugins);
+	if (r)
+		return err_set(err, r, "cannot start the plugins: %s", strerror(-r));
+	app->plugins_running = true;
+	if (plugins_ready(app->plugins, NULL))
+		listen_now(app);
+	if (!app->result)
+		r = loops_run(app->loops);
+	if (app->result)
+		r = app->result;
+	if (r && !*err->text)
+		(void)err_set(err, r, "%s", strerror(-r));
+	return r;
+}
+
+void app_free(struct app *app)
+{
+	if (!app)
+		return;
+	notify_stopping();
+	app->plugins_running = false;
+	if (app->listeners)
+		listeners_close(app->listeners);
+	watchdog_free(app->watchdog);
+	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
+		watch_free(app->signals[i]);
+	timer_free(app->patience);
+	if (app->plugins)
+		plugins_stop(app->plugins);
+	api_free(app->api);
+	plugins_free(app->plugins);
+	http_server_free(app->http);
+	figures_free(app->figures);
+	metrics_free(app->metrics);
+	events_free(app->events);
+	router_free(app->router);
+	requests_free(app->requests);
+	listeners_free(app->listeners);
+	tls_context_free(app->tls);
+	identity_free(app->identity);
+	store_close(app->store);
+	loops_free(app->loops);
+	access_free(app->access);
+	state_close(app->state);
+	conf_free(app->conf);
+	free(app);
+}

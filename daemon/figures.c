@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "figures.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "core/request.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "plugin/metrics.h"
+#include "store/store.h"
+
+struct figures {
+	struct figures_deps deps;
+};
+
+/* One reader for each figure; the counts come as structs that are cheap to take. */
+#define READER(name, expression)                                                                                 \
+	static int64_t name(void *arg)                                                                           \
+	{                                                                                                        \
+		const struct figures *figures = arg;                                                             \
+		(void)figures;                                                                                   \
+		return (int64_t)(expression);                                                                    \
+	}
+
+READER(streams_open, stream_counts().open)
+READER(streams_accepted, stream_counts().accepted)
+READER(streams_refused, stream_counts().refused)
+READER(bytes_in, stream_counts().bytes_in)
+READER(bytes_out, stream_counts().bytes_out)
+READER(requests_open_now, requests_counts(figures->deps.requests).open)
+READER(requests_streams, requests_counts(figures->deps.requests).streams)
+READER(answered_2xx, requests_counts(figures->deps.requests).answered_2xx)
+READER(answered_3xx, requests_counts(figures->deps.requests).answered_3xx)
+READER(answered_4xx, requests_counts(figures->deps.requests).answered_4xx)
+READER(answered_5xx, requests_counts(figures->deps.requests).answered_5xx)
+READER(requests_left, requests_counts(figures->deps.requests).gone)
+READER(store_transactions, store_counts(figures->deps.store).transactions)
+READER(store_commits, store_counts(figures->deps.store).commits)
+READER(store_failures, store_counts(figures->deps.store).failures)
+READER(store_writes, store_counts(figures->deps.store).writes)
+READER(store_queued, store_counts(figures->deps.store).queued_bytes)
+READER(store_bytes, store_counts(figures->deps.store).file_bytes)
+READER(slow_callbacks, loop_slow_count())
+
+static int64_t resident_bytes(void *arg)
+{
+	(void)arg;
+	long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*d %ld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+static const struct row {
+	enum edged_metric_type type;
+	const char *name, *labels, *help;
+	int64_t (*read)(void *arg);
+} rows[] = {
+	{ EDGED_GAUGE, "connections", NULL, "Open connections", streams_open },
+	{ EDGED_COUNTER, "connections_accepted_total", NULL, "Connections accepted", streams_accepted },
+	{ EDGED_COUNTER, "connections_refused_total", NULL, "Connections refused by a limit", streams_refused },
+	{ EDGED_COUNTER, "received_bytes_total", NULL, "Bytes received", bytes_in },
+	{ EDGED_COUNTER, "sent_bytes_total", NULL, "Bytes sent", bytes_out },
+	{ EDGED_GAUGE, "http_requests_open", NULL, "Requests that wait for their answers", requests_open_now },
+	{ EDGED_GAUGE, "http_streams_open", NULL, "Streamed answers under way", requests_streams },
+	{ EDGED_COUNTER, "http_answers_total", "class=\"2xx\"", "Requests answered", answered_2xx },
+	{ EDGED_COUNTER, "http_answers_total", "class=\"3xx\"", "Requests answered", answered_3xx },
+	{ EDGED_COUNTER, "http_answers_total", "class=\"4xx\"", "Requests answered", answered_4xx },
+	{ EDGED_COUNTER, "http_answers_total", "class=\"5xx\"", "Requests answered", answered_5xx },
+	{ EDGED_COUNTER, "http_requests_left_total", NULL, "Requests whose client left first", requests_left },
+	{ EDGED_COUNTER, "store_transactions_total", NULL, "Transactions written to the disk", store_transactions },
+	{ EDGED_COUNTER, "store_commits_total", NULL, "Commits that they held", store_commits },
+	{ EDGED_COUNTER, "store_failures_total", NULL, "Transactions that failed", store_failures },
+	{ EDGED_COUNTER, "store_writes_total", NULL, "Rows written or deleted", store_writes },
+	{ EDGED_GAUGE, "store_queued_bytes", NULL, "Writes that wait for the disk", store_queued },
+	{ EDGED_GAUGE, "store_file_bytes", NULL, "Size of the database", store_bytes },
+	{ EDGED_COUNTER, "slow_callbacks_total", NULL, "Callbacks that held a loop over 50 ms", slow_callbacks },
+	{ EDGED_GAUGE, "process_resident_bytes", NULL, "Memory of the process", resident_bytes },
+};
+
+int figures_new(const struct figures_deps *deps, struct figures **ret)
+{
+	struct figures *figures = calloc(1, sizeof(*figures));
+	if (!figures)
+		return -ENOMEM;
+	figures->deps = *deps;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = metrics_read(deps->metrics, figures, rows[i].type, rows[i].name, rows[i].labels, rows[i].help,
+			rows[i].read, figures);
+		if (r) {
+			figures_free(figures);
+			return r;
+		}
+	}
+	*ret = figures;
+	return 0;
+}
+
+void figures_free(struct figures *figures)
+{
+	if (!figures)
+		return;
+	metrics_remove(figures->deps.metrics, figures);
+	free(figures);
+}
