@@ -174,6 +174,10 @@ run: deps-run ## install what is missing, build, start a gateway in the foregrou
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)exec $(BUILD)/edged --dev --state $(BUILD)/state --plugins $(BUILD)/plugins
 
+.PHONY: bench
+bench: all ## print what start, idling and a request cost
+	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/gateway_bench.py
+
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
                   libcurl4-openssl-dev libnghttp2-dev libwslay-dev
