@@ -38,8 +38,9 @@ static int read_key(int fd, const char *path, char *key, struct err *err)
 	if (n == KEY_CHARS + 1 && key[KEY_CHARS] == '\n')
 		n = KEY_CHARS;
 	if (n != KEY_CHARS || strspn(key, "0123456789abcdef") < KEY_CHARS)
-		return err_set(err, -EINVAL, "%s: not an access key (64 hexadecimal digits); remove the file to get a new one",
-			path);
+		return err_set(err, -EINVAL,
+		        "%s: not an access key (64 hexadecimal digits); remove the file to get a new one",
+		        path);
 	key[KEY_CHARS] = '\0';
 	return 0;
 }
@@ -92,33 +93,36 @@ static bool host_is_local(struct edged_slice host)
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		size_t n = strlen(names[i]);
-		if (host.len >= n && strncasecmp(host.ptr, names[i], n) == 0 && (host.len == n || host.ptr[n] == ':'))
+		if (host.len >= n && strncasecmp(host.ptr, names[i], n) == 0 &&
+		        (host.len == n || host.ptr[n] == ':'))
 			return true;
 	}
 	return false;
 }
 
-static int judge_loopback(const struct access *access, const struct access_request *request, const char **ret_title,
-	const char **ret_detail)
+static int judge_loopback(const struct access *access, const struct access_request *request,
+        const char **ret_title, const char **ret_detail)
 {
 	if (key_fits(access, request->authorization))
 		return 0;
 	if (access->dev && !host_is_local(request->host)) {
 		*ret_title = "This name is not served without the access key";
-		*ret_detail = "Under --dev only requests to localhost, 127.0.0.1 or [::1] need no key, so that no web page can "
-			      "use this node through a name of its own. Use one of these names.";
+		*ret_detail = "Under --dev only requests to localhost, 127.0.0.1 or [::1] need no key, so "
+		              "that no web page can "
+		              "use this node through a name of its own. Use one of these names.";
 		return 403;
 	}
 	if (access->dev)
 		return 0;
 	*ret_title = "The access key is needed";
-	*ret_detail = "Send 'Authorization: Bearer KEY' with the key from access.key in the node's state folder, use edgectl, "
-		      "or start edged with --dev to try things out.";
+	*ret_detail = "Send 'Authorization: Bearer KEY' with the key from access.key in the node's state "
+	              "folder, use edgectl, "
+	              "or start edged with --dev to try things out.";
 	return 401;
 }
 
-int access_judge(
-	const struct access *access, const struct access_request *request, const char **ret_title, const char **ret_detail)
+int access_judge(const struct access *access, const struct access_request *request, const char **ret_title,
+        const char **ret_detail)
 {
 	const struct edged_peer *peer = request->peer;
 	if (edged_slice_is(request->path, "/healthz") || edged_slice_is(request->path, "/readyz"))
@@ -126,11 +130,13 @@ int access_judge(
 	if (peer->trusted || (peer->tls && key_fits(access, request->authorization)))
 		return 0;
 	if (peer->tls) {
-		if (edged_slice_is(request->path, "/edge/v1/account/sign") && edged_slice_is(request->method, "POST"))
+		if (edged_slice_is(request->path, "/edge/v1/account/sign") &&
+		        edged_slice_is(request->method, "POST"))
 			return 0;
 		*ret_title = "A trusted certificate is needed";
-		*ret_detail = "This port serves only those whose certificate was signed by the node's account. "
-			      "Nodes join with 'edgectl join TOKEN'.";
+		*ret_detail =
+		        "This port serves only those whose certificate was signed by the node's account. "
+		        "Nodes join with 'edgectl join TOKEN'.";
 		return 401;
 	}
 	if (peer->loopback && peer->uid < 0)

@@ -23,7 +23,7 @@ struct access_request {
 	const struct edged_peer *peer;
 };
 /* 0, or the status of the refusal (401, 403) with a title and a detail, static text. */
-int access_judge(
-	const struct access *access, const struct access_request *request, const char **ret_title, const char **ret_detail);
+int access_judge(const struct access *access, const struct access_request *request, const char **ret_title,
+        const char **ret_detail);
 
 #endif

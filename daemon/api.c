@@ -22,7 +22,7 @@ static int reply_json(struct api *api, edged_handle request, int status, const s
 
 /* Wraps what `print` writes into {"data": ...}. */
 static int reply_list(
-	struct api *api, edged_handle request, int (*print)(const struct plugins *plugins, struct buf *out))
+        struct api *api, edged_handle request, int (*print)(const struct plugins *plugins, struct buf *out))
 {
 	CLEANUP(buf_fini) struct buf body = BUF_EMPTY;
 	int r = buf_add_str(&body, "{\"data\":");
@@ -36,7 +36,8 @@ static int reply_list(
 static int serve_health(void *self, edged_handle request)
 {
 	struct api *api = self;
-	return request_reply(api->deps.requests, request, 200, "application/json", edged_str("{\"status\":\"ok\"}\n"));
+	return request_reply(
+	        api->deps.requests, request, 200, "application/json", edged_str("{\"status\":\"ok\"}\n"));
 }
 
 static int serve_ready(void *self, edged_handle request)
@@ -47,8 +48,8 @@ static int serve_ready(void *self, edged_handle request)
 	bool ready = api->deps.ready(api->deps.arg, &own);
 	ready = plugins_ready(api->deps.plugins, &plugins) && ready;
 	CLEANUP(buf_fini) struct buf body = BUF_EMPTY;
-	int r = buf_addf(&body, "{\"status\":\"%s\",\"node\":[%s],\"plugins\":%s}\n", ready ? "ready" : "not ready",
-		own.ptr ? own.ptr : "", plugins.len ? plugins.ptr : "[]");
+	int r = buf_addf(&body, "{\"status\":\"%s\",\"node\":[%s],\"plugins\":%s}\n",
+	        ready ? "ready" : "not ready", own.ptr ? own.ptr : "", plugins.len ? plugins.ptr : "[]");
 	return r ? r : reply_json(api, request, ready ? 200 : 503, &body);
 }
 
@@ -59,8 +60,8 @@ static int serve_metrics(void *self, edged_handle request)
 	int r = metrics_print(api->deps.metrics, &body);
 	if (r)
 		return r;
-	return request_reply(
-		api->deps.requests, request, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&body));
+	return request_reply(api->deps.requests, request, 200, "text/plain; version=0.0.4; charset=utf-8",
+	        buf_slice(&body));
 }
 
 static int serve_openapi(void *self, edged_handle request)
@@ -107,23 +108,30 @@ static int serve_events(void *self, edged_handle request)
 	return events_serve(api->deps.events, request);
 }
 
-#define SSE "{\"responses\":{\"200\":{\"description\":\"A stream of server-sent events\",\"content\":{\"text/event-stream\":{}}}}}"
+#define SSE                                                                                                  \
+	"{\"responses\":{\"200\":{\"description\":\"A stream of server-sent "                                \
+	"events\",\"content\":{\"text/event-stream\":{}}}}}"
 
 static const struct edged_route routes[] = {
-	{ "GET", "/healthz", serve_health, "Is the daemon alive? Needs no key", NULL, EDGED_SCOPE_ACCOUNT, 0 },
-	{ "GET", "/readyz", serve_ready, "Is everything started, and if not, what is missing? Needs no key", NULL,
-		EDGED_SCOPE_ACCOUNT, 0 },
-	{ "GET", "/metrics", serve_metrics, "Figures in the Prometheus text format", NULL, EDGED_SCOPE_ACCOUNT, 0 },
-	{ "GET", "/openapi.json", serve_openapi, "This document: what is loaded right now", NULL, EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/healthz", serve_health, "Is the daemon alive? Needs no key", NULL, EDGED_SCOPE_ACCOUNT,
+	        0 },
+	{ "GET", "/readyz", serve_ready, "Is everything started, and if not, what is missing? Needs no key",
+	        NULL, EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/metrics", serve_metrics, "Figures in the Prometheus text format", NULL,
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/openapi.json", serve_openapi, "This document: what is loaded right now", NULL,
+	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ "GET", "/edge/v1/node", serve_node, "This node: id, name, version, account, addresses", NULL,
-		EDGED_SCOPE_ACCOUNT, 0 },
-	{ "GET", "/edge/v1/services", serve_services, "The microservices that run here", NULL, EDGED_SCOPE_ACCOUNT, 0 },
-	{ "GET", "/edge/v1/plugins", serve_plugins, "All plugin files with their state, and why a file was refused", NULL,
-		EDGED_SCOPE_ACCOUNT, 0 },
-	{ "GET", "/edge/v1/config", serve_config, "The configuration in effect, with the origin of each value", NULL,
-		EDGED_SCOPE_ACCOUNT, 0 },
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/edge/v1/services", serve_services, "The microservices that run here", NULL,
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/edge/v1/plugins", serve_plugins,
+	        "All plugin files with their state, and why a file was refused", NULL, EDGED_SCOPE_ACCOUNT,
+	        0 },
+	{ "GET", "/edge/v1/config", serve_config,
+	        "The configuration in effect, with the origin of each value", NULL, EDGED_SCOPE_ACCOUNT, 0 },
 	{ "GET", "/edge/v1/events", serve_events, "What happens on this node and in its cluster", SSE,
-		EDGED_SCOPE_ACCOUNT, 0 },
+	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
 };
 

@@ -100,8 +100,9 @@ static int fault(struct conf_findings *findings, int r, struct err *err)
 		fputs(findings->text.ptr, stderr);
 	if (findings->errors)
 		return err_set(err, -EINVAL, "the configuration has %u error%s", findings->errors,
-			findings->errors == 1 ? "" : "s");
-	return r && err && !*err->text ? err_set(err, r, "cannot load the configuration: %s", strerror(-r)) : r;
+		        findings->errors == 1 ? "" : "s");
+	return r && err && !*err->text ? err_set(err, r, "cannot load the configuration: %s", strerror(-r))
+	                               : r;
 }
 
 int app_inspect(const struct args *args)
@@ -184,9 +185,10 @@ static int node_json(void *arg, struct buf *out)
 	if (!r)
 		r = buf_add_json(out, edged_str(identity_name(app->identity)));
 	if (!r)
-		r = buf_addf(out, ",\"version\":\"%s\",\"account\":\"%s\",\"uptimeSeconds\":%llu,\"listeners\":", EDGED_VERSION,
-			identity_account_id(app->identity),
-			(unsigned long long)((clock_mono_ms() - app->start_ms) / 1000));
+		r = buf_addf(out,
+		        ",\"version\":\"%s\",\"account\":\"%s\",\"uptimeSeconds\":%llu,\"listeners\":",
+		        EDGED_VERSION, identity_account_id(app->identity),
+		        (unsigned long long)((clock_mono_ms() - app->start_ms) / 1000));
 	return r ? r : print_listeners(app, out);
 }
 
@@ -199,11 +201,15 @@ static bool node_ready(void *arg, struct buf *reasons)
 	return false;
 }
 
-static int admit(void *arg, const struct http_admission *admission, const char **ret_title, const char **ret_detail)
+static int admit(
+        void *arg, const struct http_admission *admission, const char **ret_title, const char **ret_detail)
 {
 	struct app *app = arg;
-	struct access_request request = { .method = admission->method, .path = admission->path, .host = admission->host,
-		.authorization = admission->authorization, .peer = admission->peer };
+	struct access_request request = { .method = admission->method,
+		.path = admission->path,
+		.host = admission->host,
+		.authorization = admission->authorization,
+		.peer = admission->peer };
 	return access_judge(app->access, &request, ret_title, ret_detail);
 }
 
@@ -213,7 +219,7 @@ static int write_run(struct app *app)
 {
 	CLEANUP(buf_fini) struct buf json = BUF_EMPTY;
 	int r = buf_addf(&json, "{\"pid\":%d,\"nodeId\":\"%s\",\"listeners\":", (int)getpid(),
-		identity_node_id(app->identity));
+	        identity_node_id(app->identity));
 	if (!r)
 		r = print_listeners(app, &json);
 	if (!r)
@@ -225,12 +231,13 @@ static int open_listeners(struct app *app)
 {
 	CLEANUP(buf_fini) struct buf control = BUF_EMPTY;
 	const char *path = conf_string(app->conf, "net.control");
-	int r = *path ? buf_addf(&control, "http=unix:%s", path) :
-			buf_addf(&control, "http=unix:%s/edged.sock", state_folder(app->state));
+	int r = *path ? buf_addf(&control, "http=unix:%s", path)
+	              : buf_addf(&control, "http=unix:%s/edged.sock", state_folder(app->state));
 	if (!r)
 		r = listeners_open(app->listeners, control.ptr, app->tls, app->failure);
 	for (size_t i = 0; !r && conf_strings(app->conf, "net.listen", i); i++)
-		r = listeners_open(app->listeners, conf_strings(app->conf, "net.listen", i), app->tls, app->failure);
+		r = listeners_open(
+		        app->listeners, conf_strings(app->conf, "net.listen", i), app->tls, app->failure);
 	return r;
 }
 
@@ -248,14 +255,15 @@ static void print_welcome(struct app *app)
 	struct listener_info info;
 	const char *http = address_of(app, "http", &info);
 	printf("edged %s runs: node %.7s, state in %s\n", EDGED_VERSION, identity_node_id(app->identity),
-		state_folder(app->state));
+	        state_folder(app->state));
 	if (app->args->dev)
 		puts("--dev: anyone on this machine may use it without a key. Not for production.");
 	if (http)
 		printf("  REST   http://%s    try: curl %s/edge/v1/node\n", http, http);
 	if (http && !app->args->dev)
-		printf("         with the key: -H \"Authorization: Bearer $(cat %s/access.key)\", or use edgectl\n",
-			state_folder(app->state));
+		printf("         with the key: -H \"Authorization: Bearer $(cat %s/access.key)\", or use "
+		       "edgectl\n",
+		        state_folder(app->state));
 	const char *mqtt = address_of(app, "mqtt", &info);
 	if (mqtt) {
 		const char *port = strrchr(mqtt, ':') + 1;
@@ -319,7 +327,7 @@ static void reload(struct app *app)
 	int r = load_conf(app->args, &conf, &findings);
 	if (r || findings.errors) {
 		log_error("edged", "reload: the configuration has errors, nothing was changed: %s",
-			findings.text.ptr ? findings.text.ptr : strerror(-r));
+		        findings.text.ptr ? findings.text.ptr : strerror(-r));
 	} else {
 		set_log_level(conf);
 		log_notice("edged", "reloaded: log.level is in effect; other keys need a restart");
@@ -381,7 +389,9 @@ static void post_from_store(void *loop, void (*fn)(void *arg), void *arg)
 	struct store_post *post = malloc(sizeof(*post));
 	if (!post)
 		abort(); /* a lost commit would leave somebody waiting for ever; the service manager starts us again */
-	*post = (struct store_post){ .post = { .fn = run_store_post, .drop = drop_store_post }, .fn = fn, .arg = arg };
+	*post = (struct store_post){
+		.post = { .fn = run_store_post, .drop = drop_store_post }, .fn = fn, .arg = arg
+	};
 	loop_post(loop, &post->post);
 }
 
@@ -400,7 +410,8 @@ static int make_store(struct app *app, struct err *err)
 	int damaged = 0;
 	int r = store_open(&options, &app->store, &damaged, err);
 	if (!r && damaged)
-		log_error("store", "%s was damaged; it was set aside as %s.damaged-..., and a new one begun", path, path);
+		log_error("store", "%s was damaged; it was set aside as %s.damaged-..., and a new one begun",
+		        path, path);
 	return r;
 }
 
@@ -409,13 +420,14 @@ static void identity_changed(void *arg)
 	struct app *app = arg;
 	struct err err = { "" };
 	if (tls_context_replace(
-		    app->tls, identity_certificate_pem(app->identity), identity_key_pem(app->identity), &err))
+	            app->tls, identity_certificate_pem(app->identity), identity_key_pem(app->identity), &err))
 		log_error("edged", "the new certificate is not in use: %s", err.text);
 }
 
 static int make_identity(struct app *app, struct err *err)
 {
-	static const char *const alpn[] = { "edged-link/1", "x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca", "http/1.1", NULL };
+	static const char *const alpn[] = { "edged-link/1", "x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca",
+		"http/1.1", NULL };
 	CLEANUP(free_charp) char *folder = state_path(app->state, "identity");
 	if (!folder)
 		return -ENOMEM;
@@ -426,7 +438,8 @@ static int make_identity(struct app *app, struct err *err)
 		.certificate_pem = identity_certificate_pem(app->identity),
 		.key_pem = identity_key_pem(app->identity),
 		.alpn = alpn,
-		.min_version = strcmp(conf_string(app->conf, "tls.min_version"), "1.3") == 0 ? 0x0304 : 0x0303,
+		.min_version =
+		        strcmp(conf_string(app->conf, "tls.min_version"), "1.3") == 0 ? 0x0304 : 0x0303,
 		.judge = identity_judge,
 		.judge_arg = app->identity,
 	};
@@ -519,7 +532,8 @@ static int make_access(struct app *app, struct err *err)
 
 static int open_state(struct app *app, struct err *err)
 {
-	CLEANUP(free_charp) char *folder = app->args->state ? strdup(app->args->state) : state_default_folder();
+	CLEANUP(free_charp)
+	char *folder = app->args->state ? strdup(app->args->state) : state_default_folder();
 	if (!folder)
 		return err_set(err, -ENOENT, "no state folder: there is no home; name one with --state");
 	return state_open(folder, &app->state, err);
@@ -543,8 +557,10 @@ static int make_parts(struct app *app, struct err *err)
 	if (!r)
 		r = metrics_new(&app->metrics);
 	if (!r)
-		r = figures_new(&(struct figures_deps){ .metrics = app->metrics, .requests = app->requests, .store = app->store },
-			&app->figures);
+		r = figures_new(
+		        &(struct figures_deps){
+		                .metrics = app->metrics, .requests = app->requests, .store = app->store },
+		        &app->figures);
 	if (!r)
 		r = make_http(app, err);
 	if (!r)

@@ -74,8 +74,8 @@ void events_emit(struct events *events, const char *type, struct edged_slice jso
 {
 	struct buf text = BUF_EMPTY;
 	uint64_t id = events->last_id + 1;
-	int r = buf_addf(&text, "id: %llu\nevent: %s\ndata: {\"time\":%llu,\"data\":%.*s}\n\n", (unsigned long long)id,
-		type, (unsigned long long)clock_wall_ms(), EDGED_SLICE_FMT(json));
+	int r = buf_addf(&text, "id: %llu\nevent: %s\ndata: {\"time\":%llu,\"data\":%.*s}\n\n",
+	        (unsigned long long)id, type, (unsigned long long)clock_wall_ms(), EDGED_SLICE_FMT(json));
 	if (r) {
 		buf_fini(&text);
 		return;
@@ -102,15 +102,16 @@ static uint64_t last_seen(struct events *events, edged_handle request)
 int events_serve(struct events *events, edged_handle request)
 {
 	if (events->watcher_count >= WATCHERS)
-		return request_problem(events->requests, request, 503, "too-many-watchers", "Too many open event streams",
-			"This node serves 64 event streams at once. Close one and try again.");
+		return request_problem(events->requests, request, 503, "too-many-watchers",
+		        "Too many open event streams",
+		        "This node serves 64 event streams at once. Close one and try again.");
 	struct watcher *watcher = calloc(1, sizeof(*watcher));
 	if (!watcher)
 		return -ENOMEM;
 	uint64_t next = last_seen(events, request) + 1;
 	*watcher = (struct watcher){ .events = events, .request = request };
 	int r = request_stream_begin(
-		events->requests, request, 200, "text/event-stream", NULL, watcher_gone, watcher);
+	        events->requests, request, 200, "text/event-stream", NULL, watcher_gone, watcher);
 	if (r) {
 		free(watcher);
 		return r;

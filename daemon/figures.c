@@ -18,12 +18,12 @@ struct figures {
 };
 
 /* One reader for each figure; the counts come as structs that are cheap to take. */
-#define READER(name, expression)                                                                                 \
-	static int64_t name(void *arg)                                                                           \
-	{                                                                                                        \
-		const struct figures *figures = arg;                                                             \
-		(void)figures;                                                                                   \
-		return (int64_t)(expression);                                                                    \
+#define READER(name, expression)                                                                             \
+	static int64_t name(void *arg)                                                                       \
+	{                                                                                                    \
+		const struct figures *figures = arg;                                                         \
+		(void)figures;                                                                               \
+		return (int64_t)(expression);                                                                \
 	}
 
 READER(streams_open, stream_counts().open)
@@ -66,23 +66,28 @@ static const struct row {
 } rows[] = {
 	{ EDGED_GAUGE, "connections", NULL, "Open connections", streams_open },
 	{ EDGED_COUNTER, "connections_accepted_total", NULL, "Connections accepted", streams_accepted },
-	{ EDGED_COUNTER, "connections_refused_total", NULL, "Connections refused by a limit", streams_refused },
+	{ EDGED_COUNTER, "connections_refused_total", NULL, "Connections refused by a limit",
+	        streams_refused },
 	{ EDGED_COUNTER, "received_bytes_total", NULL, "Bytes received", bytes_in },
 	{ EDGED_COUNTER, "sent_bytes_total", NULL, "Bytes sent", bytes_out },
-	{ EDGED_GAUGE, "http_requests_open", NULL, "Requests that wait for their answers", requests_open_now },
+	{ EDGED_GAUGE, "http_requests_open", NULL, "Requests that wait for their answers",
+	        requests_open_now },
 	{ EDGED_GAUGE, "http_streams_open", NULL, "Streamed answers under way", requests_streams },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"2xx\"", "Requests answered", answered_2xx },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"3xx\"", "Requests answered", answered_3xx },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"4xx\"", "Requests answered", answered_4xx },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"5xx\"", "Requests answered", answered_5xx },
-	{ EDGED_COUNTER, "http_requests_left_total", NULL, "Requests whose client left first", requests_left },
-	{ EDGED_COUNTER, "store_transactions_total", NULL, "Transactions written to the disk", store_transactions },
+	{ EDGED_COUNTER, "http_requests_left_total", NULL, "Requests whose client left first",
+	        requests_left },
+	{ EDGED_COUNTER, "store_transactions_total", NULL, "Transactions written to the disk",
+	        store_transactions },
 	{ EDGED_COUNTER, "store_commits_total", NULL, "Commits that they held", store_commits },
 	{ EDGED_COUNTER, "store_failures_total", NULL, "Transactions that failed", store_failures },
 	{ EDGED_COUNTER, "store_writes_total", NULL, "Rows written or deleted", store_writes },
 	{ EDGED_GAUGE, "store_queued_bytes", NULL, "Writes that wait for the disk", store_queued },
 	{ EDGED_GAUGE, "store_file_bytes", NULL, "Size of the database", store_bytes },
-	{ EDGED_COUNTER, "slow_callbacks_total", NULL, "Callbacks that held a loop over 50 ms", slow_callbacks },
+	{ EDGED_COUNTER, "slow_callbacks_total", NULL, "Callbacks that held a loop over 50 ms",
+	        slow_callbacks },
 	{ EDGED_GAUGE, "process_resident_bytes", NULL, "Memory of the process", resident_bytes },
 };
 
@@ -93,8 +98,8 @@ int figures_new(const struct figures_deps *deps, struct figures **ret)
 		return -ENOMEM;
 	figures->deps = *deps;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		int r = metrics_read(deps->metrics, figures, rows[i].type, rows[i].name, rows[i].labels, rows[i].help,
-			rows[i].read, figures);
+		int r = metrics_read(deps->metrics, figures, rows[i].type, rows[i].name, rows[i].labels,
+		        rows[i].help, rows[i].read, figures);
 		if (r) {
 			figures_free(figures);
 			return r;

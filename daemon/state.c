@@ -66,18 +66,21 @@ static int lock_folder(struct state *state, struct err *err)
 	state->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (state->lock < 0)
 		return err_set(err, -errno,
-			"%s: cannot write to the state folder: %s. Name another one with --state, or change its owner.",
-			state->folder, strerror(errno));
+		        "%s: cannot write to the state folder: %s. Name another one with --state, or change "
+		        "its owner.",
+		        state->folder, strerror(errno));
 	if (flock(state->lock, LOCK_EX | LOCK_NB)) {
 		char pid[16] = "";
 		ssize_t n = read(state->lock, pid, sizeof(pid) - 1);
 		pid[n > 0 ? n : 0] = '\0';
 		return err_set(err, -EBUSY,
-			"%s: another edged (pid %s) runs on this state folder. Stop it, or name another folder with --state.",
-			state->folder, *pid ? pid : "unknown");
+		        "%s: another edged (pid %s) runs on this state folder. Stop it, or name another "
+		        "folder with --state.",
+		        state->folder, *pid ? pid : "unknown");
 	}
 	if (ftruncate(state->lock, 0) || dprintf(state->lock, "%d", (int)getpid()) < 0)
-		return err_set(err, -errno, "%s: cannot write to the state folder: %s", state->folder, strerror(errno));
+		return err_set(err, -errno, "%s: cannot write to the state folder: %s", state->folder,
+		        strerror(errno));
 	return 0;
 }
 
@@ -85,8 +88,8 @@ int state_open(const char *folder, struct state **ret, struct err *err)
 {
 	int r = make_folders(folder);
 	if (r)
-		return err_set(err, r, "%s: cannot make the state folder: %s. Name another one with --state.", folder,
-			strerror(-r));
+		return err_set(err, r, "%s: cannot make the state folder: %s. Name another one with --state.",
+		        folder, strerror(-r));
 	struct state *state = calloc(1, sizeof(*state));
 	if (!state)
 		return -ENOMEM;

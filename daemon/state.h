@@ -14,7 +14,7 @@ char *state_default_folder(void);
 
 /* Creates the folder (0700) and locks it. -EBUSY: another daemon runs on it, the sentence names its pid. */
 EDGED_MUST_CHECK int state_open(const char *folder, struct state **ret, struct err *err);
-void state_close(struct state *state); /* removes run.json */
+void state_close(struct state *state);               /* removes run.json */
 const char *state_folder(const struct state *state); /* absolute */
 /* FOLDER/name, malloc'ed; NULL: no memory. */
 char *state_path(const struct state *state, const char *name);
