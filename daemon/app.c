@@ -13,24 +13,20 @@
 #include "base/log.h"
 #include "cluster/identity.h"
 #include "conf/conf.h"
-#include "conf/tables.h"
 #include "core/router.h"
 #include "events.h"
 #include "figures.h"
 #include "io/http_server.h"
 #include "io/listener.h"
 #include "io/loop.h"
-#include "io/tls.h"
+#include "mesh.h"
 #include "notify.h"
 #include "plugin/host.h"
 #include "plugin/metrics.h"
+#include "settings.h"
 #include "state.h"
 #include "store/store.h"
 #include "watchdog.h"
-
-#ifndef EDGED_PLUGIN_FOLDER
-#define EDGED_PLUGIN_FOLDER "/usr/lib/edged/plugins"
-#endif
 
 /* Listeners open when all plugins have started, or after this time without the slow ones. */
 enum { PLUGIN_PATIENCE_MS = 5000 };
@@ -38,12 +34,12 @@ enum { PLUGIN_PATIENCE_MS = 5000 };
 struct app {
 	const struct args *args;
 	struct conf *conf;
+	struct conf_findings findings;
 	struct state *state;
 	struct access *access;
 	struct loops *loops;
 	struct store *store;
-	struct identity *identity;
-	struct tls_context *tls;
+	struct mesh *mesh;
 	struct listeners *listeners;
 	struct requests *requests;
 	struct router *router;
@@ -58,103 +54,11 @@ struct app {
 	struct timer *patience;
 	bool plugins_running;
 	bool listening;
+	bool stopping;
 	uint64_t start_ms;
 	struct err *failure; /* of the app_run() under way */
 	int result;
 };
-
-/* --- configuration ------------------------------------------------------------------------------------------------ */
-
-static int load_conf(const struct args *args, struct conf **ret, struct conf_findings *findings)
-{
-	struct conf *conf;
-	int r = conf_new(&conf);
-	if (r)
-		return r;
-	r = conf_declare_daemon(conf, findings);
-	if (!r)
-		r = args_configure(args, conf, findings);
-	if (r) {
-		conf_free(conf);
-		return r;
-	}
-	*ret = conf;
-	return 0;
-}
-
-static int add_plugin_folders(struct conf *conf, struct plugins *plugins, bool create, struct err *err)
-{
-	if (!conf_strings(conf, "plugin.folders", 0))
-		return plugins_add_folder(plugins, EDGED_PLUGIN_FOLDER, false, NULL) == -ENOMEM ? -ENOMEM : 0;
-	for (size_t i = 0; conf_strings(conf, "plugin.folders", i); i++) {
-		int r = plugins_add_folder(plugins, conf_strings(conf, "plugin.folders", i), create, err);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static int fault(struct conf_findings *findings, int r, struct err *err)
-{
-	if (findings->text.len)
-		fputs(findings->text.ptr, stderr);
-	if (findings->errors)
-		return err_set(err, -EINVAL, "the configuration has %u error%s", findings->errors,
-		        findings->errors == 1 ? "" : "s");
-	return r && err && !*err->text ? err_set(err, r, "cannot load the configuration: %s", strerror(-r))
-	                               : r;
-}
-
-int app_inspect(const struct args *args)
-{
-	struct conf_findings findings = { 0 };
-	struct conf *conf = NULL;
-	struct plugins *plugins = NULL;
-	struct metrics *metrics = NULL;
-	struct err err = { "" };
-	CLEANUP(buf_fini) struct buf out = BUF_EMPTY;
-	int r = load_conf(args, &conf, &findings);
-	if (!r)
-		r = metrics_new(&metrics);
-	if (!r)
-		r = plugins_new(&(struct plugins_deps){ .conf = conf, .metrics = metrics }, &plugins);
-	if (!r)
-		r = add_plugin_folders(conf, plugins, false, &err);
-	if (!r)
-		r = conf_finish(conf, &findings);
-	r = fault(&findings, r, &err);
-	if (!r && args->mode == ARGS_PRINT_CONFIG)
-		r = conf_print(conf, &out);
-	else if (!r && args->mode == ARGS_PRINT_SAMPLE)
-		r = conf_print_sample(conf, &out);
-	else if (!r && args->mode == ARGS_PRINT_SCHEMA)
-		r = conf_print_schema(conf, &out);
-	else if (!r && args->mode == ARGS_PRINT_MANUAL)
-		r = conf_print_manual(conf, &out);
-	if (r)
-		fprintf(stderr, "edged: %s\n", *err.text ? err.text : strerror(-r));
-	else if (args->mode == ARGS_CHECK)
-		puts("the configuration is fine");
-	else
-		fputs(out.ptr ? out.ptr : "", stdout);
-	plugins_free(plugins);
-	metrics_free(metrics);
-	conf_free(conf);
-	conf_findings_fini(&findings);
-	return r ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-static void set_log_level(const struct conf *conf)
-{
-	static const struct {
-		const char *name;
-		enum edged_level level;
-	} levels[] = { { "error", EDGED_ERROR }, { "warning", EDGED_WARNING }, { "notice", EDGED_NOTICE },
-		{ "info", EDGED_INFO }, { "debug", EDGED_DEBUG } };
-	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-		if (strcmp(levels[i].name, conf_string(conf, "log.level")) == 0)
-			log_set_level(levels[i].level);
-}
 
 /* --- what other parts ask the app ------------------------------------------------------------------------------------ */
 
@@ -181,13 +85,13 @@ static int print_listeners(struct app *app, struct buf *out)
 static int node_json(void *arg, struct buf *out)
 {
 	struct app *app = arg;
-	int r = buf_addf(out, "\"id\":\"%s\",\"name\":", identity_node_id(app->identity));
+	int r = buf_addf(out, "\"id\":\"%s\",\"name\":", identity_node_id(mesh_identity(app->mesh)));
 	if (!r)
-		r = buf_add_json(out, edged_str(identity_name(app->identity)));
+		r = buf_add_json(out, edged_str(identity_name(mesh_identity(app->mesh))));
 	if (!r)
 		r = buf_addf(out,
 		        ",\"version\":\"%s\",\"account\":\"%s\",\"uptimeSeconds\":%llu,\"listeners\":",
-		        EDGED_VERSION, identity_account_id(app->identity),
+		        EDGED_VERSION, identity_account_id(mesh_identity(app->mesh)),
 		        (unsigned long long)((clock_mono_ms() - app->start_ms) / 1000));
 	return r ? r : print_listeners(app, out);
 }
@@ -219,7 +123,7 @@ static int write_run(struct app *app)
 {
 	CLEANUP(buf_fini) struct buf json = BUF_EMPTY;
 	int r = buf_addf(&json, "{\"pid\":%d,\"nodeId\":\"%s\",\"listeners\":", (int)getpid(),
-	        identity_node_id(app->identity));
+	        identity_node_id(mesh_identity(app->mesh)));
 	if (!r)
 		r = print_listeners(app, &json);
 	if (!r)
@@ -234,10 +138,10 @@ static int open_listeners(struct app *app)
 	int r = *path ? buf_addf(&control, "http=unix:%s", path)
 	              : buf_addf(&control, "http=unix:%s/edged.sock", state_folder(app->state));
 	if (!r)
-		r = listeners_open(app->listeners, control.ptr, app->tls, app->failure);
+		r = listeners_open(app->listeners, control.ptr, mesh_tls(app->mesh), app->failure);
 	for (size_t i = 0; !r && conf_strings(app->conf, "net.listen", i); i++)
-		r = listeners_open(
-		        app->listeners, conf_strings(app->conf, "net.listen", i), app->tls, app->failure);
+		r = listeners_open(app->listeners, conf_strings(app->conf, "net.listen", i),
+		        mesh_tls(app->mesh), app->failure);
 	return r;
 }
 
@@ -254,8 +158,8 @@ static void print_welcome(struct app *app)
 {
 	struct listener_info info;
 	const char *http = address_of(app, "http", &info);
-	printf("edged %s runs: node %.7s, state in %s\n", EDGED_VERSION, identity_node_id(app->identity),
-	        state_folder(app->state));
+	printf("edged %s runs: node %.7s, state in %s\n", EDGED_VERSION,
+	        identity_node_id(mesh_identity(app->mesh)), state_folder(app->state));
 	if (app->args->dev)
 		puts("--dev: anyone on this machine may use it without a key. Not for production.");
 	if (http)
@@ -290,6 +194,8 @@ static void listen_now(struct app *app)
 	timer_cancel(app->patience);
 	int r = open_listeners(app);
 	if (!r)
+		r = mesh_start(app->mesh, app->failure);
+	if (!r)
 		r = write_run(app);
 	if (r) {
 		fail(app, r);
@@ -315,6 +221,8 @@ static void plugins_changed(void *arg)
 	if (!app->listening && plugins_ready(app->plugins, NULL))
 		listen_now(app);
 	events_emit(app->events, "pluginsChanged", edged_str("{}"));
+	if (app->listening)
+		mesh_refresh(app->mesh);
 }
 
 /* --- signals ------------------------------------------------------------------------------------------------------------- */
@@ -324,17 +232,26 @@ static void reload(struct app *app)
 	struct conf_findings findings = { 0 };
 	struct conf *conf = NULL;
 	notify_reloading();
-	int r = load_conf(app->args, &conf, &findings);
+	int r = settings_load(app->args, &conf, &findings);
 	if (r || findings.errors) {
 		log_error("edged", "reload: the configuration has errors, nothing was changed: %s",
 		        findings.text.ptr ? findings.text.ptr : strerror(-r));
 	} else {
-		set_log_level(conf);
+		settings_apply(conf);
 		log_notice("edged", "reloaded: log.level is in effect; other keys need a restart");
 	}
 	conf_free(conf);
 	conf_findings_fini(&findings);
 	notify_ready();
+}
+
+/* The last thing while the loops run: plugins may still say goodbye to their clients. */
+static void mesh_stopped(void *arg)
+{
+	struct app *app = arg;
+	app->plugins_running = false;
+	plugins_stop(app->plugins);
+	loops_stop(app->loops);
 }
 
 static void on_signal(void *arg, int signo)
@@ -344,8 +261,13 @@ static void on_signal(void *arg, int signo)
 		reload(app);
 		return;
 	}
+	if (app->stopping)
+		return;
 	log_notice("edged", "stopping on signal %d", signo);
-	loops_stop(app->loops);
+	app->stopping = true;
+	notify_stopping();
+	listeners_close(app->listeners);
+	mesh_stop(app->mesh, mesh_stopped, app);
 }
 
 static int watch_signals(struct app *app)
@@ -415,38 +337,26 @@ static int make_store(struct app *app, struct err *err)
 	return r;
 }
 
-static void identity_changed(void *arg)
+static int services_json(void *arg, struct buf *out)
 {
 	struct app *app = arg;
-	struct err err = { "" };
-	if (tls_context_replace(
-	            app->tls, identity_certificate_pem(app->identity), identity_key_pem(app->identity), &err))
-		log_error("edged", "the new certificate is not in use: %s", err.text);
+	return plugins_services_json(app->plugins, out);
 }
 
-static int make_identity(struct app *app, struct err *err)
+static int make_mesh(struct app *app, struct err *err)
 {
-	static const char *const alpn[] = { "edged-link/1", "x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca",
-		"http/1.1", NULL };
-	CLEANUP(free_charp) char *folder = state_path(app->state, "identity");
-	if (!folder)
-		return -ENOMEM;
-	int r = identity_open(folder, &app->identity, err);
-	if (r)
-		return r;
-	const struct tls_options options = {
-		.certificate_pem = identity_certificate_pem(app->identity),
-		.key_pem = identity_key_pem(app->identity),
-		.alpn = alpn,
-		.min_version =
-		        strcmp(conf_string(app->conf, "tls.min_version"), "1.3") == 0 ? 0x0304 : 0x0303,
-		.judge = identity_judge,
-		.judge_arg = app->identity,
+	const struct mesh_deps deps = {
+		.loops = app->loops,
+		.conf = app->conf,
+		.state = app->state,
+		.listeners = app->listeners,
+		.requests = app->requests,
+		.router = app->router,
+		.events = app->events,
+		.services = services_json,
+		.arg = app,
 	};
-	r = tls_context_new(&options, &app->tls, err);
-	if (!r)
-		identity_on_change(app->identity, identity_changed, app);
-	return r;
+	return mesh_new(&deps, &app->mesh, err);
 }
 
 static int make_network(struct app *app)
@@ -498,13 +408,14 @@ static int make_plugins(struct app *app, struct err *err)
 		.router = app->router,
 		.store = app->store,
 		.conf = app->conf,
+		.findings = &app->findings,
 		.metrics = app->metrics,
 		.state = state_folder(app->state),
 		.changed = plugins_changed,
 		.arg = app,
 	};
 	int r = plugins_new(&deps, &app->plugins);
-	return r ? r : add_plugin_folders(app->conf, app->plugins, true, err);
+	return r ? r : settings_add_plugins(app->conf, app->plugins, true, err);
 }
 
 static int make_api(struct app *app, struct err *err)
@@ -549,11 +460,11 @@ static int make_parts(struct app *app, struct err *err)
 	if (!r)
 		r = make_store(app, err);
 	if (!r)
-		r = make_identity(app, err);
-	if (!r)
 		r = make_network(app);
 	if (!r)
 		r = events_new(app->requests, &app->events);
+	if (!r)
+		r = make_mesh(app, err);
 	if (!r)
 		r = metrics_new(&app->metrics);
 	if (!r)
@@ -574,7 +485,6 @@ static int make_parts(struct app *app, struct err *err)
 
 int app_new(const struct args *args, struct app **ret, struct err *err)
 {
-	struct conf_findings findings = { 0 };
 	struct app *app = calloc(1, sizeof(*app));
 	if (!app)
 		return err_set(err, -ENOMEM, "no memory");
@@ -582,16 +492,15 @@ int app_new(const struct args *args, struct app **ret, struct err *err)
 	app->start_ms = clock_mono_ms();
 	*ret = app; /* half-made or not, the caller frees it */
 	signal(SIGPIPE, SIG_IGN);
-	int r = fault(&findings, load_conf(args, &app->conf, &findings), err);
+	int r = settings_fault(&app->findings, settings_load(args, &app->conf, &app->findings), err);
 	if (!r) {
-		set_log_level(app->conf);
+		settings_apply(app->conf);
 		r = open_state(app, err);
 	}
 	if (!r)
 		r = make_parts(app, err);
 	if (!r)
-		r = fault(&findings, conf_finish(app->conf, &findings), err);
-	conf_findings_fini(&findings);
+		r = settings_fault(&app->findings, conf_finish(app->conf, &app->findings), err);
 	if (r && !*err->text)
 		(void)err_set(err, r, "cannot start: %s", strerror(-r));
 	return r;
@@ -620,7 +529,6 @@ void app_free(struct app *app)
 {
 	if (!app)
 		return;
-	notify_stopping();
 	app->plugins_running = false;
 	if (app->listeners)
 		listeners_close(app->listeners);
@@ -638,13 +546,13 @@ void app_free(struct app *app)
 	events_free(app->events);
 	router_free(app->router);
 	requests_free(app->requests);
+	mesh_free(app->mesh);
 	listeners_free(app->listeners);
-	tls_context_free(app->tls);
-	identity_free(app->identity);
 	store_close(app->store);
 	loops_free(app->loops);
 	access_free(app->access);
 	state_close(app->state);
 	conf_free(app->conf);
+	conf_findings_fini(&app->findings);
 	free(app);
 }

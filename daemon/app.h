@@ -17,8 +17,4 @@ EDGED_MUST_CHECK int app_new(const struct args *args, struct app **ret, struct e
 EDGED_MUST_CHECK int app_run(struct app *app, struct err *err);
 void app_free(struct app *app);
 
-/* --check, --print-...: judges the configuration with the tables of all plugins, touches no state. Returns the exit
- * code of the process. */
-int app_inspect(const struct args *args);
-
 #endif

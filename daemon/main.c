@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "app.h"
+#include "settings.h"
 
 static int run(const struct args *args)
 {
@@ -42,7 +43,7 @@ int main(int argc, char **argv)
 	case ARGS_PRINT_SAMPLE:
 	case ARGS_PRINT_SCHEMA:
 	case ARGS_PRINT_MANUAL:
-		code = app_inspect(&args);
+		code = settings_inspect(&args);
 		break;
 	}
 	args_fini(&args);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mesh.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cluster/cluster.h"
+#include "cluster/identity.h"
+#include "cluster/join.h"
+#include "cluster/link.h"
+#include "cluster/nodes.h"
+#include "conf/conf.h"
+#include "events.h"
+#include "io/listener.h"
+#include "io/tls.h"
+#include "state.h"
+
+enum { SEEDS = 64 };
+
+struct mesh {
+	struct mesh_deps deps;
+	struct identity *identity;
+	struct tls_context *serving, *dialling;
+	struct cluster *cluster;
+	struct links *links;
+	struct join *join;
+	const char *seeds[SEEDS + 1];
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/* --- identity and TLS ------------------------------------------------------------------------------------------------- */
+
+static void replace_certificate(struct mesh *mesh, struct tls_context *tls)
+{
+	struct err err = { "" };
+	if (tls_context_replace(
+	            tls, identity_certificate_pem(mesh->identity), identity_key_pem(mesh->identity), &err))
+		log_error("cluster", "the new certificate is not in use: %s", err.text);
+}
+
+static uint16_t secure_port(const struct mesh *mesh)
+{
+	struct listener_info info;
+	for (unsigned i = 0; listeners_info(mesh->deps.listeners, i, &info); i++)
+		if (strcmp(info.protocol, "tls") == 0)
+			return info.port;
+	return 0;
+}
+
+static void identity_changed(void *arg)
+{
+	struct mesh *mesh = arg;
+	replace_certificate(mesh, mesh->serving);
+	replace_certificate(mesh, mesh->dialling);
+	if (mesh->links)
+		links_reset(mesh->links);
+	if (mesh->cluster)
+		cluster_refresh(mesh->cluster, secure_port(mesh));
+	events_emit(mesh->deps.events, "identityChanged", edged_str("{}"));
+}
+
+static int make_tls(struct mesh *mesh, struct err *err)
+{
+	static const char *const serving[] = { LINK_PROTOCOL, "x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca",
+		"http/1.1", NULL };
+	static const char *const dialling[] = { LINK_PROTOCOL, NULL };
+	const char *oldest = conf_string(mesh->deps.conf, "tls.min_version");
+	struct tls_options options = {
+		.certificate_pem = identity_certificate_pem(mesh->identity),
+		.key_pem = identity_key_pem(mesh->identity),
+		.alpn = serving,
+		.min_version = strcmp(oldest, "1.3") == 0 ? 0x0304 : 0x0303,
+		.judge = identity_judge,
+		.judge_arg = mesh->identity,
+	};
+	int r = tls_context_new(&options, &mesh->serving, err);
+	options.alpn = dialling;
+	options.min_version = 0x0304;
+	return r ? r : tls_context_new(&options, &mesh->dialling, err);
+}
+
+static int make_identity(struct mesh *mesh, struct err *err)
+{
+	CLEANUP(free_charp) char *folder = state_path(mesh->deps.state, "identity");
+	int r = folder ? identity_open(folder, &mesh->identity, err) : -ENOMEM;
+	if (!r)
+		r = make_tls(mesh, err);
+	if (!r)
+		identity_on_change(mesh->identity, identity_changed, mesh);
+	return r;
+}
+
+/* --- the cluster --------------------------------------------------------------------------------------------------------- */
+
+static int services(void *arg, struct buf *out)
+{
+	struct mesh *mesh = arg;
+	return mesh->deps.services(mesh->deps.arg, out);
+}
+
+static void happened(void *arg, const char *type, struct edged_slice json)
+{
+	struct mesh *mesh = arg;
+	log_info("cluster", "%s %.*s", type, EDGED_SLICE_FMT(json));
+	events_emit(mesh->deps.events, type, json);
+}
+
+static int make_cluster(struct mesh *mesh, struct err *err)
+{
+	const struct conf *conf = mesh->deps.conf;
+	CLEANUP(free_charp) char *folder = state_path(mesh->deps.state, "cluster");
+	if (!folder)
+		return -ENOMEM;
+	for (size_t i = 0; i < SEEDS && conf_strings(conf, "cluster.seeds", i); i++)
+		mesh->seeds[i] = conf_strings(conf, "cluster.seeds", i);
+	struct cluster_options options = cluster_defaults();
+	options.enabled = conf_bool(conf, "cluster.enabled");
+	options.mdns = strcmp(conf_string(conf, "cluster.discovery"), "mdns") == 0;
+	options.name = conf_string(conf, "cluster.name");
+	options.seeds = mesh->seeds;
+	const struct cluster_deps deps = {
+		.loop = loops_at(mesh->deps.loops, 0),
+		.identity = mesh->identity,
+		.requests = mesh->deps.requests,
+		.router = mesh->deps.router,
+		.folder = folder,
+		.arg = mesh,
+		.services = services,
+		.event = happened,
+	};
+	return cluster_new(&deps, &options, &mesh->cluster, err);
+}
+
+/* --- links and joining ----------------------------------------------------------------------------------------------------- */
+
+static bool find(void *arg, struct edged_slice id, struct node_record *ret)
+{
+	const struct mesh *mesh = arg;
+	return cluster_find(mesh->cluster, id, ret, NULL);
+}
+
+static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
+{
+	const struct mesh *mesh = arg;
+	struct listener_info info;
+	unsigned n = 0;
+	for (unsigned i = 0; n < max && listeners_info(mesh->deps.listeners, i, &info); i++)
+		if (strcmp(info.protocol, "tls") == 0 && strlen(info.address) < sizeof(*ret))
+			memcpy(ret[n++], info.address, strlen(info.address) + 1);
+	return n;
+}
+
+static int make_links(struct mesh *mesh, struct err *err)
+{
+	const struct links_deps deps = {
+		.loop = loops_at(mesh->deps.loops, 0),
+		.requests = mesh->deps.requests,
+		.router = mesh->deps.router,
+		.tls = mesh->dialling,
+		.find = find,
+		.arg = mesh,
+		.limits = LINKS_LIMITS_DEFAULT,
+	};
+	int r = links_new(&deps, &mesh->links);
+	if (!r)
+		r = listeners_serve(
+		        mesh->deps.listeners, LINK_PROTOCOL, links_handler(), links_server(mesh->links));
+	if (r)
+		return r;
+	const struct join_deps join = {
+		.loop = deps.loop,
+		.identity = mesh->identity,
+		.links = mesh->links,
+		.requests = deps.requests,
+		.router = deps.router,
+		.secure_addresses = secure_addresses,
+		.arg = mesh,
+	};
+	return join_new(&join, &mesh->join, err);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------------ */
+
+int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
+{
+	struct mesh *mesh = calloc(1, sizeof(*mesh));
+	if (!mesh)
+		return -ENOMEM;
+	mesh->deps = *deps;
+	int r = make_identity(mesh, err);
+	if (!r)
+		r = make_cluster(mesh, err);
+	if (!r)
+		r = make_links(mesh, err);
+	if (r) {
+		mesh_free(mesh);
+		return r;
+	}
+	*ret = mesh;
+	return 0;
+}
+
+int mesh_start(struct mesh *mesh, struct err *err)
+{
+	return cluster_start(mesh->cluster, secure_port(mesh), err);
+}
+
+static void left(void *arg)
+{
+	struct mesh *mesh = arg;
+	links_stop(mesh->links);
+	mesh->stopped(mesh->stopped_arg);
+}
+
+void mesh_stop(struct mesh *mesh, void (*done)(void *arg), void *arg)
+{
+	mesh->stopped = done;
+	mesh->stopped_arg = arg;
+	cluster_leave(mesh->cluster, left, mesh);
+}
+
+void mesh_free(struct mesh *mesh)
+{
+	if (!mesh)
+		return;
+	join_free(mesh->join);
+	links_free(mesh->links);
+	cluster_free(mesh->cluster);
+	tls_context_free(mesh->dialling);
+	tls_context_free(mesh->serving);
+	identity_free(mesh->identity);
+	free(mesh);
+}
+
+const struct identity *mesh_identity(const struct mesh *mesh)
+{
+	return mesh->identity;
+}
+
+struct tls_context *mesh_tls(const struct mesh *mesh)
+{
+	return mesh->serving;
+}
+
+void mesh_refresh(struct mesh *mesh)
+{
+	cluster_refresh(mesh->cluster, secure_port(mesh));
+}

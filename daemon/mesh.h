@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ties this node to others: its identity and TLS, the cluster, the links, joining and the proxy, each with its
+ * routes. Main loop only.
+ */
+#ifndef MESH_H
+#define MESH_H
+
+#include <stdbool.h>
+#include "base/buf.h"
+#include "base/err.h"
+
+struct mesh;
+struct conf;
+struct events;
+struct identity;
+struct listeners;
+struct loops;
+struct requests;
+struct router;
+struct state;
+struct tls_context;
+
+/* Borrowed, outlives the mesh. */
+struct mesh_deps {
+	struct loops *loops;
+	struct conf *conf;
+	struct state *state;
+	struct listeners *listeners;
+	struct requests *requests;
+	struct router *router;
+	struct events *events;
+	/* Appends this node's services as a JSON array. */
+	int (*services)(void *arg, struct buf *out);
+	void *arg;
+};
+
+EDGED_MUST_CHECK int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err);
+/* Once the listeners are open: looks for others. */
+EDGED_MUST_CHECK int mesh_start(struct mesh *mesh, struct err *err);
+/* While the loop runs: hands over, says goodbye and ends all links; `done` is called once, after 300 ms at the latest. */
+void mesh_stop(struct mesh *mesh, void (*done)(void *arg), void *arg);
+void mesh_free(struct mesh *mesh); /* after the loops have ended */
+
+const struct identity *mesh_identity(const struct mesh *mesh);
+/* For listeners that speak TLS. */
+struct tls_context *mesh_tls(const struct mesh *mesh);
+/* Services have changed: the others are told. */
+void mesh_refresh(struct mesh *mesh);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "conf/tables.h"
+#include "io/listener.h"
+#include "plugin/host.h"
+#include "plugin/metrics.h"
+
+#ifndef EDGED_PLUGIN_FOLDER
+#define EDGED_PLUGIN_FOLDER "/usr/lib/edged/plugins"
+#endif
+
+/* What the table of net.listen cannot judge by itself. */
+static void judge_listeners(struct conf *conf, struct conf_findings *findings)
+{
+	struct err why = { "" };
+	for (int i = 0; conf_strings(conf, "net.listen", (size_t)i); i++)
+		if (listener_spec_check(conf_strings(conf, "net.listen", (size_t)i), &why))
+			(void)conf_complain(conf, "net.listen", i, findings, "%s", why.text);
+}
+
+int settings_load(const struct args *args, struct conf **ret, struct conf_findings *findings)
+{
+	struct conf *conf;
+	int r = conf_new(&conf);
+	if (r)
+		return r;
+	r = conf_declare_daemon(conf, findings);
+	if (!r)
+		r = args_configure(args, conf, findings);
+	if (r) {
+		conf_free(conf);
+		return r;
+	}
+	judge_listeners(conf, findings);
+	*ret = conf;
+	return 0;
+}
+
+int settings_add_plugins(struct conf *conf, struct plugins *plugins, bool create, struct err *err)
+{
+	if (!conf_strings(conf, "plugin.folders", 0))
+		return plugins_add_folder(plugins, EDGED_PLUGIN_FOLDER, false, NULL) == -ENOMEM ? -ENOMEM : 0;
+	for (size_t i = 0; conf_strings(conf, "plugin.folders", i); i++) {
+		int r = plugins_add_folder(plugins, conf_strings(conf, "plugin.folders", i), create, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int settings_fault(struct conf_findings *findings, int r, struct err *err)
+{
+	if (findings->text.len)
+		fputs(findings->text.ptr, stderr);
+	buf_clear(&findings->text);
+	if (findings->errors)
+		return err_set(err, -EINVAL, "the configuration has %u error%s", findings->errors,
+		        findings->errors == 1 ? "" : "s");
+	return r && err && !*err->text ? err_set(err, r, "cannot load the configuration: %s", strerror(-r))
+	                               : r;
+}
+
+int settings_inspect(const struct args *args)
+{
+	static int (*const print[])(const struct conf *conf, struct buf *out) = {
+		[ARGS_PRINT_CONFIG] = conf_print,
+		[ARGS_PRINT_SAMPLE] = conf_print_sample,
+		[ARGS_PRINT_SCHEMA] = conf_print_schema,
+		[ARGS_PRINT_MANUAL] = conf_print_manual,
+		[ARGS_HELP] = NULL,
+	};
+	struct conf_findings findings = { 0 };
+	struct conf *conf = NULL;
+	struct plugins *plugins = NULL;
+	struct metrics *metrics = NULL;
+	struct err err = { "" };
+	CLEANUP(buf_fini) struct buf out = BUF_EMPTY;
+	int r = settings_load(args, &conf, &findings);
+	if (!r)
+		r = metrics_new(&metrics);
+	if (!r)
+		r = plugins_new(
+		        &(struct plugins_deps){ .conf = conf, .findings = &findings, .metrics = metrics },
+		        &plugins);
+	if (!r)
+		r = settings_add_plugins(conf, plugins, false, &err);
+	if (!r)
+		r = conf_finish(conf, &findings);
+	r = settings_fault(&findings, r, &err);
+	if (!r && print[args->mode])
+		r = print[args->mode](conf, &out);
+	if (r)
+		fprintf(stderr, "edged: %s\n", *err.text ? err.text : strerror(-r));
+	else if (args->mode == ARGS_CHECK)
+		puts("the configuration is fine");
+	else
+		fputs(out.ptr ? out.ptr : "", stdout);
+	plugins_free(plugins);
+	metrics_free(metrics);
+	conf_free(conf);
+	conf_findings_fini(&findings);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void settings_apply(const struct conf *conf)
+{
+	static const struct {
+		const char *name;
+		enum edged_level level;
+	} levels[] = { { "error", EDGED_ERROR }, { "warning", EDGED_WARNING }, { "notice", EDGED_NOTICE },
+		{ "info", EDGED_INFO }, { "debug", EDGED_DEBUG } };
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (strcmp(levels[i].name, conf_string(conf, "log.level")) == 0)
+			log_set_level(levels[i].level);
+}
