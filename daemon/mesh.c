@@ -29,6 +29,7 @@ struct mesh {
 	struct links *links;
 	struct join *join;
 	const char *seeds[SEEDS + 1];
+	char *folder; /* of the cluster */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };
@@ -113,8 +114,8 @@ static void happened(void *arg, const char *type, struct edged_slice json)
 static int make_cluster(struct mesh *mesh, struct err *err)
 {
 	const struct conf *conf = mesh->deps.conf;
-	CLEANUP(free_charp) char *folder = state_path(mesh->deps.state, "cluster");
-	if (!folder)
+	mesh->folder = state_path(mesh->deps.state, "cluster");
+	if (!mesh->folder)
 		return -ENOMEM;
 	for (size_t i = 0; i < SEEDS && conf_strings(conf, "cluster.seeds", i); i++)
 		mesh->seeds[i] = conf_strings(conf, "cluster.seeds", i);
@@ -128,7 +129,7 @@ static int make_cluster(struct mesh *mesh, struct err *err)
 		.identity = mesh->identity,
 		.requests = mesh->deps.requests,
 		.router = mesh->deps.router,
-		.folder = folder,
+		.folder = mesh->folder,
 		.arg = mesh,
 		.services = services,
 		.event = happened,
@@ -234,6 +235,7 @@ void mesh_free(struct mesh *mesh)
 	tls_context_free(mesh->dialling);
 	tls_context_free(mesh->serving);
 	identity_free(mesh->identity);
+	free(mesh->folder);
 	free(mesh);
 }
 
