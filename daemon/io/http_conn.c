@@ -81,6 +81,7 @@ static int attach(struct http_conn *conn)
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size,
 	        sizeof(size)); /* without it there is only more memory */
 	conn->fd = pair[0];
+	conn->watching = WATCH_READ;
 	int r = watch_new(conn->server->options.loop, conn->fd, WATCH_READ, on_pair, conn, &conn->watch);
 	if (r)
 		close(pair[1]);
@@ -94,8 +95,10 @@ static int attach(struct http_conn *conn)
 static void update_watch(struct http_conn *conn)
 {
 	bool read = conn->stream && !conn->server->streams->is_full(conn->stream);
-	if (conn->watch)
-		watch_change(conn->watch, (read ? WATCH_READ : 0) | (conn->in.len ? WATCH_WRITE : 0));
+	int what = (read ? WATCH_READ : 0) | (conn->in.len ? WATCH_WRITE : 0);
+	if (!conn->watch || what == conn->watching)
+		return;
+	conn->watching = watch_change(conn->watch, what) ? -1 : what; /* what failed is tried again */
 }
 
 /* Clean bytes to the daemon. */
@@ -138,6 +141,8 @@ static bool pump(struct http_conn *conn)
 		}
 		if (streams->write(conn->stream, bytes, (size_t)n))
 			return false;
+		if ((size_t)n < sizeof(bytes))
+			return true; /* an end behind it is told by the watch */
 	}
 	/* a client that does not read is not waited for without end */
 	streams->deadline(conn->stream, conn->server->options.body_ms);
@@ -159,6 +164,12 @@ static void drained(void *arg)
 	http_conn_hot(conn);
 }
 
+static bool daemon_ended(const struct http_conn *conn)
+{
+	char byte;
+	return recv(conn->fd, &byte, 1, MSG_PEEK) == 0;
+}
+
 /* The current request was answered; the next one may have come already. */
 static void next_request(struct http_conn *conn)
 {
@@ -170,6 +181,10 @@ static void next_request(struct http_conn *conn)
 	streams->deadline(conn->stream, conn->server->options.idle_ms);
 	if (conn->held.len == 0)
 		return;
+	if (daemon_ended(conn)) { /* nothing is served behind "Connection: close" */
+		finish(conn);
+		return;
+	}
 	CLEANUP(buf_fini) struct buf held = conn->held;
 	conn->held = (struct buf)BUF_EMPTY;
 	streams->resume(conn->stream);

@@ -41,6 +41,7 @@ struct http_conn {
 	/* the daemon's side */
 	int fd; /* our end of the pair, -1: none */
 	struct watch *watch;
+	int watching; /* what it watches */
 	struct MHD_Connection *mhd;
 	struct buf in;   /* for the daemon; the pair was full */
 	bool suspended;  /* the daemon waits for us */

@@ -466,6 +466,10 @@ SCRIPT(requests_are_answered_on_one_connection)
 	close(fd);
 	answer = exchange("GET /echo HTTP/1.0\r\n\r\n");
 	CHECK(has(answer, "GET /echo []\n"));
+	/* nothing is served behind the last request */
+	answer = exchange(
+	        "GET /empty HTTP/1.1\r\n" H "Connection: close\r\n\r\nGET /secret HTTP/1.1\r\n" H "\r\n");
+	CHECK(starts(answer, "HTTP/1.1 204 ") && !has(answer, "401"));
 }
 
 SCRIPT(pipelined_requests_are_answered_in_order)
