@@ -73,11 +73,13 @@ static json_t *read_body(const struct join *join, edged_handle request)
 	return NULL;
 }
 
-/* For the owner's own hands: not for nodes, be they of the account. */
+/* For the owner's own hands, who has been admitted by the access key or as the Unix socket's owner: not for nodes, be they
+ * of the account, nor for devices. */
 static bool is_owner(const struct join *join, edged_handle request)
 {
 	const struct edged_peer *peer = request_peer(join->deps.requests, request);
-	if (peer && peer->trusted && !peer->node_id && request_hops(join->deps.requests, request) == 0)
+	if (peer && peer->loopback && !peer->tls && !peer->node_id &&
+	        request_hops(join->deps.requests, request) == 0)
 		return true;
 	(void)problem(join, request, 403, "owner-only", "Only the owner may do this, on the node itself",
 	        "Call it on the node's own Unix socket or loopback address, as edgectl does.");

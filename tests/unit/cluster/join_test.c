@@ -131,6 +131,16 @@ static void who_belongs_to_an_account_does_not_join(void **state)
 	(void)token;
 }
 
+static void only_the_owner_invites_and_joins(void **state)
+{
+	struct world *w = *state;
+	join_ok(w, 0, 1);
+	assert_problem(ask_and_wait(w, 1, "POST", "/nodes/n0/edge/v1/invites", ""), 403, "out-of-scope");
+	assert_problem(ask_and_wait(w, 1, "POST", "/nodes/n0/edge/v1/join", "{}"), 403, "out-of-scope");
+	assert_int_equal(
+	        ask_with(w, 0, 0, "POST", "/edge/v1/invites", edged_str(""), NULL, 0, 1)->status, 403);
+}
+
 static void invites_are_counted_and_checked(void **state)
 {
 	struct world *w = *state;
@@ -186,6 +196,7 @@ int main(void)
 		T(five_wrong_proofs_shut_the_door),
 		T(only_the_holder_of_the_key_invites),
 		T(who_belongs_to_an_account_does_not_join),
+		T(only_the_owner_invites_and_joins),
 		T(invites_are_counted_and_checked),
 		T(certificates_are_renewed_over_a_link),
 	};
