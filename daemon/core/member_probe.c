@@ -314,25 +314,36 @@ static uint64_t watch_live(struct members *ms, struct member *m)
 	return sooner(next, member_rival_tick(ms, m));
 }
 
-/* One of those not heard lately, in the order of the round; else when the first will be. */
-static uint64_t next_of_round(struct members *ms)
+static bool in_round(const struct member *m)
 {
-	uint64_t next = UINT64_MAX;
+	return m->state == MEMBER_ALIVE && !m->probe_deadline;
+}
+
+/* When somebody will not have been heard lately. Asked at each tick, so that a beacon puts off the wake-up. */
+static uint64_t round_due(const struct members *ms)
+{
+	uint64_t due = UINT64_MAX;
+	for (unsigned i = 0; i < ms->count; i++)
+		if (in_round(ms->all[i]))
+			due = sooner(due, ms->all[i]->due_ms);
+	return due > ms->next_probe ? due : ms->next_probe;
+}
+
+/* Probes one of those not heard lately, in the order of the round. */
+static void probe_next(struct members *ms)
+{
+	ms->next_probe = ms->now + period(ms);
 	for (unsigned i = 0; i < ms->count; i++) {
 		if (ms->cursor >= ms->count) {
 			members_shuffle(ms);
 			ms->cursor = 0;
 		}
 		struct member *m = ms->all[ms->cursor++];
-		if (m->state != MEMBER_ALIVE || m->probe_deadline)
-			continue;
-		if (m->due_ms <= ms->now) {
+		if (in_round(m) && m->due_ms <= ms->now) {
 			member_probe(ms, m);
-			return ms->now + period(ms);
+			return;
 		}
-		next = sooner(next, m->due_ms);
 	}
-	return next;
 }
 
 static uint64_t call_unknown(struct members *ms)
@@ -406,11 +417,10 @@ uint64_t members_probe_tick(struct members *ms)
 		else if (relay->deadline)
 			next = sooner(next, relay->deadline);
 	}
-	if (!ms->live)
-		ms->next_probe = UINT64_MAX;
-	else if (ms->next_probe == UINT64_MAX || ms->now >= ms->next_probe)
-		ms->next_probe = next_of_round(ms);
-	next = sooner(next, ms->next_probe);
+	if (ms->live && ms->now >= round_due(ms))
+		probe_next(ms);
+	if (ms->live)
+		next = sooner(next, round_due(ms));
 	next = sooner(next, call_unknown(ms));
 	return sooner(next, call_dead(ms));
 }

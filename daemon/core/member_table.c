@@ -40,7 +40,7 @@ int members_new(const struct members_options *options, const struct members_env 
 	memcpy(ms->key, key, GOSSIP_KEY);
 	ms->env.identify(ms->env.arg, key, ms->id);
 	ms->self.version = 1;
-	ms->wanted = ms->next_probe = UINT64_MAX;
+	ms->wanted = UINT64_MAX;
 	ms->sync_tokens8 = 32;
 	map_init(&ms->by_id);
 	*ret = ms;
