@@ -19,7 +19,7 @@
 #include "io/tls.h"
 #include "state.h"
 
-enum { SEEDS = 64 };
+enum { SEEDS = 64, INTERFACES = 32 };
 
 struct mesh {
 	struct mesh_deps deps;
@@ -28,7 +28,7 @@ struct mesh {
 	struct cluster *cluster;
 	struct links *links;
 	struct join *join;
-	const char *seeds[SEEDS + 1];
+	const char *seeds[SEEDS + 1], *interfaces[INTERFACES + 1];
 	char *folder; /* of the cluster */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -119,11 +119,22 @@ static int make_cluster(struct mesh *mesh, struct err *err)
 		return -ENOMEM;
 	for (size_t i = 0; i < SEEDS && conf_strings(conf, "cluster.seeds", i); i++)
 		mesh->seeds[i] = conf_strings(conf, "cluster.seeds", i);
+	for (size_t i = 0; i < INTERFACES && conf_strings(conf, "cluster.interfaces", i); i++)
+		mesh->interfaces[i] = conf_strings(conf, "cluster.interfaces", i);
 	struct cluster_options options = cluster_defaults();
 	options.enabled = conf_bool(conf, "cluster.enabled");
 	options.mdns = strcmp(conf_string(conf, "cluster.discovery"), "mdns") == 0;
 	options.name = conf_string(conf, "cluster.name");
 	options.seeds = mesh->seeds;
+	options.interfaces = mesh->interfaces;
+	options.eligible = conf_bool(conf, "cluster.eligible");
+	options.pin = (uint8_t)conf_int(conf, "cluster.pin");
+	options.swarm.members.probe_ms = (uint32_t)conf_int(conf, "cluster.probe");
+	options.swarm.members.suspicion_ms = (uint32_t)conf_int(conf, "cluster.suspicion");
+	options.swarm.members.max = (uint16_t)conf_int(conf, "cluster.max_members");
+	options.swarm.election.lease_ms = (uint32_t)conf_int(conf, "cluster.lease");
+	options.swarm.election.beacon_ms =
+	        options.swarm.election.lease_ms * 2 / 7; /* three in a lease, and time to spare */
 	const struct cluster_deps deps = {
 		.loop = loops_at(mesh->deps.loops, 0),
 		.identity = mesh->identity,
