@@ -46,7 +46,7 @@ static struct copy *keep(struct plugin_context *context, const char *key, bool j
 		abort();
 	}
 	copy->key = (char *)(copy + 1);
-	strcpy(copy->key, key);
+	memcpy(copy->key, key, strlen(key) + 1);
 	char *bytes = copy->key + strlen(key) + 1;
 	if (text.len)
 		memcpy(bytes, text.ptr, text.len);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who offers which capability, and to whom it is granted. */
-#include "plugin/plugins.h"
+#include "plugin/capabilities.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -51,8 +51,7 @@ static bool is_plugin_name(const char *file)
 	return file[0] != '.' && n > 3 && strcmp(file + n - 3, ".so") == 0;
 }
 
-/* --- looking
- * -------------------------------------------------------------------------------------------------- */
+/* --- looking --- */
 
 static int plugin_entry(const struct dirent *entry)
 {
@@ -83,8 +82,7 @@ static bool is_there(const struct change *change)
 	return lstat(path, &st) == 0;
 }
 
-/* --- changes
- * -------------------------------------------------------------------------------------------------- */
+/* --- changes --- */
 
 static void forget(struct folders *folders, struct change *change)
 {
@@ -120,7 +118,7 @@ static void note(struct folders *folders, struct folder *folder, const char *fil
 	}
 	change->folder = folder;
 	change->event = event;
-	strcpy(change->file, file);
+	memcpy(change->file, file, strlen(file) + 1);
 	list_append(&folders->changes, &change->link);
 	folders->change_count++;
 }
@@ -213,8 +211,7 @@ static void on_ready(void *arg, int what)
 		loop_defer(folders->loop, &folders->work);
 }
 
-/* --- making
- * --------------------------------------------------------------------------------------------------- */
+/* --- making --- */
 
 int folders_new(struct loop *loop,
         void (*told)(void *arg, const char *folder, const char *file, enum folder_event event), void *arg,
@@ -275,7 +272,7 @@ int folders_add(struct folders *folders, const char *path, bool create, struct e
 	struct folder *folder = malloc(sizeof(*folder) + strlen(path) + 1);
 	if (!folder)
 		return err_set(err, -ENOMEM, "no memory for the plugin folder %s", path);
-	strcpy(folder->path, path);
+	memcpy(folder->path, path, strlen(path) + 1);
 	folder->wd = inotify_add_watch(folders->fd, path, EVENTS);
 	if (folder->wd < 0) {
 		r = -errno;

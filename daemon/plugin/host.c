@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "plugin/cap_stream.h"
 #include "plugin/metrics.h"
+#include "plugin/life.h"
 #include "plugin/plugins.h"
+#include "plugin/report.h"
 
 void plugins_changed(struct plugins *plugins)
 {
@@ -27,8 +29,7 @@ static struct plugin *find_file(const struct plugins *plugins, const char *folde
 	return NULL;
 }
 
-/* --- settling
- * --------------------------------------------------------------------------------------------------- */
+/* --- settling --- */
 
 static bool begin_one(struct plugins *plugins)
 {
@@ -104,8 +105,7 @@ static void work(struct deferred *deferred)
 	plugins_settle(plugins);
 }
 
-/* --- files
- * -------------------------------------------------------------------------------------------------------- */
+/* --- files --- */
 
 /* Something has gone: what was refused because of it gets another chance. */
 static void retry_refused(struct plugins *plugins)
@@ -241,8 +241,7 @@ static void told(void *arg, const char *folder, const char *file, enum folder_ev
 	plugins_settle(plugins);
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------------------------ */
+/* --- the whole --- */
 
 static int64_t count_running(void *arg)
 {

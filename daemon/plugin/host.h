@@ -29,9 +29,10 @@ struct plugins_deps {
 	struct router *router;
 	struct store *store; /* NULL: `edged.store/1` is not there */
 	struct conf *conf;   /* sections "plugins.<name>" are declared here */
-	struct conf_findings *findings; /* what is wrong with the plugins' sections is added here, too; may be NULL */
+	struct conf_findings
+	        *findings; /* what is wrong with the plugins' sections is added here, too; may be NULL */
 	struct metrics *metrics;
-	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
+	const char *state;       /* the state folder; plugins get STATE/plugins/<name> */
 	uint64_t start_limit_ms; /* how long a start() that returned EDGED_LATER may take; 0: 30 s */
 	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */
 	void (*changed)(void *arg);
@@ -41,7 +42,8 @@ struct plugins_deps {
 EDGED_MUST_CHECK int plugins_new(const struct plugins_deps *deps, struct plugins **ret);
 /* Adds a folder. A missing folder is created (0755) when `create`, else -ENOENT. Judges every *.so in it, declares
  * their configuration tables, and starts nothing yet. */
-EDGED_MUST_CHECK int plugins_add_folder(struct plugins *plugins, const char *folder, bool create, struct err *err);
+EDGED_MUST_CHECK int plugins_add_folder(
+        struct plugins *plugins, const char *folder, bool create, struct err *err);
 /* Starts all that can start, in dependency order, and watches the folders from now on. */
 EDGED_MUST_CHECK int plugins_start(struct plugins *plugins);
 /* Stops all in reverse order. */

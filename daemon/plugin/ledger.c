@@ -104,8 +104,7 @@ static void count_down(struct ledger *ledger, enum ledger_kind kind)
 	atomic_fetch_sub_explicit(&ledger->counts[kind], 1, memory_order_relaxed);
 }
 
-/* --- entries
- * ------------------------------------------------------------------------------------------------- */
+/* --- entries --- */
 
 int ledger_add(struct ledger *ledger, enum ledger_kind kind, struct ledger_entry *entry,
         bool (*silence)(struct ledger_entry *entry), void (*release)(struct ledger_entry *entry))
@@ -130,8 +129,7 @@ void ledger_remove(struct ledger_entry *entry)
 	count_down(entry->ledger, entry->kind);
 }
 
-/* --- posts
- * --------------------------------------------------------------------------------------------------- */
+/* --- posts --- */
 
 static void sent_free(struct sent *sent)
 {
@@ -218,8 +216,7 @@ static bool cancel_post(struct ledger *ledger)
 	return sent;
 }
 
-/* --- deferred calls
- * ---------------------------------------------------------------------------------------------- */
+/* --- deferred calls --- */
 
 int ledger_defer(struct ledger *ledger, void (*fn)(void *arg), void *arg)
 {
@@ -238,8 +235,7 @@ void ledger_defer_cancel(struct ledger *ledger, const void *arg)
 		turn_cancel(&ledger->pages[loop_index(loop)].turn, arg);
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void close_page(struct loop *loop, void *arg)
 {

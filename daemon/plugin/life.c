@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of one plugin. Nothing here runs from within a call into a plugin. */
-#include "plugin/plugins.h"
+#include "plugin/life.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include "plugin/cap_config.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
+#include "plugin/capabilities.h"
 #include "plugin/metrics.h"
 
 enum { START_LIMIT_MS = 30000, SECTION_SIZE = 64 };
@@ -73,8 +73,7 @@ static void fail(struct plugin *plugin)
 	log_error("plugins", "%s (%s) failed: %s", name_of(plugin), plugin->path, plugin->reason.text);
 }
 
-/* --- finding and judging
- * ------------------------------------------------------------------------------------- */
+/* --- finding and judging --- */
 
 struct plugin *plugin_find(struct plugins *plugins, const char *folder, const char *file)
 {
@@ -204,8 +203,7 @@ void plugin_admit(struct plugin *plugin, const struct plugin *instead_of)
 		move(plugin, LIFE_WAITING);
 }
 
-/* --- the host's own functions
- * ----------------------------------------------------------------------------------- */
+/* --- the host's own functions --- */
 
 static const void *host_cap(struct edged_host *host, const char *name)
 {
@@ -249,8 +247,7 @@ static const struct edged_host_1 host_functions = {
 	.struct_size = sizeof(host_functions), .cap = host_cap, .started = host_started, .folder = host_folder
 };
 
-/* --- down
- * ----------------------------------------------------------------------------------------------------- */
+/* --- down --- */
 
 static void context_free(struct plugin *plugin)
 {

@@ -29,8 +29,7 @@ enum {
 	MOST_STRUCT = 4096 /* bytes; a larger size is damage, not growth */
 };
 
-/* --- the file
- * ----------------------------------------------------------------------------------------------- */
+/* --- the file --- */
 
 static int judge_owner(const struct stat *st, const char *what, struct err *err)
 {
@@ -125,8 +124,7 @@ static int copy_file(int fd, const char *file, off_t size, int *ret, struct err 
 	return 0;
 }
 
-/* --- the exported symbol
- * ------------------------------------------------------------------------------------ */
+/* --- the exported symbol --- */
 
 static int no_symbol(const struct elf *elf, struct err *err)
 {
@@ -203,8 +201,7 @@ static int map_code(int *fd, const void **ret, struct err *err)
 	return *ret ? 0 : err_set(err, -ENOEXEC, "its symbol " SYMBOL " is not visible");
 }
 
-/* --- what it exports
- * ---------------------------------------------------------------------------------------- */
+/* --- what it exports --- */
 
 static bool name_valid(const char *name)
 {

@@ -13,11 +13,11 @@ struct metrics;
 EDGED_MUST_CHECK int metrics_new(struct metrics **ret);
 void metrics_free(struct metrics *metrics);
 /* See edged/cap_metrics.h. `owner` groups them for removal. */
-int64_t *metrics_figure(struct metrics *metrics, const void *owner, enum edged_metric_type type, const char *name,
-	const char *labels, const char *help);
+int64_t *metrics_figure(struct metrics *metrics, const void *owner, enum edged_metric_type type,
+        const char *name, const char *labels, const char *help);
 /* A figure that is read by a function when /metrics is asked for. */
 EDGED_MUST_CHECK int metrics_read(struct metrics *metrics, const void *owner, enum edged_metric_type type,
-	const char *name, const char *labels, const char *help, int64_t (*read)(void *arg), void *arg);
+        const char *name, const char *labels, const char *help, int64_t (*read)(void *arg), void *arg);
 void metrics_remove(struct metrics *metrics, const void *owner);
 EDGED_MUST_CHECK int metrics_print(struct metrics *metrics, struct buf *out);
 

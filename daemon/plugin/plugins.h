@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the host share: the plugins of a daemon, and one of them. */
+/* What the parts of the host share (host, life, capabilities, report): the plugins of a daemon, and one of them. */
 #ifndef PLUGIN_PLUGINS_H
 #define PLUGIN_PLUGINS_H
 
@@ -64,47 +64,13 @@ struct plugins {
 	struct edged_stream_1 stream;
 	unsigned count;
 	bool started, stopping;
-	bool settling; /* in plugins_settle(): what waits may be about to start */
+	bool settling;       /* in plugins_settle(): what waits may be about to start */
 	int64_t left_behind; /* by plugins that stopped */
 };
-
-/* --- life.c --- */
-/* A new record for a file, judged: refused, or waiting. NULL: no memory. */
-struct plugin *plugin_find(struct plugins *plugins, const char *folder, const char *file);
-void plugin_free(struct plugin *plugin); /* not running */
-/* Judges again what was refused because of others. */
-void plugin_admit(struct plugin *plugin, const struct plugin *instead_of);
-/* Its section of the configuration. A failure leaves its sentence as the reason. */
-EDGED_MUST_CHECK int plugin_declare(struct plugin *plugin);
-void plugin_undeclare(struct plugin *plugin);
-/* Creates and starts one that waits. */
-void plugin_begin(struct plugin *plugin);
-/* Ends what start() has begun, once it told. */
-void plugin_go_on(struct plugin *plugin);
-/* Stops it, those that use it first; they wait then. It is left in state `stopped`. */
-void plugin_stop(struct plugin *plugin);
-/* One that has stopped or failed, or was refused, may start again. */
-void plugin_wait(struct plugin *plugin);
-bool plugin_is_live(const struct plugin *plugin); /* starting or running */
-/* The first capability it needs that is not there (or only from `without`), or NULL. */
-const char *plugin_lacks(const struct plugin *plugin, const struct plugin *without);
-void plugin_set_reason(struct plugin *plugin, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* --- capabilities.c --- */
-/* Who offers the capability: the daemon (*ret_plugin NULL), or a plugin that runs. False: nobody right now.
- */
-bool plugins_offering(const struct plugins *plugins, const char *capability, struct plugin **ret_plugin);
-bool plugins_denied(const struct plugins *plugins, const char *plugin, const char *capability);
-/* The capability's vtable for a plugin, or NULL. */
-const void *plugins_capability(struct plugin *plugin, const char *capability);
 
 /* --- host.c --- */
 void plugins_changed(struct plugins *plugins);
 /* All that can start starts; replacements that did not work are taken back. */
 void plugins_settle(struct plugins *plugins);
-
-/* --- report.c --- */
-/* Says of each waiting plugin what it waits for. */
-void plugins_explain(struct plugins *plugins);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the host tells about its plugins: reasons, readiness, lists. */
-#include "plugin/plugins.h"
+#include "plugin/report.h"
 
 #include <stdio.h>
 #include <string.h>
+#include "plugin/capabilities.h"
+#include "plugin/life.h"
 
-/* --- why a plugin waits
- * ------------------------------------------------------------------------------------------ */
+/* --- why a plugin waits --- */
 
 /* The plugin that would offer it, whatever state it is in. */
 static struct plugin *would_offer(const struct plugins *plugins, const char *capability)
@@ -64,8 +64,7 @@ void plugins_explain(struct plugins *plugins)
 	}
 }
 
-/* --- readiness
- * ------------------------------------------------------------------------------------------------- */
+/* --- readiness --- */
 
 /* Waiting plugins hold nothing up by themselves: either what they need starts, or it never comes. */
 bool plugins_ready(const struct plugins *plugins, struct buf *ret_why)
@@ -89,8 +88,7 @@ bool plugins_ready(const struct plugins *plugins, struct buf *ret_why)
 	return ready;
 }
 
-/* --- lists
- * -------------------------------------------------------------------------------------------------------- */
+/* --- lists --- */
 
 static int add_member(struct buf *out, const char *name, const char *value)
 {
@@ -168,8 +166,7 @@ int plugins_json(const struct plugins *plugins, struct buf *out)
 	return r ? r : buf_add_str(out, "]");
 }
 
-/* --- services
- * -------------------------------------------------------------------------------------------------- */
+/* --- services --- */
 
 /* Where a service's routes begin: "/hello/v1" if it has routes there, else the fixed start of its first
  * route. */

@@ -27,7 +27,8 @@ struct edged_http_1 {
 	uint32_t struct_size;
 	/* --- reading --- */
 	struct edged_slice (*method)(struct edged_host *host, edged_handle request);
-	struct edged_slice (*path)(struct edged_host *host, edged_handle request); /* decoded, without query */
+	struct edged_slice (*path)(
+	        struct edged_host *host, edged_handle request); /* decoded, without query */
 	/* What {name} of the route's template matched, percent-decoded (RFC 3986); empty when there is none. */
 	struct edged_slice (*param)(struct edged_host *host, edged_handle request, const char *name);
 	/* The query parameter, decoded; .ptr is NULL when it is absent and not when it is empty. A '+' stays a '+'. */
@@ -42,17 +43,17 @@ struct edged_http_1 {
 	int (*set_header)(struct edged_host *host, edged_handle request, const char *name, const char *value);
 	/* The whole answer. content_type NULL sends none; the body is copied. */
 	int (*reply)(struct edged_host *host, edged_handle request, int status, const char *content_type,
-		struct edged_slice body);
+	        struct edged_slice body);
 	/* A problem document: type is a short stable name ("shadow-not-found"), title says what is wrong, and detail says
 	 * where, why and what to do. */
-	int (*problem)(struct edged_host *host, edged_handle request, int status, const char *type, const char *title,
-		const char *detail);
+	int (*problem)(struct edged_host *host, edged_handle request, int status, const char *type,
+	        const char *title, const char *detail);
 	/* --- streaming --- */
 	/* Sends the head; then stream_write any number of times and stream_end once. on_gone runs once when the client
 	 * left or the daemon stops (not after stream_end); on_room when a full stream has room again. Both may be NULL.
 	 * A streamed answer has no time limit; the number of open ones is limited. */
-	int (*stream_begin)(struct edged_host *host, edged_handle request, int status, const char *content_type,
-		void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
+	int (*stream_begin)(struct edged_host *host, edged_handle request, int status,
+	        const char *content_type, void (*on_room)(void *arg), void (*on_gone)(void *arg), void *arg);
 	/* 0, EDGED_HTTP_FULL, -ENOENT, or -ENOBUFS when a writer ignored EDGED_HTTP_FULL up to the hard limit (nothing
 	 * of this call was taken). */
 	int (*stream_write)(struct edged_host *host, edged_handle request, struct edged_slice bytes);

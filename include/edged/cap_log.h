@@ -18,7 +18,7 @@ struct edged_log_1 {
 	uint32_t struct_size;
 	/* One line, without newline; longer than 1,000 bytes is cut. Never put secrets here. */
 	__attribute__((format(printf, 3, 4))) void (*log)(
-		struct edged_host *host, enum edged_level level, const char *format, ...);
+	        struct edged_host *host, enum edged_level level, const char *format, ...);
 };
 
 #ifdef __cplusplus

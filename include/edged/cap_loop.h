@@ -35,7 +35,7 @@ struct edged_loop_1 {
 	 * are still waiting when the plugin has stopped are dropped: `drop(arg)` (may be NULL) frees what they own.
 	 * -ENOSPC: over the limit of waiting posts; nothing was posted. */
 	EDGED_MUST_CHECK int (*post)(struct edged_host *host, unsigned loop, void (*fn)(void *arg),
-		void (*drop)(void *arg), void *arg);
+	        void (*drop)(void *arg), void *arg);
 	/* Run fn(arg) at the end of this turn of the calling loop, once, however often asked with the same arg; for
 	 * work that is cheaper in a batch. cancel with defer_cancel before arg is freed. */
 	int (*defer)(struct edged_host *host, void (*fn)(void *arg), void *arg);

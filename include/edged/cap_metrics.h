@@ -23,8 +23,8 @@ struct edged_metrics_1 {
 	/* A new figure, starting at 0, gone when the plugin stops. `labels` is text such as `qos="1"` or NULL; name and
 	 * labels together are unique. Never NULL: when there is no memory or the limit of figures (1,000 for each
 	 * plugin) is reached, it is a word that nobody reads, and the log says so. */
-	int64_t *(*figure)(struct edged_host *host, enum edged_metric_type type, const char *name, const char *labels,
-		const char *help);
+	int64_t *(*figure)(struct edged_host *host, enum edged_metric_type type, const char *name,
+	        const char *labels, const char *help);
 };
 
 static inline void edged_metric_add(int64_t *figure, int64_t n)

@@ -21,11 +21,11 @@ struct edged_message {
 	uint32_t struct_size;
 	struct edged_slice topic;
 	struct edged_slice payload;
-	uint8_t qos;                       /* 0..2: as published; for a subscriber the lower of it and its own */
-	bool retain;                       /* publish: keep it. Delivered: it comes from the retained store. */
-	bool will;                         /* it is somebody's last will; set by the broker */
-	struct edged_slice publisher;      /* client id of the publisher; empty when a plugin published */
-	uint32_t expiry;                   /* MQTT 5 message expiry in seconds, 0: never */
+	uint8_t qos;                  /* 0..2: as published; for a subscriber the lower of it and its own */
+	bool retain;                  /* publish: keep it. Delivered: it comes from the retained store. */
+	bool will;                    /* it is somebody's last will; set by the broker */
+	struct edged_slice publisher; /* client id of the publisher; empty when a plugin published */
+	uint32_t expiry;              /* MQTT 5 message expiry in seconds, 0: never */
 	struct edged_slice content_type;   /* MQTT 5, UTF-8 */
 	struct edged_slice response_topic; /* MQTT 5 */
 	struct edged_slice correlation;    /* MQTT 5 correlation data */
@@ -40,12 +40,13 @@ struct edged_pubsub_1 {
 	/* Publish. done (may be NULL) is called exactly once when the call returned 0: with 0 when the message was taken
 	 * and everything that must be durable about it (QoS above 0, retained) is on the disk, or with a negative errno.
 	 * -EINVAL: not a valid topic name; -EMSGSIZE: over the packet limit; -ENOBUFS: over the queue limit. */
-	EDGED_MUST_CHECK int (*publish)(void *ctx, struct edged_host *host, const struct edged_message *message,
-		void (*done)(void *arg, int result), void *arg);
+	EDGED_MUST_CHECK int (*publish)(void *ctx, struct edged_host *host,
+	        const struct edged_message *message, void (*done)(void *arg, int result), void *arg);
 	/* deliver() for each message that matches, in order, never from within subscribe(). Retained messages that match
 	 * come first. Returns 0 and *ret, or -EINVAL (not a valid filter), -ENOSPC (limit). */
 	EDGED_MUST_CHECK int (*subscribe)(void *ctx, struct edged_host *host, const char *filter, uint8_t qos,
-		void (*deliver)(void *arg, const struct edged_message *message), void *arg, edged_handle *ret);
+	        void (*deliver)(void *arg, const struct edged_message *message), void *arg,
+	        edged_handle *ret);
 	/* Nothing is delivered after it returned. -ENOENT: no such subscription. */
 	int (*unsubscribe)(void *ctx, struct edged_host *host, edged_handle subscription);
 	/* Would anybody get a message on this topic right now? For messages that are costly to make. */

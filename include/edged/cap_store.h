@@ -23,21 +23,23 @@ struct edged_store_1 {
 	/* Queue a write. It takes part in the caller's next commit(); writes without one are committed in time, too.
 	 * -EINVAL: bad key or table name ([a-z0-9_]{1,32}); -ENOSPC: the queue is full, try later; -ENOMEM. */
 	EDGED_MUST_CHECK int (*put)(
-		struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value);
+	        struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value);
 	EDGED_MUST_CHECK int (*del)(struct edged_host *host, const char *table, struct edged_slice key);
 	/* done(arg, 0) once all that this loop has queued before is on the disk; done(arg, -ENOSPC or -EIO) when it could
 	 * not be: none of the batch was kept, and what is stored is as before. All writes since this loop's previous
 	 * commit() are one atomic batch. done may be NULL. Returns 0 or -ENOMEM (then done is not called). */
-	EDGED_MUST_CHECK int (*commit)(struct edged_host *host, void (*done)(void *arg, int result), void *arg);
+	EDGED_MUST_CHECK int (*commit)(
+	        struct edged_host *host, void (*done)(void *arg, int result), void *arg);
 	/* found(arg, 0, value), found(arg, -ENOENT, empty) or found(arg, -EIO, empty). Sees all writes queued before. */
 	EDGED_MUST_CHECK int (*get)(struct edged_host *host, const char *table, struct edged_slice key,
-		void (*found)(void *arg, int result, struct edged_slice value), void *arg);
+	        void (*found)(void *arg, int result, struct edged_slice value), void *arg);
 	/* Rows with from <= key < to in order (to empty: no end), at most `limit` (0: all): row() for each, then end(arg,
 	 * 0 or -EIO). row returns non-zero to be called no more. Rows come in batches, so that a long scan holds no loop.
 	 * Sees all writes queued before the call. */
 	EDGED_MUST_CHECK int (*scan)(struct edged_host *host, const char *table, struct edged_slice from,
-		struct edged_slice to, size_t limit, int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
-		void (*end)(void *arg, int result), void *arg);
+	        struct edged_slice to, size_t limit,
+	        int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
+	        void (*end)(void *arg, int result), void *arg);
 };
 
 #ifdef __cplusplus

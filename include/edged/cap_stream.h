@@ -44,7 +44,7 @@ struct edged_stream_1 {
 	/* Streams of `protocol` ("mqtt") go to this handler from now on. -EEXIST: taken. Ends when the plugin stops: its
 	 * streams are then closed. Main loop. */
 	EDGED_MUST_CHECK int (*serve)(struct edged_host *host, const char *protocol,
-		const struct edged_stream_handler *handler, void *self);
+	        const struct edged_stream_handler *handler, void *self);
 	/* Queue a copy of the bytes. 0; -EPIPE after close; -ENOBUFS: over the hard limit of the queue (the stream is then
 	 * closing). Never calls back into the handler. */
 	int (*write)(struct edged_stream *stream, const void *bytes, size_t n);

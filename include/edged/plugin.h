@@ -42,23 +42,24 @@ typedef uint64_t edged_handle;
 #define EDGED_MUST_CHECK __attribute__((warn_unused_result))
 #endif
 
-/* --- configuration table ------------------------------------------------------------------------------------- */
+/* --- configuration table --- */
 
 enum edged_type {
 	EDGED_TYPE_BOOL = 1,
 	EDGED_TYPE_INT,      /* min..max */
 	EDGED_TYPE_DURATION, /* milliseconds as a number, or text such as "5s", "2m", "1h", "7d"; min..max in ms */
-	EDGED_TYPE_SIZE,     /* bytes as a number, or text such as "64k", "1M" (powers of 1024); min..max in bytes */
-	EDGED_TYPE_STRING,   /* min..max is its length in bytes */
-	EDGED_TYPE_CHOICE,   /* one of `choices` */
-	EDGED_TYPE_STRINGS,  /* array of strings; min..max is the number of items */
-	EDGED_TYPE_JSON      /* any object or array, judged by the plugin's check() */
+	EDGED_TYPE_SIZE, /* bytes as a number, or text such as "64k", "1M" (powers of 1024); min..max in bytes */
+	EDGED_TYPE_STRING,  /* min..max is its length in bytes */
+	EDGED_TYPE_CHOICE,  /* one of `choices` */
+	EDGED_TYPE_STRINGS, /* array of strings; min..max is the number of items */
+	EDGED_TYPE_JSON     /* any object or array, judged by the plugin's check() */
 };
 
 /* One row of a configuration table; a row whose name is NULL ends the table. From the table come parsing, checks,
  * `edged --check`, `--print-config`, the JSON Schema and the manual. min == max == 0 means no range. */
 struct edged_setting {
-	const char *name; /* key below the plugin's section; "limits.packet" is the key packet in the object limits */
+	const char *
+	        name; /* key below the plugin's section; "limits.packet" is the key packet in the object limits */
 	enum edged_type type;
 	const char *def; /* the default, as JSON text */
 	int64_t min, max;
@@ -67,7 +68,7 @@ struct edged_setting {
 	const char *text;    /* what it is for, one sentence without final period */
 };
 
-/* --- routes ---------------------------------------------------------------------------------------------------- */
+/* --- routes --- */
 
 /* Who may call a route through other nodes, widest first for the reader: the owner's account is the default. */
 enum edged_scope {
@@ -95,7 +96,7 @@ struct edged_route {
 	uint32_t flags; /* none yet, 0 */
 };
 
-/* --- the plugin --------------------------------------------------------------------------------------------------- */
+/* --- the plugin --- */
 
 /* start() returns this when it goes on in the background and will call edged_host_1.started() later. */
 #define EDGED_LATER 1
@@ -108,9 +109,10 @@ struct edged_plugin {
 	/* [a-z][a-z0-9-]{0,30}; unique in a daemon; the name of its section in the configuration and of its service */
 	const char *name;
 	const char *version;
-	const char *summary;           /* one line for people */
-	const char *const *needs;      /* capabilities it cannot do without, NULL-terminated: "edged.store/1", ... */
-	const char *const *offers;     /* capabilities it offers to other plugins, NULL-terminated, or NULL */
+	const char *summary; /* one line for people */
+	const char *const
+	        *needs; /* capabilities it cannot do without, NULL-terminated: "edged.store/1", ... */
+	const char *const *offers; /* capabilities it offers to other plugins, NULL-terminated, or NULL */
 	const struct edged_setting *settings;
 	const struct edged_route *routes;
 	/* Life: check -> create -> start -> serve... -> stop -> destroy. All but create may be NULL.
@@ -133,15 +135,15 @@ struct edged_plugin {
 
 #define EDGED_ABI_MINOR 0
 
-#define EDGED_PLUGIN(...)                                                                                        \
-	__attribute__((visibility("default"))) extern const struct edged_plugin edged_plugin_v1;                 \
-	const struct edged_plugin edged_plugin_v1 = { .struct_size = (uint32_t)sizeof(struct edged_plugin),     \
-		.setting_size = (uint32_t)sizeof(struct edged_setting),                                          \
-		.route_size = (uint32_t)sizeof(struct edged_route),                                              \
-		.abi_minor = EDGED_ABI_MINOR,                                                                    \
+#define EDGED_PLUGIN(...)                                                                                    \
+	__attribute__((visibility("default"))) extern const struct edged_plugin edged_plugin_v1;             \
+	const struct edged_plugin edged_plugin_v1 = { .struct_size = (uint32_t)sizeof(struct edged_plugin),  \
+		.setting_size = (uint32_t)sizeof(struct edged_setting),                                      \
+		.route_size = (uint32_t)sizeof(struct edged_route),                                          \
+		.abi_minor = EDGED_ABI_MINOR,                                                                \
 		__VA_ARGS__ }
 
-/* --- the host --------------------------------------------------------------------------------------------------------- */
+/* --- the host --- */
 
 /* What every plugin has without asking: the first member of the opaque edged_host points here. */
 struct edged_host_1 {
@@ -165,7 +167,7 @@ static inline const void *edged_cap(struct edged_host *host, const char *name)
 }
 
 /* Is `member` there in the capability `cap`, which an older daemon or plugin may have handed out? */
-#define EDGED_HAS(cap, member)                                                                                   \
+#define EDGED_HAS(cap, member)                                                                               \
 	((cap)->struct_size >= offsetof(__typeof__(*(cap)), member) + sizeof((cap)->member) && (cap)->member)
 
 #ifdef __cplusplus

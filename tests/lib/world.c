@@ -13,7 +13,7 @@
 
 enum { PATIENCE_MS = 20000 };
 
-/* --- the main loop, seen from the test's thread ------------------------------------------------------------------- */
+/* --- the main loop, seen from the test's thread --- */
 
 struct call {
 	struct post post;
@@ -64,7 +64,7 @@ static void *run_loops(void *arg)
 	return NULL;
 }
 
-/* --- the store's way back to the loops ---------------------------------------------------------------------------- */
+/* --- the store's way back to the loops --- */
 
 struct errand {
 	struct post post;
@@ -98,7 +98,7 @@ static void store_post(void *loop, void (*fn)(void *arg), void *arg)
 	loop_post(loop, &errand->post);
 }
 
-/* --- making and ending -------------------------------------------------------------------------------------------- */
+/* --- making and ending --- */
 
 static uint64_t now(void *arg)
 {
@@ -213,7 +213,7 @@ void world_fini(struct world *world)
 	pthread_cond_destroy(&world->done);
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------------ */
+/* --- looking --- */
 
 struct look {
 	struct world *world;
@@ -286,7 +286,7 @@ void world_wait_log(struct world *world, const char *words)
 	wait_for(world, world_log, words);
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------------- */
+/* --- asking --- */
 
 static void front_head(void *front, int status, const struct header *headers, size_t count, int64_t length)
 {

@@ -12,7 +12,7 @@
 
 static struct world world;
 
-/* --- listeners that only write down what they are told; weak, so that the real ones may be there, too -------------- */
+/* --- listeners that only write down what they are told; weak, so that the real ones may be there, too --- */
 
 static void note(const char *what)
 {
@@ -39,7 +39,7 @@ __attribute__((weak)) void listeners_unserve(struct listeners *listeners, const 
 	note(strcmp(protocol, "test") == 0 ? "unserved test" : "unserved ?");
 }
 
-/* --- helpers --------------------------------------------------------------------------------------------------------- */
+/* --- helpers --- */
 
 static void expect_answer(const char *target, int status, const char *words)
 {
@@ -102,7 +102,7 @@ static void set_conf(const char *assignment)
 	conf_findings_fini(&findings);
 }
 
-/* --- tests ----------------------------------------------------------------------------------------------------------- */
+/* --- tests --- */
 
 static void a_plugin_serves_until_the_end(void **state)
 {
