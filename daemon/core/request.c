@@ -171,8 +171,8 @@ void requests_room(struct requests *requests, edged_handle handle, size_t waitin
 }
 
 /* Who answers in somebody's stead tells him afterwards. */
-static void answer_instead(struct request *request, bool tell, int status, const char *type, const char *title,
-	const char *detail)
+static void answer_instead(struct request *request, bool tell, int status, const char *type,
+        const char *title, const char *detail)
 {
 	void (*on_gone)(void *arg) = tell ? request->on_gone : NULL;
 	void *arg = request->stream_arg;
@@ -186,8 +186,9 @@ static void expire(struct request *request)
 	char detail[DETAIL_LEN];
 	request->requests->counts.expired++;
 	snprintf(detail, sizeof(detail),
-		"The service did not answer %.*s within %llu ms. It may be overloaded; try again later.",
-		EDGED_SLICE_FMT(request->target.raw_path), (unsigned long long)request->requests->limits.answer_ms);
+	        "The service did not answer %.*s within %llu ms. It may be overloaded; try again later.",
+	        EDGED_SLICE_FMT(request->target.raw_path),
+	        (unsigned long long)request->requests->limits.answer_ms);
 	answer_instead(request, true, 504, "answer-timeout", "No answer in time", detail);
 }
 
@@ -212,7 +213,7 @@ static void abandon(struct request *request, bool tell)
 {
 	if (!request->streaming) {
 		answer_instead(request, tell, 503, "service-stopped", "Service stopped",
-			"The service that worked on this request has been stopped. Try again later.");
+		        "The service that worked on this request has been stopped. Try again later.");
 		return;
 	}
 	request->init.front->end(request->init.front_data, false);

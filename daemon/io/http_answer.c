@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "io/http_private.h"
+#include "io/http_answer.h"
 
 #include <string.h>
 #include "base/log.h"
+#include "io/http_conn.h"
 
 enum { BLOCK = 16 * 1024 };
 

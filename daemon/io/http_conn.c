@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "io/http_private.h"
+#include "io/http_conn.h"
 
 #include <errno.h>
 #include <strings.h>
@@ -7,6 +7,8 @@
 #include <sys/un.h>
 
 #include "core/target.h"
+#include "io/http_answer.h"
+#include "io/http_upgrade.h"
 
 /* HELD bytes of next requests are read ahead. PAIR bytes at most hide in the socket pair, where back-pressure does not
  * see them. Of an answer LOW to HIGH bytes wait in the stream. */

@@ -61,26 +61,7 @@ struct http_conn {
 	bool ended, broken, wants_room;
 };
 
-/* --- http_server.c --- */
 void http_server_schedule(struct http_server *server); /* runs the daemon at the end of the turn */
 void http_conn_hot(struct http_conn *conn);            /* looks after it then */
-
-/* --- http_conn.c --- */
-extern const struct edged_stream_handler http_conn_handler;
-void http_conn_settle(struct http_conn *conn); /* after a run of the daemon */
-void http_conn_wake(struct http_conn *conn);   /* ends a suspension */
-void http_conn_maybe_free(struct http_conn *conn);
-void http_conn_refuse(struct http_conn *conn, const char *more);
-void http_conn_detach(struct http_conn *conn); /* ends the daemon's side */
-
-/* --- http_answer.c --- */
-extern const struct request_front http_answer_front; /* its object is the connection */
-enum MHD_Result http_answer_queue(struct http_conn *conn);
-void http_answer_clear(struct http_conn *conn);
-
-/* --- http_upgrade.c --- */
-bool http_upgrade_wanted(const struct http_head *head, struct edged_slice path);
-/* Hands the stream over, and the connection is gone; or refuses. `rest` are bytes behind the head. */
-void http_upgrade(struct http_conn *conn, struct edged_slice rest);
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "io/http_private.h"
+#include "io/http_answer.h"
+#include "io/http_conn.h"
 
 /* Connections are limited where they are accepted; the library's own limit must not come first. TARGET is the longest
  * target of a request. */

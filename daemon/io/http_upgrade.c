@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "io/http_private.h"
+#include "io/http_upgrade.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
+#include "io/http_conn.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 

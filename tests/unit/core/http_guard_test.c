@@ -54,108 +54,109 @@ static int judge(const char *text, size_t n)
 	return result;
 }
 
+static const struct {
+	const char *text;
+	size_t len; /* 0: strlen */
+	int status; /* 0: fine, -1: not complete */
+} heads[] = {
+	{ LINE HOST "\r\n", 0, 0 },
+	{ "GET / HTTP/1.0\r\n\r\n", 0, 0 },
+	{ "\r\n\r\n" LINE HOST "\r\n", 0, 0 },
+	{ "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ "GET http://h/a HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ LINE "hOST:h\r\nX: \t a b \xc3\xa4 \r\nEmpty:\r\n\r\n", 0, 0 },
+	{ LINE HOST, 0, -1 },
+	{ POST "Content-Length: 3\r\n\r\nabc", 0, 0 },
+	{ POST "Content-Length: 3\r\n\r\nab", 0, -1 },
+	{ POST "Content-Length: 0\r\n\r\n", 0, 0 },
+	{ POST "Content-Length: 20\r\n\r\n12345678901234567890", 0, 0 },
+	{ POST "Transfer-Encoding: CHUNKED\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 0, 0 },
+	{ POST "Transfer-Encoding: chunked\r\n\r\n3 ; a=b\r\nabc\r\n00\r\nA: b\r\n\r\n", 0, 0 },
+	{ POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 0, -1 },
+	{ POST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na", 0, 0 },
+	/* request lines */
+	{ "GET /a\r\n" HOST "\r\n", 0, 400 },
+	{ "GET  /a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "GET /a  HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "GET /a HTTP/1.1 \r\n" HOST "\r\n", 0, 400 },
+	{ "GET /a b HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "GET\t/a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ " GET /a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "G(T /a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "GET /a http/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "GET /a HTTP/1.10\r\n" HOST "\r\n", 0, 400 },
+	{ "GET /\ta HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "GET /a HTTP/9.9\r\n" HOST "\r\n", 0, 505 },
+	{ "GET /a HTTP/1.2\r\n" HOST "\r\n", 0, 505 },
+	{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 505 },
+	{ "\r\n\r\n\r\n\r\n\r\n\r\n", 0, 400 },
+	{ "\x16\x03\x01\x02", 0, 400 },
+	/* headers */
+	{ LINE "\r\n", 0, 400 },
+	{ LINE HOST HOST "\r\n", 0, 400 },
+	{ "GET / HTTP/1.0\r\n" HOST "host: x\r\n\r\n", 0, 400 },
+	{ LINE "Host: a b\r\n\r\n", 0, 400 },
+	{ LINE "Host: h/x\r\n\r\n", 0, 400 },
+	{ LINE "Host : h\r\n\r\n", 0, 400 },
+	{ LINE HOST "no colon\r\n\r\n", 0, 400 },
+	{ LINE HOST ": empty\r\n\r\n", 0, 400 },
+	{ LINE HOST "a b: c\r\n\r\n", 0, 400 },
+	{ LINE HOST "A: b\r\n c\r\n\r\n", 0, 400 },
+	{ LINE HOST "A: b\r\n\tc\r\n\r\n", 0, 400 },
+	{ LINE " " HOST "\r\n", 0, 400 },
+	{ LINE HOST "A: b\0c\r\n\r\n", sizeof(LINE HOST "A: b\0c\r\n\r\n") - 1, 400 },
+	{ LINE HOST "A: b\x7f\r\n\r\n", 0, 400 },
+	{ LINE HOST "A: b\x01\r\n\r\n", 0, 400 },
+	{ LINE HOST "A: b\rC: d\r\n\r\n", 0, 400 },
+	{ LINE HOST "A: b\r\r\n\r\n", 0, 400 },
+	{ LINE HOST "A: b\n\r\n", 0, 400 },
+	{ "GET / HTTP/1.1\n" HOST "\r\n", 0, 400 },
+	/* framing */
+	{ POST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 0, 400 },
+	{ POST "Content-Length: 1\r\ncontent-length: 1\r\n\r\na", 0, 400 },
+	{ POST "Content-Length: 1, 1\r\n\r\na", 0, 400 },
+	{ POST "Content-Length: -1\r\n\r\n", 0, 400 },
+	{ POST "Content-Length: +4\r\n\r\n", 0, 400 },
+	{ POST "Content-Length: 0x4\r\n\r\n", 0, 400 },
+	{ POST "Content-Length:\r\n\r\n", 0, 400 },
+	{ POST "Content-Length: 1 1\r\n\r\n", 0, 400 },
+	{ POST "Content-Length: 99999999999999999999999\r\n\r\n", 0, 400 },
+	{ POST "Content-Length: 21\r\n\r\n", 0, 413 },
+	{ POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
+	{ POST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 0, 400 },
+	{ POST "Transfer-Encoding: xchunked\r\n\r\n", 0, 400 },
+	{ POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 0, 400 },
+	{ POST "Transfer-Encoding: identity\r\n\r\n", 0, 400 },
+	{ POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
+	{ POST "Transfer-Encoding:\r\n\r\n", 0, 400 },
+	{ "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
+	{ POST "Expect: x\r\n\r\n", 0, 417 },
+#define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
+	{ CHUNKED "\r\n", 0, 400 },
+	{ CHUNKED "g\r\n", 0, 400 },
+	{ CHUNKED "-1\r\n", 0, 400 },
+	{ CHUNKED "0x3\r\n", 0, 400 },
+	{ CHUNKED "3\nabc", 0, 400 },
+	{ CHUNKED "3\rxabc", 0, 400 },
+	{ CHUNKED "3\r\nabcd\r\n", 0, 400 },
+	{ CHUNKED "3\r\nabc\n0\r\n", 0, 400 },
+	{ CHUNKED "3;a\nabc", 0, 400 },
+	{ CHUNKED "000000003\r\n", 0, 400 },
+	{ CHUNKED "ffffffff\r\n", 0, 413 },
+	{ CHUNKED "15\r\n", 0, 413 },
+	{ CHUNKED "a\r\n1234567890\r\na\r\n1234567890\r\n1\r\n", 0, 413 },
+	{ CHUNKED "0\r\nno colon\r\n", 0, 400 },
+	{ CHUNKED "0\r\nA: b\rc\r\n", 0, 400 },
+};
+
 static void heads_are_judged(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *text;
-		size_t len; /* 0: strlen */
-		int status; /* 0: fine, -1: not complete */
-	} rows[] = {
-		{ LINE HOST "\r\n", 0, 0 },
-		{ "GET / HTTP/1.0\r\n\r\n", 0, 0 },
-		{ "\r\n\r\n" LINE HOST "\r\n", 0, 0 },
-		{ "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
-		{ "GET http://h/a HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
-		{ LINE "hOST:h\r\nX: \t a b \xc3\xa4 \r\nEmpty:\r\n\r\n", 0, 0 },
-		{ LINE HOST, 0, -1 },
-		{ POST "Content-Length: 3\r\n\r\nabc", 0, 0 },
-		{ POST "Content-Length: 3\r\n\r\nab", 0, -1 },
-		{ POST "Content-Length: 0\r\n\r\n", 0, 0 },
-		{ POST "Content-Length: 20\r\n\r\n12345678901234567890", 0, 0 },
-		{ POST "Transfer-Encoding: CHUNKED\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 0, 0 },
-		{ POST "Transfer-Encoding: chunked\r\n\r\n3 ; a=b\r\nabc\r\n00\r\nA: b\r\n\r\n", 0, 0 },
-		{ POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", 0, -1 },
-		{ POST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\na", 0, 0 },
-		/* request lines */
-		{ "GET /a\r\n" HOST "\r\n", 0, 400 },
-		{ "GET  /a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "GET /a  HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "GET /a HTTP/1.1 \r\n" HOST "\r\n", 0, 400 },
-		{ "GET /a b HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "GET\t/a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ " GET /a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "G(T /a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "GET /a http/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "GET /a HTTP/1.10\r\n" HOST "\r\n", 0, 400 },
-		{ "GET /\ta HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-		{ "GET /a HTTP/9.9\r\n" HOST "\r\n", 0, 505 },
-		{ "GET /a HTTP/1.2\r\n" HOST "\r\n", 0, 505 },
-		{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 505 },
-		{ "\r\n\r\n\r\n\r\n\r\n\r\n", 0, 400 },
-		{ "\x16\x03\x01\x02", 0, 400 },
-		/* headers */
-		{ LINE "\r\n", 0, 400 },
-		{ LINE HOST HOST "\r\n", 0, 400 },
-		{ "GET / HTTP/1.0\r\n" HOST "host: x\r\n\r\n", 0, 400 },
-		{ LINE "Host: a b\r\n\r\n", 0, 400 },
-		{ LINE "Host: h/x\r\n\r\n", 0, 400 },
-		{ LINE "Host : h\r\n\r\n", 0, 400 },
-		{ LINE HOST "no colon\r\n\r\n", 0, 400 },
-		{ LINE HOST ": empty\r\n\r\n", 0, 400 },
-		{ LINE HOST "a b: c\r\n\r\n", 0, 400 },
-		{ LINE HOST "A: b\r\n c\r\n\r\n", 0, 400 },
-		{ LINE HOST "A: b\r\n\tc\r\n\r\n", 0, 400 },
-		{ LINE " " HOST "\r\n", 0, 400 },
-		{ LINE HOST "A: b\0c\r\n\r\n", sizeof(LINE HOST "A: b\0c\r\n\r\n") - 1, 400 },
-		{ LINE HOST "A: b\x7f\r\n\r\n", 0, 400 },
-		{ LINE HOST "A: b\x01\r\n\r\n", 0, 400 },
-		{ LINE HOST "A: b\rC: d\r\n\r\n", 0, 400 },
-		{ LINE HOST "A: b\r\r\n\r\n", 0, 400 },
-		{ LINE HOST "A: b\n\r\n", 0, 400 },
-		{ "GET / HTTP/1.1\n" HOST "\r\n", 0, 400 },
-		/* framing */
-		{ POST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 0, 400 },
-		{ POST "Content-Length: 1\r\ncontent-length: 1\r\n\r\na", 0, 400 },
-		{ POST "Content-Length: 1, 1\r\n\r\na", 0, 400 },
-		{ POST "Content-Length: -1\r\n\r\n", 0, 400 },
-		{ POST "Content-Length: +4\r\n\r\n", 0, 400 },
-		{ POST "Content-Length: 0x4\r\n\r\n", 0, 400 },
-		{ POST "Content-Length:\r\n\r\n", 0, 400 },
-		{ POST "Content-Length: 1 1\r\n\r\n", 0, 400 },
-		{ POST "Content-Length: 99999999999999999999999\r\n\r\n", 0, 400 },
-		{ POST "Content-Length: 21\r\n\r\n", 0, 413 },
-		{ POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
-		{ POST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 0, 400 },
-		{ POST "Transfer-Encoding: xchunked\r\n\r\n", 0, 400 },
-		{ POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 0, 400 },
-		{ POST "Transfer-Encoding: identity\r\n\r\n", 0, 400 },
-		{ POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
-		{ POST "Transfer-Encoding:\r\n\r\n", 0, 400 },
-		{ "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
-		{ POST "Expect: x\r\n\r\n", 0, 417 },
-#define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
-		{ CHUNKED "\r\n", 0, 400 },
-		{ CHUNKED "g\r\n", 0, 400 },
-		{ CHUNKED "-1\r\n", 0, 400 },
-		{ CHUNKED "0x3\r\n", 0, 400 },
-		{ CHUNKED "3\nabc", 0, 400 },
-		{ CHUNKED "3\rxabc", 0, 400 },
-		{ CHUNKED "3\r\nabcd\r\n", 0, 400 },
-		{ CHUNKED "3\r\nabc\n0\r\n", 0, 400 },
-		{ CHUNKED "3;a\nabc", 0, 400 },
-		{ CHUNKED "000000003\r\n", 0, 400 },
-		{ CHUNKED "ffffffff\r\n", 0, 413 },
-		{ CHUNKED "15\r\n", 0, 413 },
-		{ CHUNKED "a\r\n1234567890\r\na\r\n1234567890\r\n1\r\n", 0, 413 },
-		{ CHUNKED "0\r\nno colon\r\n", 0, 400 },
-		{ CHUNKED "0\r\nA: b\rc\r\n", 0, 400 },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		size_t n = rows[i].len ? rows[i].len : strlen(rows[i].text);
-		int status = judge(rows[i].text, n);
-		if (status != rows[i].status)
-			fail_msg("%d instead of %d: %s", status, rows[i].status, rows[i].text);
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		size_t n = heads[i].len ? heads[i].len : strlen(heads[i].text);
+		int status = judge(heads[i].text, n);
+		if (status != heads[i].status)
+			fail_msg("%d instead of %d: %s", status, heads[i].status, heads[i].text);
 	}
 }
 
