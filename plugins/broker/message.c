@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message.h"
+
+static void message_free(struct edged_blob *blob)
+{
+	struct message *m = (struct message *)blob;
+	if (m->row)
+		m->home->forget(m->home, m->row);
+	free(m);
+}
+
+/* Fixed header and topic length in front of the topic. */
+static void write_head(struct message *m)
+{
+	uint32_t body = 2u + m->topic_len + m->payload_len;
+	m->packet_at = (uint8_t)(MESSAGE_HEAD - 2 - 1 - varint_size(body));
+	struct writer w = writer(m->blob.data + m->packet_at, MESSAGE_HEAD);
+	write_u8(&w, PUBLISH << 4);
+	write_varint(&w, body);
+	write_u16(&w, m->topic_len);
+}
+
+struct message *message_new(const struct message_parts *p)
+{
+	size_t props = props_forward_size(p->props);
+	size_t n = MESSAGE_HEAD + p->topic.len + p->payload.len + props + p->publisher.len;
+	if (p->topic.len > UINT16_MAX || p->publisher.len > UINT16_MAX || n > VARINT_MAX)
+		return NULL;
+	struct message *m = malloc(sizeof(*m) + n);
+	if (!m)
+		return NULL;
+	*m = (struct message){
+		.blob = { 1, (uint32_t)n, message_free, (uint8_t *)(m + 1) },
+		.arrived = p->arrived,
+		.expires = p->expires,
+		.payload_len = (uint32_t)p->payload.len,
+		.props_len = (uint32_t)props,
+		.topic_len = (uint16_t)p->topic.len,
+		.publisher_len = (uint16_t)p->publisher.len,
+		.qos = p->qos,
+		.retain = p->retain,
+		.will = p->will,
+	};
+	write_head(m);
+	struct writer w = writer(m->blob.data + MESSAGE_HEAD, n - MESSAGE_HEAD);
+	write_bytes(&w, p->topic.ptr, p->topic.len);
+	write_bytes(&w, p->payload.ptr, p->payload.len);
+	props_forward(p->props, &w);
+	write_bytes(&w, p->publisher.ptr, p->publisher.len);
+	return m;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A published message: immutable, counted, shared by all its receivers and loops.
+ *
+ * Its bytes are laid out so that topic and payload form the PUBLISH packet of QoS 0 in MQTT 3.1.1, which is
+ * sent as it is; packets of other kinds take topic, properties and payload out of the same bytes.
+ */
+#ifndef BROKER_MESSAGE_H
+#define BROKER_MESSAGE_H
+
+#include "codec.h"
+#include "edged/blob.h"
+
+struct message;
+
+/* What becomes of a message's row in the store when nobody needs the message any more. */
+struct message_home {
+	void (*forget)(struct message_home *home, uint64_t row);
+};
+
+struct message {
+	struct edged_blob blob;    /* first member; its bytes are those behind this struct */
+	struct message_home *home; /* when it has a row */
+	uint64_t row;              /* key in the store, 0: not stored */
+	uint64_t arrived;          /* wall time in ms */
+	uint64_t expires;          /* wall time in ms, 0: never */
+	uint32_t payload_len;
+	uint32_t props_len; /* behind the payload */
+	uint16_t topic_len;
+	uint16_t publisher_len; /* client id, behind the properties */
+	uint8_t packet_at;      /* where the packet of QoS 0 begins */
+	uint8_t qos;            /* as published */
+	bool retain;            /* as published */
+	bool will;
+};
+
+/* What a message is made of; slices are copied. */
+struct message_parts {
+	struct edged_slice topic, payload, publisher;
+	struct edged_slice props; /* of MQTT 5, as they came: only what goes to receivers is kept */
+	uint64_t arrived, expires;
+	uint8_t qos;
+	bool retain, will;
+};
+
+struct message *message_new(const struct message_parts *parts); /* one reference; NULL: no memory */
+
+static inline struct message *message_ref(struct message *message)
+{
+	edged_blob_ref(&message->blob);
+	return message;
+}
+
+static inline void message_unref(struct message *message)
+{
+	if (message)
+		edged_blob_unref(&message->blob);
+}
+
+#define MESSAGE_HEAD 7 /* room in front of the topic for fixed header and topic length */
+
+static inline struct edged_slice message_topic(const struct message *m)
+{
+	return edged_slice(m->blob.data + MESSAGE_HEAD, m->topic_len);
+}
+
+static inline size_t message_payload_at(const struct message *m)
+{
+	return MESSAGE_HEAD + m->topic_len;
+}
+
+static inline struct edged_slice message_payload(const struct message *m)
+{
+	return edged_slice(m->blob.data + message_payload_at(m), m->payload_len);
+}
+
+static inline struct edged_slice message_props(const struct message *m)
+{
+	return edged_slice(m->blob.data + message_payload_at(m) + m->payload_len, m->props_len);
+}
+
+static inline struct edged_slice message_publisher(const struct message *m)
+{
+	return edged_slice(
+	        m->blob.data + message_payload_at(m) + m->payload_len + m->props_len, m->publisher_len);
+}
+
+/* What it counts for in limits. */
+static inline size_t message_size(const struct message *m)
+{
+	return (size_t)m->topic_len + m->payload_len + m->props_len;
+}
+
+static inline bool message_expired(const struct message *m, uint64_t wall_ms)
+{
+	return m->expires && m->expires <= wall_ms;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and writing the data types of MQTT 5.0, section 1.5. Pure.
+ *
+ * A reader cannot pass its end: a read that would sets `failed`, returns 0 or an empty slice, and so do all
+ * after it. A writer either has room (the caller sized the buffer) or sets `failed`.
+ */
+#ifndef BROKER_WIRE_H
+#define BROKER_WIRE_H
+
+#include "edged/slice.h"
+
+#define VARINT_MAX 268435455u /* the largest variable byte integer */
+
+struct reader {
+	const uint8_t *at, *end;
+	bool failed;
+};
+
+static inline struct reader reader(const void *bytes, size_t n)
+{
+	const uint8_t *at = bytes;
+	return (struct reader){ at, at + n, false };
+}
+
+static inline size_t read_left(const struct reader *r)
+{
+	return (size_t)(r->end - r->at);
+}
+
+struct edged_slice read_bytes(struct reader *r, size_t n);
+uint8_t read_u8(struct reader *r);
+uint16_t read_u16(struct reader *r);
+uint32_t read_u32(struct reader *r);
+uint64_t read_u64(struct reader *r); /* not in MQTT; for rows of the store */
+/* Fails also on an encoding that is longer than needed or longer than four bytes. */
+uint32_t read_varint(struct reader *r);
+struct edged_slice read_binary(struct reader *r); /* two-byte length and bytes */
+struct edged_slice read_string(struct reader *r); /* the same, and it is UTF-8 as MQTT wants it */
+
+struct writer {
+	uint8_t *at, *end;
+	bool failed;
+};
+
+static inline struct writer writer(void *bytes, size_t n)
+{
+	uint8_t *at = bytes;
+	return (struct writer){ at, at + n, false };
+}
+
+void write_bytes(struct writer *w, const void *bytes, size_t n);
+void write_u8(struct writer *w, uint8_t v);
+void write_u16(struct writer *w, uint16_t v);
+void write_u32(struct writer *w, uint32_t v);
+void write_u64(struct writer *w, uint64_t v);
+void write_varint(struct writer *w, uint32_t v);
+void write_binary(struct writer *w, struct edged_slice s);
+
+/* Bytes that a variable byte integer takes. */
+static inline size_t varint_size(uint32_t v)
+{
+	return v < 128 ? 1 : v < 16384 ? 2 : v < 2097152 ? 3 : 4;
+}
+
+/* Well-formed UTF-8 without surrogates, U+0000 (section 1.5.4), other control characters and non-characters
+ * pass. */
+bool utf8_valid(struct edged_slice s);
+
+#endif
