@@ -49,3 +49,19 @@ struct message *message_new(const struct message_parts *p)
 	write_bytes(&w, p->publisher.ptr, p->publisher.len);
 	return m;
 }
+
+struct message *message_copy(const struct message *m)
+{
+	struct message_parts parts = {
+		.topic = message_topic(m),
+		.payload = message_payload(m),
+		.publisher = message_publisher(m),
+		.props = message_props(m),
+		.arrived = m->arrived,
+		.expires = m->expires,
+		.qos = m->qos,
+		.retain = m->retain,
+		.will = m->will,
+	};
+	return message_new(&parts);
+}

@@ -45,6 +45,9 @@ struct message_parts {
 
 struct message *message_new(const struct message_parts *parts); /* one reference; NULL: no memory */
 
+/* One that nobody else has seen yet, without a row. NULL: no memory. */
+struct message *message_copy(const struct message *message);
+
 static inline struct message *message_ref(struct message *message)
 {
 	edged_blob_ref(&message->blob);

@@ -18,7 +18,7 @@ bool topic_valid(struct edged_slice topic, const struct topic_limits *limits)
 /* Wildcards stand alone in their level, "#" in the last one. */
 static bool filter_valid(struct edged_slice filter, const struct topic_limits *limits)
 {
-	if (filter.len == 0 || filter.len > limits->bytes)
+	if (filter.len == 0)
 		return false;
 	struct levels l = levels(filter);
 	struct edged_slice level;
@@ -39,6 +39,8 @@ static bool filter_valid(struct edged_slice filter, const struct topic_limits *l
 bool filter_parse(struct edged_slice text, const struct topic_limits *limits, struct filter *ret)
 {
 	struct filter f = { edged_slice(NULL, 0), text };
+	if (text.len > limits->bytes)
+		return false;
 	if (edged_slice_starts(text, "$share/")) {
 		struct levels l = levels(edged_slice(text.ptr + 7, text.len - 7));
 		(void)levels_next(&l, &f.group);

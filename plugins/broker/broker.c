@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin: its tables, and its life. */
+#include "broker.h"
+
+#include <errno.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "client.h"
+#include "load.h"
+#include "pubsub.h"
+#include "rest.h"
+#include "shard.h"
+#include "sse.h"
+
+uint64_t wall_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- configuration -------------------------------------------------------------------------------------------------------- */
+
+#define DAY (24 * 3600 * INT64_C(1000))
+
+static const struct edged_setting settings[] = {
+	{ "connectTimeout", EDGED_TYPE_DURATION, "\"5s\"", 100, 60000, "ms", NULL,
+	        "how long a connection may take to send its CONNECT" },
+	{ "sessionExpiry", EDGED_TYPE_DURATION, "\"7d\"", 0, 365 * DAY, "ms", NULL,
+	        "how long a session is kept while its client is away, at most; 0 means for ever" },
+	{ "keepAlive", EDGED_TYPE_INT, "0", 0, 65535, "s", NULL,
+	        "the longest keep-alive that MQTT 5 clients are allowed; 0 means any" },
+	{ "limits.packet", EDGED_TYPE_SIZE, "\"256k\"", 1024, 16777216, "bytes", NULL, "the largest packet" },
+	{ "limits.topicLength", EDGED_TYPE_INT, "1000", 16, 1000, "bytes", NULL,
+	        "the longest topic or filter" },
+	{ "limits.topicLevels", EDGED_TYPE_INT, "200", 4, 256, "levels", NULL,
+	        "the deepest topic or filter" },
+	{ "limits.clientId", EDGED_TYPE_INT, "256", 23, 1000, "bytes", NULL, "the longest client id" },
+	{ "limits.clients", EDGED_TYPE_INT, "10000", 1, 1000000, "clients", NULL,
+	        "clients connected at once" },
+	{ "limits.sessions", EDGED_TYPE_INT, "20000", 1, 1000000, "sessions", NULL,
+	        "sessions, of clients connected or away" },
+	{ "limits.subscriptions", EDGED_TYPE_INT, "200", 1, MAX_SUBSCRIPTIONS, "subscriptions", NULL,
+	        "subscriptions of one client" },
+	{ "limits.userProperties", EDGED_TYPE_INT, "32", 0, 1000, "properties", NULL,
+	        "user properties in one packet" },
+	{ "limits.inflight", EDGED_TYPE_INT, "100", 1, 65535, "messages", NULL,
+	        "messages on the way to one client that it has not acknowledged" },
+	{ "limits.receive", EDGED_TYPE_INT, "100", 1, 65535, "messages", NULL,
+	        "messages of one MQTT 5 client that are not acknowledged yet (its receive maximum)" },
+	{ "limits.receiveOld", EDGED_TYPE_INT, "1000", 10, 60000, "messages", NULL,
+	        "the same for older clients, which cannot be told: beyond it they are not read until there "
+	        "is room, or closed" },
+	{ "limits.aliases", EDGED_TYPE_INT, "10", 0, 1000, "aliases", NULL, "topic aliases of one client" },
+	{ "limits.queueMessages", EDGED_TYPE_INT, "1000", 0, 1000000, "messages", NULL,
+	        "messages that wait for one client; new ones are dropped when it is full" },
+	{ "limits.queueBytes", EDGED_TYPE_SIZE, "\"1M\"", 1024, 1073741824, "bytes", NULL,
+	        "bytes that wait for one client" },
+	{ "limits.queueTotal", EDGED_TYPE_SIZE, "\"64M\"", 1048576, 17179869184, "bytes", NULL,
+	        "bytes that wait for all clients" },
+	{ "limits.retainedMessages", EDGED_TYPE_INT, "100000", 0, 10000000, "messages", NULL,
+	        "retained messages" },
+	{ "limits.retainedBytes", EDGED_TYPE_SIZE, "\"64M\"", 0, 17179869184, "bytes", NULL,
+	        "bytes of retained messages" },
+	{ "limits.streams", EDGED_TYPE_INT, "32", 0, 1000, "streams", NULL,
+	        "open answers of /pubsub/v1/subscribe" },
+	{ .name = NULL },
+};
+
+static int64_t setting(const struct broker *b, const char *name)
+{
+	return b->config->integer(b->host, name);
+}
+
+static void configure(struct broker *b)
+{
+	b->limits = (struct limits){
+		.topic = { (size_t)setting(b, "limits.topicLength"),
+		        (unsigned)setting(b, "limits.topicLevels") },
+		.packet = (size_t)setting(b, "limits.packet"),
+		.queue_bytes = (size_t)setting(b, "limits.queueBytes"),
+		.queue_total = (size_t)setting(b, "limits.queueTotal"),
+		.retained_bytes = (size_t)setting(b, "limits.retainedBytes"),
+		.client_id = (unsigned)setting(b, "limits.clientId"),
+		.subscriptions = (unsigned)setting(b, "limits.subscriptions"),
+		.user_properties = (unsigned)setting(b, "limits.userProperties"),
+		.inflight = (unsigned)setting(b, "limits.inflight"),
+		.receive = (unsigned)setting(b, "limits.receive"),
+		.receive_old = (unsigned)setting(b, "limits.receiveOld"),
+		.queue_messages = (unsigned)setting(b, "limits.queueMessages"),
+		.clients = (unsigned)setting(b, "limits.clients"),
+		.sessions = (unsigned)setting(b, "limits.sessions"),
+		.retained_messages = (unsigned)setting(b, "limits.retainedMessages"),
+		.aliases = (unsigned)setting(b, "limits.aliases"),
+		.streams = (unsigned)setting(b, "limits.streams"),
+		.connect_ms = (uint64_t)setting(b, "connectTimeout"),
+		.session_expiry = (uint32_t)((setting(b, "sessionExpiry") + 999) / 1000),
+		.keep_alive = (uint16_t)setting(b, "keepAlive"),
+	};
+}
+
+/* --- figures -------------------------------------------------------------------------------------------------------------- */
+
+static void add_figures(struct broker *b)
+{
+	static const char dropped[] = "broker_messages_dropped_total",
+	                  why[] = "Messages not delivered, by reason";
+	const struct {
+		int64_t **word;
+		enum edged_metric_type type;
+		const char *name, *labels, *help;
+	} rows[] = {
+		{ &b->figures.connections, EDGED_GAUGE, "broker_connections", NULL, "Clients connected" },
+		{ &b->figures.sessions, EDGED_GAUGE, "broker_sessions", NULL, "Sessions, connected or away" },
+		{ &b->figures.subscriptions, EDGED_GAUGE, "broker_subscriptions", NULL, "Subscriptions" },
+		{ &b->figures.retained_messages, EDGED_GAUGE, "broker_retained_messages", NULL,
+		        "Retained messages" },
+		{ &b->figures.retained_bytes, EDGED_GAUGE, "broker_retained_bytes", NULL, "Their bytes" },
+		{ &b->figures.queued_bytes, EDGED_GAUGE, "broker_queued_bytes", NULL,
+		        "Bytes waiting for clients" },
+		{ &b->figures.streams, EDGED_GAUGE, "broker_event_streams", NULL, "Open event streams" },
+		{ &b->figures.received[0], EDGED_COUNTER, "broker_messages_received_total", "qos=\"0\"",
+		        "Messages published" },
+		{ &b->figures.received[1], EDGED_COUNTER, "broker_messages_received_total", "qos=\"1\"",
+		        "Messages published" },
+		{ &b->figures.received[2], EDGED_COUNTER, "broker_messages_received_total", "qos=\"2\"",
+		        "Messages published" },
+		{ &b->figures.sent[0], EDGED_COUNTER, "broker_messages_sent_total", "qos=\"0\"",
+		        "Messages sent" },
+		{ &b->figures.sent[1], EDGED_COUNTER, "broker_messages_sent_total", "qos=\"1\"",
+		        "Messages sent" },
+		{ &b->figures.sent[2], EDGED_COUNTER, "broker_messages_sent_total", "qos=\"2\"",
+		        "Messages sent" },
+		{ &b->figures.connects, EDGED_COUNTER, "broker_connects_total", NULL, "Clients accepted" },
+		{ &b->figures.refused, EDGED_COUNTER, "broker_connects_refused_total", NULL,
+		        "Clients refused" },
+		{ &b->figures.taken_over, EDGED_COUNTER, "broker_sessions_taken_over_total", NULL,
+		        "Connections ended by a newer one with the same client id" },
+		{ &b->figures.malformed, EDGED_COUNTER, "broker_protocol_errors_total", NULL,
+		        "Connections ended for a packet against the protocol" },
+		{ &b->figures.kept_dead, EDGED_COUNTER, "broker_keep_alive_timeouts_total", NULL,
+		        "Connections ended for silence" },
+		{ &b->figures.dropped_slow, EDGED_COUNTER, dropped, "reason=\"slow\"", why },
+		{ &b->figures.dropped_queue, EDGED_COUNTER, dropped, "reason=\"queue-full\"", why },
+		{ &b->figures.dropped_size, EDGED_COUNTER, dropped, "reason=\"too-large\"", why },
+		{ &b->figures.dropped_expired, EDGED_COUNTER, dropped, "reason=\"expired\"", why },
+		{ &b->figures.dropped_quota, EDGED_COUNTER, dropped, "reason=\"not-allowed\"", why },
+		{ &b->figures.dropped_memory, EDGED_COUNTER, dropped, "reason=\"no-memory\"", why },
+		{ &b->figures.store_failures, EDGED_COUNTER, "broker_store_failures_total", NULL,
+		        "Writes to the store that failed" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		*rows[i].word =
+		        b->metrics->figure(b->host, rows[i].type, rows[i].name, rows[i].labels, rows[i].help);
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------------- */
+
+/* The last reference to a stored message is gone: so is its row. Any loop. */
+static void forget(struct message_home *home, uint64_t row)
+{
+	struct broker *b = (struct broker *)((char *)home - offsetof(struct broker, home));
+	uint8_t key[8];
+	struct writer w = writer(key, sizeof(key));
+	write_u64(&w, row);
+	if (!b->stopping && b->store->del(b->host, "messages", edged_slice(key, sizeof(key))))
+		count_one(
+		        b->figures
+		                .store_failures); /* the next start finds it without a reader, and removes it */
+}
+
+static void destroy(void *self)
+{
+	struct broker *b = self;
+	b->stopping = true;
+	load_free(b->load);
+	sse_free(b->sse);
+	for (unsigned i = 0; b->shards && i < b->shard_count; i++)
+		if (i || !b->pubsub)
+			shard_free(b->shards[i]);
+	struct shard *first = b->pubsub ? b->shards[0] : NULL;
+	pubsub_free(b->pubsub); /* its subscriptions are in shard 0 */
+	shard_free(first);
+	free(b->shards);
+	free(b);
+}
+
+static int make_parts(struct broker *b)
+{
+	b->shards = calloc(b->shard_count, sizeof(struct shard *));
+	int r = b->shards ? 0 : -ENOMEM;
+	for (unsigned i = 0; i < b->shard_count && !r; i++)
+		r = shard_new(b, i, &b->shards[i]);
+	if (!r)
+		r = pubsub_new(b, &b->pubsub);
+	if (!r)
+		r = sse_new(b, &b->sse);
+	return r;
+}
+
+static int create(struct edged_host *host, void **ret_self)
+{
+	struct broker *b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->host = host;
+	b->log = edged_cap(host, EDGED_LOG_1);
+	b->loop = edged_cap(host, EDGED_LOOP_1);
+	b->config = edged_cap(host, EDGED_CONFIG_1);
+	b->stream = edged_cap(host, EDGED_STREAM_1);
+	b->http = edged_cap(host, EDGED_HTTP_1);
+	b->metrics = edged_cap(host, EDGED_METRICS_1);
+	b->store = edged_cap(host, EDGED_STORE_1);
+	b->home.forget = forget;
+	b->next_row = 1;
+	b->shard_count = b->loop->loop_count(host);
+	configure(b);
+	add_figures(b);
+	int r = getrandom(b->key, sizeof(b->key), 0) == sizeof(b->key) ? 0 : -EIO;
+	if (!r)
+		r = make_parts(b);
+	if (r) {
+		destroy(b);
+		return r;
+	}
+	*ret_self = b;
+	return 0;
+}
+
+static void up(void *arg)
+{
+	struct broker *b = arg;
+	if (--b->starting)
+		return;
+	int r = b->stream->serve(b->host, "mqtt", &client_handler, b);
+	b->host->v1->started(b->host, r, r ? "another plugin serves MQTT already" : NULL);
+}
+
+static void start_shard(void *arg)
+{
+	struct shard *shard = arg;
+	const struct broker *b = shard->broker;
+	int r = shard_start(shard);
+	if (r || b->loop->post(b->host, 0, up, NULL, shard->broker))
+		b->log->log(b->host, EDGED_ERROR, "no memory to start loop %u", shard->index);
+}
+
+static void loaded(struct broker *b, int result, const char *why)
+{
+	load_free(b->load);
+	b->load = NULL;
+	if (result) {
+		b->host->v1->started(b->host, result, why);
+		return;
+	}
+	b->starting = b->shard_count;
+	for (unsigned i = 0; i < b->shard_count && !result; i++)
+		result = b->loop->post(b->host, i, start_shard, NULL, b->shards[i]);
+	if (result)
+		b->host->v1->started(b->host, result, "its loops could not be reached");
+}
+
+static int start(void *self)
+{
+	int r = load_start(self, loaded);
+	return r ? r : EDGED_LATER;
+}
+
+/* The main loop's share; the other loops' timers end with the plugin. */
+static void stop(void *self)
+{
+	struct broker *b = self;
+	b->stopping = true;
+	sse_stop(b->sse);
+	shard_stop(b->shards[0]);
+}
+
+static const void *offer(void *self, const char *name)
+{
+	struct broker *b = self;
+	return strcmp(name, EDGED_PUBSUB_1) == 0 ? pubsub_capability(b->pubsub) : NULL;
+}
+
+static const char *const needs[] = { EDGED_LOG_1, EDGED_LOOP_1, EDGED_CONFIG_1, EDGED_STREAM_1, EDGED_HTTP_1,
+	EDGED_METRICS_1, EDGED_STORE_1, NULL };
+static const char *const offers[] = { EDGED_PUBSUB_1, NULL };
+
+EDGED_PLUGIN(.name = "broker", .version = EDGED_VERSION, .summary = "MQTT 3.1, 3.1.1 and 5.0 broker",
+        .needs = needs, .offers = offers, .settings = settings, .routes = rest_routes, .create = create,
+        .start = start, .stop = stop, .destroy = destroy, .offer = offer);

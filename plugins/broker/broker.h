@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker as a whole: what its parts share. It is split into shards, one for each loop; see shard.h.
+ */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "edged/cap_config.h"
+#include "edged/cap_http.h"
+#include "edged/cap_log.h"
+#include "edged/cap_loop.h"
+#include "edged/cap_metrics.h"
+#include "edged/cap_pubsub.h"
+#include "edged/cap_store.h"
+#include "edged/cap_stream.h"
+#include "message.h"
+#include "topic.h"
+
+#define MAX_SUBSCRIPTIONS 1000 /* the highest limit of subscriptions for one client */
+
+/* From the configuration; see the table in broker.c. */
+struct limits {
+	struct topic_limits topic;
+	size_t packet, queue_bytes, queue_total, retained_bytes;
+	unsigned client_id, subscriptions, user_properties, inflight, receive, receive_old, queue_messages,
+	        clients, sessions, retained_messages, aliases, streams;
+	uint64_t connect_ms;
+	uint32_t session_expiry; /* s */
+	uint16_t keep_alive;     /* s, 0: no limit */
+};
+
+/* Words in /metrics. */
+struct figures {
+	int64_t *connections, *sessions, *subscriptions, *retained_messages, *retained_bytes, *queued_bytes,
+	        *streams;
+	int64_t *received[3], *sent[3];
+	int64_t *connects, *refused, *taken_over, *malformed, *kept_dead;
+	int64_t *dropped_slow, *dropped_queue, *dropped_size, *dropped_expired, *dropped_quota,
+	        *dropped_memory;
+	int64_t *store_failures;
+};
+
+struct shard;
+struct pubsub;
+struct sse;
+struct load;
+
+struct broker {
+	struct edged_host *host;
+	const struct edged_log_1 *log;
+	const struct edged_loop_1 *loop;
+	const struct edged_config_1 *config;
+	const struct edged_stream_1 *stream;
+	const struct edged_http_1 *http;
+	const struct edged_metrics_1 *metrics;
+	const struct edged_store_1 *store;
+	struct limits limits;
+	struct figures figures;
+	struct message_home home; /* of stored messages */
+	struct shard **shards;
+	unsigned shard_count;
+	uint64_t key[2];   /* of the hash tables */
+	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
+	int64_t clients;   /* atomic: connected */
+	int64_t queued;    /* atomic: bytes in the queues of all sessions */
+	unsigned starting; /* main loop: shards that are not up yet */
+	struct pubsub *pubsub;
+	struct sse *sse;
+	struct load *load;
+	bool stopping;
+};
+
+/* A key that no row in the store has. Any loop. */
+static inline uint64_t broker_row(struct broker *broker)
+{
+	return __atomic_fetch_add(&broker->next_row, 1, __ATOMIC_RELAXED);
+}
+
+static inline void count_one(int64_t *figure)
+{
+	edged_metric_add(figure, 1);
+}
+
+uint64_t wall_ms(void); /* since 1970 */
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "client.h"
+#include "connect.h"
+#include "queue.h"
+#include "receive.h"
+#include "shard.h"
+
+/* A packet up to this size is put together and queued as one piece; of larger ones the payload is not copied. */
+#define COPY_MAX 1024
+
+/* --- sending ----------------------------------------------------------------------------------------------------------- */
+
+bool client_has_room(const struct client *c)
+{
+	return !c->broker->stream->is_full(c->stream);
+}
+
+/* A failing write closes the stream from the inside; closed() tells us. */
+void client_write(struct client *c, const void *bytes, size_t n)
+{
+	(void)c->broker->stream->write(c->stream, bytes, n);
+}
+
+static void write_blob(struct client *c, struct message *m, size_t at, size_t n)
+{
+	if (n)
+		(void)c->broker->stream->write_blob(c->stream, &m->blob, at, n);
+}
+
+/* QoS 0 for MQTT 3.1 and 3.1.1: the message holds the packet as it is. */
+static void send_ready(struct client *c, struct message *m)
+{
+	size_t n = message_payload_at(m) + m->payload_len - m->packet_at;
+	if (n <= COPY_MAX)
+		client_write(c, m->blob.data + m->packet_at, n);
+	else
+		write_blob(c, m, m->packet_at, n);
+}
+
+static void send_built(struct client *c, const struct outgoing *o, struct message *m)
+{
+	uint8_t bytes[COPY_MAX];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_publish_start(&w, o);
+	write_bytes(&w, o->topic.ptr, o->topic.len);
+	write_publish_middle(&w, o);
+	write_bytes(&w, o->props.ptr, o->props.len);
+	write_bytes(&w, message_payload(m).ptr, m->payload_len);
+	client_write(c, bytes, (size_t)(w.at - bytes));
+}
+
+static void send_pieces(struct client *c, const struct outgoing *o, struct message *m)
+{
+	uint8_t bytes[16 + 5 * MAX_SUBSCRIPTIONS];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_publish_start(&w, o);
+	client_write(c, bytes, (size_t)(w.at - bytes));
+	client_write(c, o->topic.ptr, o->topic.len);
+	w = writer(bytes, sizeof(bytes));
+	write_publish_middle(&w, o);
+	client_write(c, bytes, (size_t)(w.at - bytes));
+	write_blob(c, m, message_payload_at(m) + m->payload_len, o->props.len);
+	write_blob(c, m, message_payload_at(m), m->payload_len);
+}
+
+static struct outgoing outgoing(const struct client *c, const struct delivery *d, uint16_t id, bool dup)
+{
+	const struct message *m = d->message;
+	struct outgoing o = { .version = c->version,
+		.qos = d->qos,
+		.dup = dup,
+		.retain = d->retain,
+		.id = id,
+		.topic = message_topic(m),
+		.payload_len = m->payload_len };
+	if (c->version != MQTT_5)
+		return o;
+	o.props = message_props(m);
+	o.subscription_ids = d->ids;
+	o.subscription_count = d->id_count;
+	if (m->expires) {
+		uint64_t now = wall_ms();
+		o.has_expiry = true;
+		o.expiry = m->expires > now ? (uint32_t)((m->expires - now + 999) / 1000) : 0;
+	}
+	return o;
+}
+
+bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool dup)
+{
+	if (d->qos == 0 && !d->retain && c->version != MQTT_5) {
+		send_ready(c, d->message);
+	} else {
+		struct outgoing o = outgoing(c, d, id, dup);
+		size_t body = outgoing_body(&o), size = 1 + varint_size((uint32_t)body) + body;
+		if (size > c->max_packet || body > VARINT_MAX) {
+			count_one(c->broker->figures.dropped_size);
+			return false;
+		}
+		if (size <= COPY_MAX)
+			send_built(c, &o, d->message);
+		else
+			send_pieces(c, &o, d->message);
+	}
+	count_one(c->broker->figures.sent[d->qos]);
+	return true;
+}
+
+void client_send_ack(struct client *c, uint8_t packet, uint16_t id, uint8_t reason)
+{
+	uint8_t bytes[8];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_ack(&w, c->version, packet, id, reason);
+	client_write(c, bytes, (size_t)(w.at - bytes));
+}
+
+void client_ack(struct client *c, uint8_t packet, uint16_t id, uint8_t reason, bool wait)
+{
+	struct session *s = c->session;
+	if (!wait && s->unanswered == 0) {
+		client_send_ack(c, packet, id, reason);
+		return;
+	}
+	struct todo todo = { .kind = TODO_ACK,
+		.packet = packet,
+		.reason = reason,
+		.id = id,
+		.epoch = s->epoch,
+		.session = s };
+	if (turn_todo(c->shard, &todo)) {
+		client_close(c, REASON_UNSPECIFIED);
+		return;
+	}
+	s->unanswered++;
+	if (packet == PUBACK)
+		s->unacked++;
+	if (s->unanswered >= c->broker->limits.receive_old && !c->held) {
+		c->held = true;
+		c->broker->stream->pause(c->stream);
+	}
+}
+
+void client_relieved(struct client *c)
+{
+	if (!c->held || c->closing || c->session->unanswered > c->broker->limits.receive_old / 2)
+		return;
+	c->held = false;
+	c->broker->stream->resume(c->stream);
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------------- */
+
+static void say_goodbye(struct client *c, uint8_t reason)
+{
+	if (c->version != MQTT_5 || !c->session || c->muted || reason == 0)
+		return;
+	uint8_t bytes[8];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_disconnect(&w, reason, edged_slice(NULL, 0));
+	client_write(c, bytes, (size_t)(w.at - bytes));
+}
+
+void client_part(struct client *c, uint8_t reason)
+{
+	if (c->closing)
+		return;
+	say_goodbye(c, reason);
+	c->closing = true;
+	c->session = NULL;
+	c->broker->stream->close(c->stream);
+}
+
+void client_close(struct client *c, uint8_t reason)
+{
+	if (c->closing)
+		return;
+	struct session *s = c->session;
+	if (reason == REASON_MALFORMED || reason == REASON_PROTOCOL)
+		count_one(c->broker->figures.malformed);
+	client_part(c, reason);
+	if (s)
+		session_detach(s, reason != 0);
+}
+
+static int opened(void *self, struct edged_stream *stream, void **ret_conn)
+{
+	struct broker *broker = self;
+	struct client *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->broker = broker;
+	c->stream = stream;
+	c->shard = broker->shards[broker->loop->loop_self(broker->host)];
+	broker->stream->deadline(stream, broker->limits.connect_ms);
+	*ret_conn = c;
+	return 0;
+}
+
+static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
+{
+	struct client *c = conn;
+	size_t used = 0;
+	c->heard = shard_now(c->shard);
+	if (c->version == 0 && n && bytes[0] != CONNECT << 4)
+		client_close(c, REASON_PROTOCOL);
+	while (!c->closing && !c->muted && !c->held && !c->connect) {
+		struct frame f;
+		int r = frame_read(bytes + used, n - used, c->broker->limits.packet, &f);
+		if (r == FRAME_MORE)
+			break;
+		if (!r)
+			r = c->version == 0 ? client_connect(c, &f) : client_receive(c, &f);
+		if (r)
+			client_close(c, (uint8_t)r);
+		else
+			used += f.size;
+	}
+	return (ssize_t)(c->closing ? n : used);
+}
+
+static void drained(void *conn)
+{
+	struct client *c = conn;
+	if (c->session)
+		session_pump(c->session);
+}
+
+static void ended(void *conn, int reason)
+{
+	(void)reason;
+	struct client *c = conn;
+	struct session *s = c->session;
+	c->closing = true;
+	c->session = NULL;
+	if (s)
+		session_detach(s, true);
+	if (c->version) {
+		edged_metric_add(c->broker->figures.connections, -1);
+		__atomic_fetch_sub(&c->broker->clients, 1, __ATOMIC_RELAXED);
+	}
+	for (unsigned i = 0; c->aliases && i < c->broker->limits.aliases; i++)
+		free((void *)(uintptr_t)c->aliases[i].ptr);
+	free(c->aliases);
+	free(c->connect);
+	free(c);
+}
+
+const struct edged_stream_handler client_handler = {
+	.struct_size = sizeof(struct edged_stream_handler),
+	.open = opened,
+	.data = received,
+	.drained = drained,
+	.closed = ended,
+};

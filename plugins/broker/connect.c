@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "connect.h"
+#include "persist.h"
+#include "queue.h"
+#include "receive.h"
+#include "shard.h"
+
+/* --- refusing ---------------------------------------------------------------------------------------------------------- */
+
+/* CONNACK with a reason, then the end. MQTT 3 knows no answer to a packet that makes no sense. */
+static int refuse(struct client *c, uint8_t version, uint8_t reason)
+{
+	bool known = reason == REASON_VERSION || reason == REASON_CLIENT_ID ||
+	             reason == REASON_NOT_AUTHORIZED || reason == REASON_UNAVAILABLE ||
+	             reason == REASON_QUOTA;
+	count_one(c->broker->figures.refused);
+	if (version >= MQTT_5 || known) {
+		uint8_t bytes[16];
+		struct writer w = writer(bytes, sizeof(bytes));
+		struct connack connack = { .reason = reason };
+		write_connack(&w, version >= MQTT_5 ? MQTT_5 : version, &connack);
+		client_write(c, bytes, (size_t)(w.at - bytes));
+	}
+	return reason;
+}
+
+static uint8_t judge_will(const struct client *c, const struct connect *p)
+{
+	if (!p->will)
+		return 0;
+	if (!topic_valid(p->will_topic, &c->broker->limits.topic))
+		return REASON_TOPIC;
+	return topic_open_to_clients(p->will_topic) ? 0 : REASON_NOT_AUTHORIZED;
+}
+
+static uint8_t judge(const struct client *c, const struct connect *p)
+{
+	const struct broker *broker = c->broker;
+	if (!broker->stream->peer(c->stream)->trusted)
+		return REASON_NOT_AUTHORIZED;
+	if (props_have(&p->props, PROP_AUTH_METHOD))
+		return REASON_AUTH_METHOD;
+	if (p->client_id.len > broker->limits.client_id)
+		return REASON_CLIENT_ID;
+	if (p->client_id.len == 0 && (p->version == MQTT_3_1 || (p->version == MQTT_3_1_1 && !p->clean)))
+		return REASON_CLIENT_ID;
+	if (__atomic_load_n(&broker->clients, __ATOMIC_RELAXED) >= broker->limits.clients)
+		return REASON_QUOTA;
+	return judge_will(c, p);
+}
+
+/* --- the session --------------------------------------------------------------------------------------------------------- */
+
+/* Whoever is connected with this id goes; its will follows the rules of a lost connection. */
+static void take_over(struct shard *shard, struct edged_slice id)
+{
+	struct session *s = session_find(shard, id);
+	if (!s || !s->client)
+		return;
+	count_one(shard->broker->figures.taken_over);
+	client_part(s->client, REASON_TAKEN_OVER);
+	session_detach(s, true);
+}
+
+static struct message *make_will(const struct connect *p, struct edged_slice id)
+{
+	struct message_parts parts = {
+		.topic = p->will_topic,
+		.payload = p->will_payload,
+		.publisher = id,
+		.props = p->will_props.raw,
+		.expires = (uint64_t)p->will_props.message_expiry * 1000, /* from when it is published */
+		.qos = p->will_qos,
+		.retain = p->will_retain,
+		.will = true,
+	};
+	return message_new(&parts);
+}
+
+static uint32_t session_expiry(const struct client *c, const struct connect *p)
+{
+	uint32_t limit = c->broker->limits.session_expiry ? c->broker->limits.session_expiry : EXPIRY_NEVER;
+	if (p->version != MQTT_5)
+		return p->clean ? 0 : limit;
+	return p->props.session_expiry < limit ? p->props.session_expiry : limit;
+}
+
+/* Finds or makes the session. *ret_wait: an older durable one was discarded, which must not come back after a crash. */
+static struct session *get_session(
+        struct client *c, const struct connect *p, struct edged_slice id, bool *ret_wait)
+{
+	struct shard *shard = c->shard;
+	struct session *s = session_find(shard, id);
+	if (s && p->clean) {
+		*ret_wait = s->row != 0;
+		session_end(s);
+		s = NULL;
+	}
+	c->present = s != NULL;
+	if (!s && __atomic_load_n(c->broker->figures.sessions, __ATOMIC_RELAXED) <
+	                  (int64_t)c->broker->limits.sessions)
+		s = session_new(shard, id);
+	return s;
+}
+
+/* Makes it durable, or notes what has changed. */
+static int save_session(struct session *s, uint32_t expiry)
+{
+	bool changed = s->expiry != expiry || (s->row && expiry != EXPIRY_NEVER);
+	s->expiry = expiry;
+	if (!s->row && expiry) {
+		s->row = broker_row(s->shard->broker);
+		__atomic_fetch_add(&s->shard->durable, 1, __ATOMIC_RELAXED);
+		changed = true;
+	}
+	return s->row && changed ? persist_session(s, 0) : 0;
+}
+
+static void tune(struct client *c, const struct connect *p)
+{
+	const struct limits *limits = &c->broker->limits;
+	c->max_packet = p->props.max_packet;
+	c->window =
+	        p->props.receive_max < limits->inflight ? p->props.receive_max : (uint16_t)limits->inflight;
+	c->keep_alive = p->keep_alive;
+	if (p->version == MQTT_5 && limits->keep_alive &&
+	        (!p->keep_alive || p->keep_alive > limits->keep_alive)) {
+		c->keep_alive = limits->keep_alive;
+		c->tell_keep_alive = true;
+	}
+	c->broker->stream->set_read_limit(c->stream, limits->packet + 5);
+	c->broker->stream->deadline(c->stream, 0);
+}
+
+static void join(struct client *c, struct session *s)
+{
+	c->session = s;
+	s->client = c;
+	s->epoch++;
+	s->version = c->version;
+	shard_alarm_cancel(c->shard, s);
+	if (c->keep_alive)
+		shard_alarm(c->shard, s, c->heard + c->keep_alive * 3u / 2 + 1);
+}
+
+static int attach(struct client *c, const struct connect *p, struct edged_slice id)
+{
+	bool wait = false;
+	take_over(c->shard, id);
+	struct session *s = get_session(c, p, id, &wait);
+	if (!s)
+		return refuse(c, p->version, REASON_QUOTA);
+	message_unref(s->will);
+	s->will = p->will ? make_will(p, id) : NULL;
+	s->will_delay = p->will_props.will_delay;
+	c->version = p->version;
+	uint32_t expiry = session_expiry(c, p);
+	c->tell_expiry = p->version == MQTT_5 && expiry != p->props.session_expiry;
+	tune(c, p);
+	join(c, s);
+	edged_metric_add(c->broker->figures.connections, 1);
+	__atomic_fetch_add(&c->broker->clients, 1, __ATOMIC_RELAXED);
+	count_one(c->broker->figures.connects);
+	c->muted = true;
+	struct todo todo = { .kind = TODO_CONNACK, .session = s, .epoch = s->epoch };
+	if (save_session(s, expiry) || (p->will && !s->will) ||
+	        (wait && (turn_wrote(c->shard) || turn_todo(c->shard, &todo))))
+		client_accepted(c, -ENOMEM);
+	else if (wait)
+		c->broker->stream->pause(c->stream);
+	else
+		client_accepted(c, 0);
+	return 0;
+}
+
+void client_accepted(struct client *c, int result)
+{
+	const struct limits *limits = &c->broker->limits;
+	struct connack connack = {
+		.present = c->present && !result,
+		.reason = result ? REASON_UNAVAILABLE : 0,
+		.limits = !result,
+		.session_expiry = c->session->expiry,
+		.has_session_expiry = c->tell_expiry && !result,
+		.receive_max = (uint16_t)limits->receive,
+		.alias_max = (uint16_t)limits->aliases,
+		.max_packet = (uint32_t)limits->packet,
+		.shared = c->broker->shard_count == 1,
+		.assigned_id = c->assigned ? session_id(c->session) : edged_slice(NULL, 0),
+		.keep_alive = c->keep_alive,
+		.has_keep_alive = c->tell_keep_alive && !result,
+	};
+	uint8_t bytes[512];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_connack(&w, c->version, &connack);
+	client_write(c, bytes, (size_t)(w.at - bytes));
+	if (result) {
+		client_close(c, REASON_UNAVAILABLE);
+		return;
+	}
+	c->muted = false;
+	c->broker->stream->resume(c->stream);
+	session_pump(c->session);
+}
+
+/* --- the packet ---------------------------------------------------------------------------------------------------------- */
+
+/* An id for a client that brought none, one that hashes to this shard. */
+static struct edged_slice assign(const struct client *c, char *out, size_t size)
+{
+	struct edged_slice id;
+	do {
+		uint64_t random[2];
+		if (getrandom(random, sizeof(random), 0) != sizeof(random))
+			return edged_slice(NULL, 0);
+		int n = snprintf(out, size, "auto-%016llx%016llx", (unsigned long long)random[0],
+		        (unsigned long long)random[1]);
+		id = edged_slice(out, (size_t)n);
+	} while (shard_of(c->broker, id) != c->shard->index);
+	return id;
+}
+
+static int process(struct client *c, const struct frame *frame)
+{
+	struct connect p;
+	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
+	if (!r)
+		r = judge(c, &p);
+	if (r)
+		return refuse(c, p.version, (uint8_t)r);
+	char bytes[48];
+	c->assigned = p.client_id.len == 0;
+	struct edged_slice id = c->assigned ? assign(c, bytes, sizeof(bytes)) : p.client_id;
+	return id.len ? attach(c, &p, id) : refuse(c, p.version, REASON_UNAVAILABLE);
+}
+
+/* On the loop of the session. */
+static void arrived(void *conn)
+{
+	struct client *c = conn;
+	c->shard = c->broker->shards[c->broker->loop->loop_self(c->broker->host)];
+	c->heard = shard_now(c->shard);
+	struct frame f;
+	int r = frame_read(c->connect, c->connect_len, c->broker->limits.packet, &f);
+	if (!r)
+		r = process(c, &f);
+	free(c->connect);
+	c->connect = NULL;
+	if (r)
+		client_close(c, (uint8_t)r);
+}
+
+static int move(struct client *c, const struct frame *frame, unsigned loop)
+{
+	const uint8_t *start = frame->body + frame->len - frame->size;
+	c->connect = malloc(frame->size);
+	if (!c->connect)
+		return REASON_UNAVAILABLE;
+	memcpy(c->connect, start, frame->size);
+	c->connect_len = frame->size;
+	if (c->broker->stream->move(c->stream, loop, arrived)) {
+		free(c->connect);
+		c->connect = NULL;
+		return REASON_UNAVAILABLE;
+	}
+	return 0;
+}
+
+int client_connect(struct client *c, const struct frame *frame)
+{
+	struct connect p;
+	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
+	if (!r && p.client_id.len) {
+		unsigned loop = shard_of(c->broker, p.client_id);
+		if (loop != c->shard->index)
+			return move(c, frame, loop);
+	}
+	return process(c, frame);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "load.h"
+#include "persist.h"
+#include "queue.h"
+#include "shard.h"
+
+/* What was read so far; the arrays are sorted by row, to be searched when later tables refer to them. */
+struct load {
+	struct broker *broker;
+	void (*done)(struct broker *broker, int result, const char *why);
+	struct session **sessions;
+	size_t session_count, session_size;
+	struct message **messages;
+	size_t message_count, message_size;
+	uint64_t highest; /* row */
+	unsigned table, damaged;
+	int result;
+};
+
+static int append(void *array, size_t *count, size_t *size, void *item)
+{
+	void ***items = array;
+	if (*count == *size) {
+		size_t more = *size ? *size * 2 : 64;
+		void **p = realloc(*items, more * sizeof(void *));
+		if (!p)
+			return -ENOMEM;
+		*items = p;
+		*size = more;
+	}
+	(*items)[(*count)++] = item;
+	return 0;
+}
+
+static void note_row(struct load *load, uint64_t row)
+{
+	if (row > load->highest)
+		load->highest = row;
+}
+
+/* A row that makes no sense goes, so that it is met only once. */
+static int discard(struct load *load, const char *table, struct edged_slice key)
+{
+	load->damaged++;
+	return load->broker->store->del(load->broker->host, table, key);
+}
+
+static struct session *session_of_row(const struct load *load, uint64_t row)
+{
+	size_t low = 0, high = load->session_count;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (load->sessions[mid]->row == row)
+			return load->sessions[mid];
+		if (load->sessions[mid]->row < row)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static struct message *message_of_row(const struct load *load, uint64_t row)
+{
+	size_t low = 0, high = load->message_count;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (load->messages[mid]->row == row)
+			return load->messages[mid];
+		if (load->messages[mid]->row < row)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/* --- one function for each table ------------------------------------------------------------------------------------------ */
+
+/* Seconds that are left of a session's life. One that was connected when the daemon died lives on from now. */
+static uint32_t time_left(const struct session_row *row)
+{
+	uint64_t now = wall_ms();
+	if (row->expiry == EXPIRY_NEVER || row->away_since == 0 || row->away_since > now)
+		return row->expiry;
+	uint64_t gone = (now - row->away_since) / 1000;
+	return gone < row->expiry ? row->expiry - (uint32_t)gone : 0;
+}
+
+static int read_session(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	struct broker *broker = load->broker;
+	struct session_row row;
+	if (!read_session_row(value, &row) || !utf8_valid(key))
+		return discard(load, "sessions", key);
+	struct shard *shard = broker->shards[shard_of(broker, key)];
+	struct session *s = session_new(shard, key);
+	if (!s)
+		return -ENOMEM;
+	s->row = row.row;
+	s->expiry = row.expiry;
+	s->version = row.version;
+	__atomic_fetch_add(&shard->durable, 1, __ATOMIC_RELAXED);
+	uint32_t left = time_left(&row);
+	s->ends = left == EXPIRY_NEVER ? EXPIRY_NEVER : shard_now(shard) + left;
+	note_row(load, row.row);
+	return append(&load->sessions, &load->session_count, &load->session_size, s);
+}
+
+static int by_row(const void *a, const void *b)
+{
+	const struct session *const *x = a, *const *y = b;
+	return (*x)->row < (*y)->row ? -1 : (*x)->row > (*y)->row;
+}
+
+static int read_sub(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	struct sub_row row;
+	struct filter filter;
+	struct sub *sub;
+	struct session *s = NULL;
+	if (read_sub_row(key, value, &row) && filter_parse(row.filter, &load->broker->limits.topic, &filter))
+		s = session_of_row(load, row.session);
+	if (!s)
+		return discard(load, "subs", key);
+	int r = subs_add(&s->shard->subs, &s->target, &filter, row.options, row.id, &sub);
+	if (r == 0)
+		shard_subs_changed(s->shard, 1);
+	return r < 0 ? r : 0;
+}
+
+static int read_message_row(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	struct reader k = reader(key.ptr, key.len);
+	uint64_t row = read_u64(&k);
+	struct message *m = k.failed || read_left(&k) || !row ? NULL : read_message(value);
+	if (!m)
+		return discard(load, "messages", key);
+	m->row = row;
+	m->home = &load->broker->home;
+	note_row(load, row);
+	int r = append(&load->messages, &load->message_count, &load->message_size, m);
+	if (r) {
+		m->row = 0;
+		message_unref(m);
+	}
+	return r;
+}
+
+static int read_queue(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	struct queue_row row;
+	if (!read_queue_row(key, value, &row))
+		return discard(load, "queue", key);
+	note_row(load, row.seq);
+	struct session *s = session_of_row(load, row.session);
+	struct message *m = message_of_row(load, row.message);
+	/* A row without its message: the message was acknowledged, and the end of the row not yet written. */
+	if (!s || (!m && row.state != ENTRY_RELEASED))
+		return discard(load, "queue", key);
+	return queue_restore(s, m, &row);
+}
+
+static int read_incoming(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	(void)value;
+	struct reader k = reader(key.ptr, key.len);
+	uint64_t row = read_u64(&k);
+	uint16_t id = read_u16(&k);
+	struct session *s = k.failed ? NULL : session_of_row(load, row);
+	if (!s || (s->flight && flight_has_incoming(s->flight, id)))
+		return discard(load, "incoming", key);
+	if (!s->flight && !(s->flight = flight_new()))
+		return -ENOMEM;
+	return flight_add_incoming(s->flight, id);
+}
+
+static int read_retained(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	struct message *m = read_message(value);
+	if (!m)
+		return discard(load, "retained", key);
+	int r = retained_set(&load->broker->shards[0]->retained, m);
+	message_unref(m);
+	return r;
+}
+
+/* --- the sequence ---------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	int (*read)(struct load *load, struct edged_slice key, struct edged_slice value);
+} tables[] = {
+	{ "sessions", read_session },
+	{ "subs", read_sub },
+	{ "messages", read_message_row },
+	{ "queue", read_queue },
+	{ "incoming", read_incoming },
+	{ "retained", read_retained },
+};
+enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
+
+/* Messages that nobody waits for any more go; sessions that have ended meanwhile do, too. */
+static void settle(struct load *load)
+{
+	struct broker *broker = load->broker;
+	broker->next_row = load->highest + 1;
+	for (size_t i = 0; i < load->message_count; i++)
+		message_unref(load->messages[i]);
+	load->message_count = 0;
+	for (size_t i = 0; i < load->session_count; i++) {
+		struct session *s = load->sessions[i];
+		if (s->ends != EXPIRY_NEVER)
+			shard_alarm(s->shard, s, s->ends);
+	}
+	const struct retained *retained = &broker->shards[0]->retained;
+	edged_metric_set(broker->figures.retained_messages, (int64_t)retained->count);
+	edged_metric_set(broker->figures.retained_bytes, (int64_t)retained->bytes);
+	if (load->damaged)
+		broker->log->log(broker->host, EDGED_WARNING, "%u stored rows made no sense and were removed",
+		        load->damaged);
+	if (load->session_count || retained->count)
+		broker->log->log(broker->host, EDGED_INFO, "%zu sessions and %zu retained messages restored",
+		        load->session_count, retained->count);
+}
+
+static int row(void *arg, struct edged_slice key, struct edged_slice value)
+{
+	struct load *load = arg;
+	load->result = tables[load->table].read(load, key, value);
+	return load->result;
+}
+
+static void finish(struct load *load, int result)
+{
+	if (result == 0)
+		settle(load);
+	load->done(load->broker, result,
+	        result ? "the stored sessions and messages could not be read; see the log of the store"
+	               : NULL);
+}
+
+static void next_table(struct load *load);
+
+static void end(void *arg, int result)
+{
+	struct load *load = arg;
+	if (!result)
+		result = load->result;
+	if (load->table == 0 && load->session_count)
+		qsort(load->sessions, load->session_count, sizeof(struct session *), by_row);
+	if (result || ++load->table == TABLES)
+		finish(load, result);
+	else
+		next_table(load);
+}
+
+static void next_table(struct load *load)
+{
+	struct edged_slice all = edged_slice(NULL, 0);
+	const struct broker *broker = load->broker;
+	int r = broker->store->scan(broker->host, tables[load->table].name, all, all, 0, row, end, load);
+	if (r)
+		finish(load, r);
+}
+
+int load_start(struct broker *broker, void (*done)(struct broker *broker, int result, const char *why))
+{
+	struct load *load = calloc(1, sizeof(*load));
+	if (!load)
+		return -ENOMEM;
+	load->broker = broker;
+	load->done = done;
+	broker->load = load;
+	struct edged_slice all = edged_slice(NULL, 0);
+	return broker->store->scan(broker->host, tables[0].name, all, all, 0, row, end, load);
+}
+
+void load_free(struct load *load)
+{
+	if (!load)
+		return;
+	for (size_t i = 0; i < load->message_count; i++) {
+		load->messages[i]->row = 0; /* memory only: the store keeps it */
+		message_unref(load->messages[i]);
+	}
+	free(load->messages);
+	free(load->sessions);
+	free(load);
+}

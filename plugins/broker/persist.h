@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows in the store. Numbers are big-endian, so that rows sort by them.
+ *
+ *   table      key                    value
+ *   sessions   client id              session
+ *   subs       session row, filter    options, subscription identifier
+ *   messages   message row            message
+ *   queue      session row, entry     message row, QoS, state, packet id, subscription identifiers
+ *   incoming   session row, packet id (of QoS 2 messages received)
+ *   retained   topic                  message
+ *
+ * Functions return 0 or a negative errno of the store; the shard is the calling loop's.
+ */
+#ifndef BROKER_PERSIST_H
+#define BROKER_PERSIST_H
+
+#include "session.h"
+
+struct broker;
+
+int persist_session(struct session *session, uint64_t away_since); /* wall ms, 0: connected */
+int persist_session_gone(struct session *session);                 /* with all that belongs to it */
+int persist_sub(const struct session *session, struct edged_slice filter, uint8_t options, uint32_t id);
+int persist_sub_gone(const struct session *session, struct edged_slice filter);
+/* Gives a message that nobody else has seen yet a row. */
+int persist_message(struct broker *broker, struct message *message);
+int persist_entry(struct session *session, struct entry *entry);
+void persist_entry_gone(struct session *session, const struct entry *entry);
+int persist_incoming(struct session *session, uint16_t id, bool gone);
+int persist_retained(struct broker *broker, const struct message *message);
+int persist_retained_gone(struct broker *broker, struct edged_slice topic);
+
+/* --- reading back; false: damaged --- */
+struct session_row {
+	uint64_t row, away_since;
+	uint32_t expiry;
+	uint8_t version;
+};
+bool read_session_row(struct edged_slice value, struct session_row *ret);
+struct sub_row {
+	uint64_t session;
+	struct edged_slice filter;
+	uint32_t id;
+	uint8_t options;
+};
+bool read_sub_row(struct edged_slice key, struct edged_slice value, struct sub_row *ret);
+struct queue_row {
+	uint64_t session, seq, message;
+	struct reader ids; /* four bytes each */
+	uint16_t id;
+	uint8_t qos, state;
+	bool retain;
+};
+bool read_queue_row(struct edged_slice key, struct edged_slice value, struct queue_row *ret);
+struct message *read_message(struct edged_slice value); /* NULL: damaged or no memory */
+
+#endif

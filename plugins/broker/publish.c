@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "client.h"
+#include "parcel.h"
+#include "persist.h"
+#include "publish.h"
+#include "pubsub.h"
+#include "queue.h"
+
+/* --- finding the receivers --------------------------------------------------------------------------------------------- */
+
+static int room(struct shard *shard, size_t matches, size_t more)
+{
+	if (matches > shard->match_size) {
+		size_t size = matches * 2 + 16;
+		struct match *p = realloc(shard->matches, size * sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		shard->matches = p;
+		shard->match_size = size;
+	}
+	if (more > shard->more_size) {
+		size_t size = more * 2 + 16;
+		struct more_id *p = realloc(shard->more, size * sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		shard->more = p;
+		shard->more_size = size;
+	}
+	return 0;
+}
+
+/* A second subscription of the same receiver matches: one message, at the highest QoS, with all identifiers. */
+static int merge(struct shard *shard, struct match *match, const struct sub *sub)
+{
+	if ((sub->options & OPT_QOS) > match->qos)
+		match->qos = sub->options & OPT_QOS;
+	match->retain_as_published |= (sub->options & OPT_RETAIN_AS_PUBLISHED) != 0;
+	if (sub->id == 0)
+		return 0;
+	if (match->id == 0) {
+		match->id = sub->id;
+		return 0;
+	}
+	if (room(shard, 0, shard->more_count + 1))
+		return -ENOMEM;
+	shard->more[shard->more_count] = (struct more_id){ sub->id, match->more };
+	match->more = (uint32_t)++shard->more_count;
+	return 0;
+}
+
+static int add_match(struct shard *shard, size_t *n, const struct sub *sub, const struct session *from)
+{
+	struct target *t = sub->target;
+	if ((sub->options & OPT_NO_LOCAL) && from && t == &from->target)
+		return 0;
+	if (t->seen == shard->match_seq)
+		return merge(shard, &shard->matches[t->seen_at], sub);
+	if (*n == shard->match_size && room(shard, *n + 1, 0))
+		return -ENOMEM;
+	t->seen = shard->match_seq;
+	t->seen_at = (uint32_t)*n;
+	shard->matches[(*n)++] = (struct match){
+		.target = t,
+		.id = sub->id,
+		.qos = sub->options & OPT_QOS,
+		.retain_as_published = sub->options & OPT_RETAIN_AS_PUBLISHED,
+	};
+	return 0;
+}
+
+static bool present(const struct sub *sub)
+{
+	const struct session *s = (const struct session *)sub->target;
+	return sub->target->kind != TARGET_SESSION ||
+	       (s->client && !s->client->closing && client_has_room(s->client));
+}
+
+/* The member whose turn it is: one that is connected, else one that is away and keeps messages. */
+static const struct sub *take_turn(struct sub_group *group)
+{
+	uint32_t count = 0, at = 0;
+	for (const struct sub *sub = group->subs; sub; sub = sub->next)
+		count++;
+	const struct sub *first = NULL, *any = group->subs, *next = NULL;
+	uint32_t turn = group->turn++ % count;
+	for (const struct sub *sub = group->subs; sub; sub = sub->next, at++) {
+		if (at == turn)
+			any = sub;
+		if (!present(sub))
+			continue;
+		if (!first)
+			first = sub;
+		if (!next && at >= turn)
+			next = sub;
+	}
+	return next ? next : first ? first : any;
+}
+
+/* A shared subscription is one of its own: its message is not merged with that of another subscription. */
+static int add_group(struct shard *shard, size_t *n, struct sub_group *group)
+{
+	const struct sub *sub = take_turn(group);
+	if (room(shard, *n + 1, 0))
+		return -ENOMEM;
+	shard->matches[(*n)++] = (struct match){
+		.target = sub->target,
+		.id = sub->id,
+		.qos = sub->options & OPT_QOS,
+		.retain_as_published = sub->options & OPT_RETAIN_AS_PUBLISHED,
+	};
+	return 0;
+}
+
+static int find_receivers(
+        struct shard *shard, struct edged_slice topic, const struct session *from, size_t *ret)
+{
+	struct sub_node *const *nodes;
+	*ret = 0;
+	if (shard->subs.count == 0)
+		return 0;
+	int count = subs_match(&shard->subs, topic, &nodes);
+	if (count < 0)
+		return count;
+	if (++shard->match_seq == 0)
+		shard->match_seq = 1;
+	shard->more_count = 0;
+	int r = 0;
+	for (int i = 0; i < count && !r; i++) {
+		for (const struct sub *sub = nodes[i]->subs; sub && !r; sub = sub->next)
+			r = add_match(shard, ret, sub, from);
+		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
+			r = add_group(shard, ret, g);
+	}
+	return r;
+}
+
+bool shard_wanted(struct shard *shard, struct edged_slice topic)
+{
+	const struct broker *broker = shard->broker;
+	for (unsigned i = 0; i < broker->shard_count; i++)
+		if (i != shard->index && __atomic_load_n(&broker->shards[i]->wanted, __ATOMIC_RELAXED))
+			return true;
+	struct sub_node *const *nodes;
+	return shard->subs.count && subs_match(&shard->subs, topic, &nodes) != 0;
+}
+
+/* --- handing out ---------------------------------------------------------------------------------------------------------- */
+
+static uint8_t lower(uint8_t a, uint8_t b)
+{
+	return a < b ? a : b;
+}
+
+static void hand_out(
+        struct shard *shard, struct message *m, const struct match *match, struct outcome *outcome)
+{
+	uint32_t ids[MAX_SUBSCRIPTIONS];
+	struct delivery d = { m, lower(m->qos, match->qos), m->retain && match->retain_as_published, ids, 0 };
+	if (match->id)
+		ids[d.id_count++] = match->id;
+	for (uint32_t at = match->more; at && d.id_count < MAX_SUBSCRIPTIONS; at = shard->more[at - 1].next)
+		ids[d.id_count++] = shard->more[at - 1].id;
+	if (match->target->kind == TARGET_LOCAL)
+		pubsub_queue(shard, match->target, &d);
+	else if (session_deliver((struct session *)match->target, &d, &outcome->wait))
+		outcome->refused = true;
+}
+
+static bool durable_receiver(const struct shard *shard, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct match *match = &shard->matches[i];
+		if (match->target->kind == TARGET_SESSION && match->qos &&
+		        ((struct session *)match->target)->row)
+			return true;
+	}
+	return false;
+}
+
+/* Gives the message to the n receivers that were found. */
+static int distribute(struct shard *shard, struct message *m, size_t n, struct outcome *outcome)
+{
+	if (m->qos && !m->row && m->blob.refs == 1 && durable_receiver(shard, n)) {
+		int r = persist_message(shard->broker, m);
+		if (r)
+			return r;
+	}
+	for (size_t i = 0; i < n; i++)
+		hand_out(shard, m, &shard->matches[i], outcome);
+	outcome->receivers += (unsigned)n;
+	return 0;
+}
+
+int shard_distribute(struct shard *shard, struct message *m, const struct session *from, struct outcome *ret)
+{
+	size_t n;
+	struct message *copy = NULL;
+	int r = find_receivers(shard, message_topic(m), from, &n);
+	if (r)
+		return r;
+	if (m->qos && !m->row && durable_receiver(shard, n) && !(copy = message_copy(m)))
+		return -ENOMEM;
+	r = distribute(shard, copy ? copy : m, n, ret);
+	message_unref(copy);
+	if (!r && ret->wait)
+		r = turn_wrote(shard);
+	return r;
+}
+
+/* --- retained messages ---------------------------------------------------------------------------------------------------- */
+
+static void show_retained(const struct shard *shard)
+{
+	const struct figures *figures = &shard->broker->figures;
+	edged_metric_set(figures->retained_messages, (int64_t)shard->retained.count);
+	edged_metric_set(figures->retained_bytes, (int64_t)shard->retained.bytes);
+}
+
+static bool retained_full(const struct shard *shard, const struct message *m)
+{
+	const struct limits *limits = &shard->broker->limits;
+	const struct message *old = retained_get(&shard->retained, message_topic(m));
+	size_t bytes = shard->retained.bytes - (old ? message_size(old) : 0) + message_size(m);
+	return (!old && shard->retained.count >= limits->retained_messages) || bytes > limits->retained_bytes;
+}
+
+int shard_retain(struct shard *shard, struct message *m, bool *ret_wrote)
+{
+	struct broker *broker = shard->broker;
+	int r = 0;
+	if (m->payload_len == 0) {
+		if (!retained_get(&shard->retained, message_topic(m)))
+			return 0;
+		r = persist_retained_gone(broker, message_topic(m));
+		if (!r)
+			(void)retained_remove(&shard->retained, message_topic(m));
+	} else if (retained_full(shard, m)) {
+		count_one(broker->figures.dropped_quota);
+		return -ENOSPC;
+	} else {
+		r = persist_retained(broker, m);
+		if (!r)
+			r = retained_set(&shard->retained, m);
+	}
+	show_retained(shard);
+	*ret_wrote |= r == 0;
+	return r;
+}
+
+/* --- publishing ----------------------------------------------------------------------------------------------------------- */
+
+static bool others_want(const struct shard *shard)
+{
+	const struct broker *broker = shard->broker;
+	for (unsigned i = 0; i < broker->shard_count; i++)
+		if (i != shard->index && __atomic_load_n(&broker->shards[i]->wanted, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+static int spread(struct shard *shard, struct message *m, size_t n, bool others, struct outcome *outcome)
+{
+	int r = distribute(shard, m, n, outcome);
+	if (r)
+		return r;
+	if (m->retain && shard->index == 0 && shard_retain(shard, m, &outcome->wait))
+		outcome->refused = true;
+	if ((others || (m->retain && shard->index)) && parcels_add(shard, m, &outcome->wait))
+		outcome->refused = true;
+	if (outcome->wait && turn_wrote(shard))
+		return -ENOMEM;
+	return 0;
+}
+
+int shard_publish(struct shard *shard, const struct message_parts *parts, const struct session *from,
+        struct outcome *ret)
+{
+	size_t n;
+	*ret = (struct outcome){ 0 };
+	int r = find_receivers(shard, parts->topic, from, &n);
+	if (r)
+		return r;
+	bool others = shard->broker->shard_count > 1 && others_want(shard);
+	if (n == 0 && !others && !parts->retain)
+		return 0;
+	struct message *m = message_new(parts);
+	if (!m)
+		return -ENOMEM;
+	r = spread(shard, m, n, others, ret);
+	message_unref(m);
+	return r;
+}
+
+void shard_publish_will(struct shard *shard, struct message *will)
+{
+	struct message_parts parts = {
+		.topic = message_topic(will),
+		.payload = message_payload(will),
+		.publisher = message_publisher(will),
+		.props = message_props(will),
+		.arrived = wall_ms(),
+		.expires = will->expires ? wall_ms() + will->expires : 0,
+		.qos = will->qos,
+		.retain = will->retain,
+		.will = true,
+	};
+	struct outcome outcome;
+	if (shard_publish(shard, &parts, NULL, &outcome))
+		count_one(shard->broker->figures.dropped_memory);
+	message_unref(will);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a message to its receivers: those of this shard, retained messages, the other shards. */
+#ifndef BROKER_PUBLISH_H
+#define BROKER_PUBLISH_H
+
+#include "shard.h"
+
+struct outcome {
+	unsigned receivers; /* on this shard */
+	bool wait;          /* an acknowledgement has to wait for the turn */
+	bool refused;       /* some receiver or the retained store had no room */
+};
+
+/* Publishes; `from` is the publisher's session or NULL. 0, -ENOMEM or the store's error (then nobody got it). */
+int shard_publish(struct shard *shard, const struct message_parts *parts, const struct session *from,
+        struct outcome *ret);
+/* Gives a message that came from another shard to the receivers here. */
+int shard_distribute(
+        struct shard *shard, struct message *message, const struct session *from, struct outcome *ret);
+/* A will; takes the caller's reference. */
+void shard_publish_will(struct shard *shard, struct message *will);
+/* Would a message on this topic have a receiver? */
+bool shard_wanted(struct shard *shard, struct edged_slice topic);
+/* Shard 0: keeps or removes (empty payload) a retained message. -ENOSPC: over a limit. */
+int shard_retain(struct shard *shard, struct message *message, bool *ret_wrote);
+
+#endif

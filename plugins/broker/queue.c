@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "client.h"
+#include "persist.h"
+#include "queue.h"
+#include "shard.h"
+
+static void queue_bytes(const struct session *s, int64_t by)
+{
+	__atomic_fetch_add(&s->shard->broker->queued, by, __ATOMIC_RELAXED);
+	edged_metric_add(s->shard->broker->figures.queued_bytes, by);
+}
+
+static void backlog_free(struct session *s)
+{
+	struct backlog *b = s->backlog;
+	if (!b)
+		return;
+	for (uint32_t i = b->next; i < b->count; i++)
+		message_unref(b->items[i].message);
+	free(b->items);
+	free(b);
+	s->backlog = NULL;
+}
+
+void queue_fini(struct session *s)
+{
+	backlog_free(s);
+	if (!s->flight)
+		return;
+	queue_bytes(s, -(int64_t)s->flight->bytes);
+	flight_free(s->flight);
+	s->flight = NULL;
+}
+
+void queue_rewind(struct session *s)
+{
+	backlog_free(s);
+	if (s->flight)
+		flight_rewind(s->flight);
+}
+
+static int keep_ids(struct entry *e, const struct delivery *d)
+{
+	e->subscription_id = d->id_count ? d->ids[0] : 0;
+	if (d->id_count < 2)
+		return 0;
+	e->more_ids = malloc(d->id_count * sizeof(uint32_t));
+	if (!e->more_ids)
+		return -ENOMEM;
+	e->more_ids[0] = (uint32_t)d->id_count - 1;
+	memcpy(e->more_ids + 1, d->ids + 1, (d->id_count - 1) * sizeof(uint32_t));
+	return 0;
+}
+
+int queue_restore(struct session *s, struct message *m, struct queue_row *row)
+{
+	if (!s->flight && !(s->flight = flight_new()))
+		return -ENOMEM;
+	struct entry *e = flight_push(s->flight);
+	if (!e)
+		return -ENOMEM;
+	*e = (struct entry){ .seq = row->seq, .id = row->id, .qos = row->qos, .state = row->state };
+	e->retain = row->retain;
+	e->stored = true;
+	uint32_t ids[MAX_SUBSCRIPTIONS];
+	struct delivery d = { .ids = ids };
+	while (read_left(&row->ids) && d.id_count < MAX_SUBSCRIPTIONS)
+		ids[d.id_count++] = read_u32(&row->ids);
+	if (keep_ids(e, &d)) {
+		flight_remove(s->flight, s->flight->count - 1);
+		return -ENOMEM;
+	}
+	if (m && e->state != ENTRY_RELEASED) {
+		e->message = message_ref(m);
+		s->flight->bytes += message_size(m);
+		queue_bytes(s, (int64_t)message_size(m));
+	}
+	return 0;
+}
+
+static void take_out(struct session *s, uint32_t i)
+{
+	struct entry *e = flight_at(s->flight, i);
+	if (e->message) {
+		s->flight->bytes -= message_size(e->message);
+		queue_bytes(s, -(int64_t)message_size(e->message));
+	}
+	if (e->stored)
+		persist_entry_gone(s, e);
+	flight_remove(s->flight, i);
+}
+
+void session_purge(struct session *s)
+{
+	while (s->flight && s->flight->count)
+		take_out(s, s->flight->count - 1);
+}
+
+static bool queue_full(const struct session *s, const struct message *m)
+{
+	const struct broker *broker = s->shard->broker;
+	const struct flight *f = s->flight;
+	int64_t total = __atomic_load_n(&broker->queued, __ATOMIC_RELAXED);
+	return f->count - f->sent >= broker->limits.queue_messages + (s->client ? s->client->window : 0u) ||
+	       (f->bytes && f->bytes + message_size(m) > broker->limits.queue_bytes) ||
+	       (size_t)total + message_size(m) > broker->limits.queue_total;
+}
+
+/* A retained message that a durable session gets has no row among the queued messages: it gets a copy that has. */
+static struct message *storable(struct broker *broker, struct message *m)
+{
+	if (m->row)
+		return message_ref(m);
+	struct message *copy = message_copy(m);
+	if (copy && persist_message(broker, copy)) {
+		message_unref(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+static int push(struct session *s, const struct delivery *d)
+{
+	struct message *m = s->row ? storable(s->shard->broker, d->message) : message_ref(d->message);
+	struct entry *e = m ? flight_push(s->flight) : NULL;
+	if (!e || keep_ids(e, d)) {
+		if (e)
+			flight_remove(s->flight, s->flight->count - 1);
+		message_unref(m);
+		return -ENOMEM;
+	}
+	e->message = m;
+	e->qos = d->qos;
+	e->retain = d->retain;
+	s->flight->bytes += message_size(m);
+	queue_bytes(s, (int64_t)message_size(m));
+	return 0;
+}
+
+static int deliver_queued(struct session *s, const struct delivery *d, bool *ret_saved)
+{
+	struct figures *figures = &s->shard->broker->figures;
+	if (!s->flight && !(s->flight = flight_new())) {
+		count_one(figures->dropped_memory);
+		return -ENOMEM;
+	}
+	if (queue_full(s, d->message)) {
+		count_one(figures->dropped_queue);
+		return -ENOSPC;
+	}
+	if (push(s, d)) {
+		count_one(figures->dropped_memory);
+		return -ENOMEM;
+	}
+	session_pump(s);
+	if (!s->row)
+		return 0;
+	*ret_saved = true;
+	struct entry *last = s->flight->count ? flight_at(s->flight, s->flight->count - 1) : NULL;
+	if (last && last->message && !last->stored)
+		return persist_entry(s, last);
+	return 0;
+}
+
+static int backlog_room(struct session *s, uint32_t more)
+{
+	if (!s->backlog && !(s->backlog = calloc(1, sizeof(*s->backlog))))
+		return -ENOMEM;
+	struct backlog *b = s->backlog;
+	if (more > UINT32_MAX / 4 - b->count)
+		return -ENOSPC;
+	if (b->count + more <= b->size)
+		return 0;
+	uint32_t size = b->size ? b->size : 8;
+	while (size < b->count + more)
+		size *= 2;
+	struct waiting *items = realloc(b->items, size * sizeof(*items));
+	if (!items)
+		return -ENOMEM;
+	b->items = items;
+	b->size = size;
+	return 0;
+}
+
+int session_line_up(struct session *s, struct message *const *messages, uint32_t n, uint8_t qos, uint32_t id)
+{
+	int r = backlog_room(s, n);
+	if (r)
+		return r;
+	struct backlog *b = s->backlog;
+	struct waiting *at = &b->items[b->count - b->live];
+	memmove(at + n, at, b->live * sizeof(*at));
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t lower = messages[i]->qos < qos ? messages[i]->qos : qos;
+		at[i] = (struct waiting){ message_ref(messages[i]), id, lower, true };
+	}
+	b->count += n;
+	return 0;
+}
+
+int session_block(struct session *s)
+{
+	int r = backlog_room(s, 0);
+	if (!r)
+		s->backlog->blocked++;
+	return r;
+}
+
+void session_unblock(struct session *s)
+{
+	s->backlog->blocked--;
+	session_pump(s);
+}
+
+static int line_up_live(struct session *s, const struct delivery *d)
+{
+	if (s->backlog->live >= s->shard->broker->limits.queue_messages) {
+		count_one(s->shard->broker->figures.dropped_queue);
+		return -ENOSPC;
+	}
+	int r = backlog_room(s, 1);
+	if (r)
+		return r;
+	struct backlog *b = s->backlog;
+	b->items[b->count++] =
+	        (struct waiting){ message_ref(d->message), d->id_count ? d->ids[0] : 0, d->qos, d->retain };
+	b->live++;
+	return 0;
+}
+
+int session_deliver(struct session *s, const struct delivery *d, bool *ret_saved)
+{
+	struct client *c = s->client;
+	if (d->qos == 0 && (!c || c->muted || c->closing))
+		return 0;
+	/* What must be durable goes to the queue at once, the rest keeps its place behind retained messages. */
+	if (s->backlog && !(s->row && d->qos))
+		return line_up_live(s, d);
+	if (d->qos)
+		return deliver_queued(s, d, ret_saved);
+	if (client_has_room(c)) {
+		(void)client_send(c, d, 0, false);
+		return 0;
+	}
+	count_one(s->shard->broker->figures.dropped_slow);
+	return 0;
+}
+
+/* --- sending ----------------------------------------------------------------------------------------------------------- */
+
+static bool send_entry(struct session *s, struct entry *e, bool dup)
+{
+	uint32_t ids[1 + MAX_SUBSCRIPTIONS] = { e->subscription_id };
+	size_t n = e->subscription_id ? 1 : 0;
+	if (e->more_ids) {
+		memcpy(ids + 1, e->more_ids + 1, e->more_ids[0] * sizeof(uint32_t));
+		n += e->more_ids[0];
+	}
+	struct delivery d = { e->message, e->qos, e->retain, ids, n };
+	e->state = ENTRY_SENT;
+	return client_send(s->client, &d, e->id, dup);
+}
+
+/* QoS 2 to a durable session: the packet id must be on the disk before the message is sent, or a crash in between
+ * would make it a second message. */
+static void save_then_send(struct session *s, struct entry *e)
+{
+	struct todo todo = { .kind = TODO_SAVED, .session = s, .id = e->id };
+	e->state = ENTRY_SAVING;
+	if (persist_entry(s, e) || turn_wrote(s->shard) || turn_todo(s->shard, &todo))
+		e->state = ENTRY_SAVED; /* it waits for the next connection */
+}
+
+/* The next entry that was not sent yet. False: it was dropped, its place is free. */
+static bool start_entry(struct session *s, struct entry *e)
+{
+	bool again = e->state == ENTRY_SENT;
+	switch ((enum entry_state)e->state) {
+	case ENTRY_QUEUED:
+		if (message_expired(e->message, wall_ms())) {
+			count_one(s->shard->broker->figures.dropped_expired);
+			return false;
+		}
+		e->id = flight_take_id(s->flight);
+		if (e->qos == 2 && s->row) {
+			save_then_send(s, e);
+			return true;
+		}
+		return send_entry(s, e, false);
+	case ENTRY_SAVED:
+	case ENTRY_SENT:
+		return send_entry(s, e, again);
+	case ENTRY_RELEASED:
+		client_send_ack(s->client, PUBREL, e->id, 0);
+		return true;
+	case ENTRY_SAVING:
+	case ENTRY_RELEASING:
+		return true;
+	}
+	return true;
+}
+
+static void pump_queue(struct session *s)
+{
+	struct flight *f = s->flight;
+	while (f->sent < f->count && f->sent < s->client->window && client_has_room(s->client)) {
+		uint32_t i = f->sent++;
+		if (!start_entry(s, flight_at(f, i)))
+			take_out(s, i);
+	}
+}
+
+/* A retained message that was replaced while it waited, and whose successor went ahead (see session_deliver()). */
+static bool overtaken(const struct session *s, const struct waiting *w)
+{
+	return s->row && w->qos && w->retain && s->shard->index == 0 &&
+	       retained_get(&s->shard->retained, message_topic(w->message)) != w->message;
+}
+
+/* One that waits in the backlog. False: no room now. */
+static bool pump_waiting(struct session *s, const struct waiting *w)
+{
+	struct delivery d = { w->message, w->qos, w->retain, &w->id, w->id ? 1 : 0 };
+	bool saved = false;
+	if (!client_has_room(s->client))
+		return false;
+	if (message_expired(w->message, wall_ms()) || overtaken(s, w))
+		return true;
+	if (w->qos == 0) {
+		(void)client_send(s->client, &d, 0, false);
+		return true;
+	}
+	if (s->flight && s->flight->count >= s->client->window)
+		return false;
+	(void)deliver_queued(s, &d, &saved);
+	if (saved)
+		(void)turn_wrote(s->shard);
+	return true;
+}
+
+void session_pump(struct session *s)
+{
+	if (!s->client || s->client->muted || s->client->closing)
+		return;
+	if (s->flight)
+		pump_queue(s);
+	struct backlog *b = s->backlog;
+	if (!b || b->blocked)
+		return;
+	s->backlog = NULL; /* so that nothing delivered here lines up again */
+	while (b->next < b->count && pump_waiting(s, &b->items[b->next]))
+		message_unref(b->items[b->next++].message);
+	s->backlog = b;
+	if (b->live > b->count - b->next)
+		b->live = b->count - b->next;
+	if (b->next == b->count)
+		backlog_free(s);
+}
+
+/* --- acknowledgements ----------------------------------------------------------------------------------------------------- */
+
+static int64_t find_sent(const struct session *s, uint16_t id, uint8_t qos, enum entry_state state)
+{
+	int64_t i = s->flight ? flight_find(s->flight, id) : -1;
+	if (i < 0)
+		return -1;
+	const struct entry *e = flight_at(s->flight, (uint32_t)i);
+	return e->qos == qos && e->state == state ? i : -1;
+}
+
+uint8_t session_puback(struct session *s, uint16_t id)
+{
+	int64_t i = find_sent(s, id, 1, ENTRY_SENT);
+	if (i < 0)
+		return REASON_ID_NOT_FOUND;
+	take_out(s, (uint32_t)i);
+	session_pump(s);
+	return 0;
+}
+
+/* The message itself is needed no more. */
+static void release(struct session *s, struct entry *e)
+{
+	s->flight->bytes -= message_size(e->message);
+	queue_bytes(s, -(int64_t)message_size(e->message));
+	struct message *m = e->message;
+	e->message = NULL;
+	if (e->stored && persist_entry(s, e))
+		count_one(s->shard->broker->figures.store_failures);
+	message_unref(m);
+}
+
+uint8_t session_pubrec(struct session *s, uint16_t id, uint8_t reason)
+{
+	int64_t i = find_sent(s, id, 2, ENTRY_SENT);
+	if (i < 0) {
+		i = find_sent(s, id, 2, ENTRY_RELEASED);
+		if (i >= 0) {
+			client_send_ack(s->client, PUBREL, id, 0);
+			return 0;
+		}
+		return find_sent(s, id, 2, ENTRY_RELEASING) >= 0 ? 0 : REASON_ID_NOT_FOUND;
+	}
+	if (reason >= 0x80) { /* it does not want it: that ends the exchange */
+		take_out(s, (uint32_t)i);
+		session_pump(s);
+		return 0;
+	}
+	struct entry *e = flight_at(s->flight, (uint32_t)i);
+	struct todo todo = { .kind = TODO_SAVED, .session = s, .id = id };
+	e->state = ENTRY_RELEASING;
+	release(s, e);
+	if (!e->stored || turn_wrote(s->shard) || turn_todo(s->shard, &todo)) {
+		e->state = ENTRY_RELEASED;
+		client_send_ack(s->client, PUBREL, id, 0);
+	}
+	return 0;
+}
+
+uint8_t session_pubcomp(struct session *s, uint16_t id)
+{
+	int64_t i = find_sent(s, id, 2, ENTRY_RELEASED);
+	if (i < 0)
+		return REASON_ID_NOT_FOUND;
+	take_out(s, (uint32_t)i);
+	session_pump(s);
+	return 0;
+}
+
+void session_saved(struct session *s, uint16_t id)
+{
+	struct flight *f = s->flight;
+	for (uint32_t i = 0; f && i < f->count; i++) {
+		struct entry *e = flight_at(f, i);
+		if (e->id != id || (e->state != ENTRY_SAVING && e->state != ENTRY_RELEASING))
+			continue;
+		e->state = e->state == ENTRY_SAVING ? ENTRY_SAVED : ENTRY_RELEASED;
+		if (s->client && !s->client->muted && !s->client->closing && i < f->sent &&
+		        !start_entry(s, e)) {
+			take_out(s, i);
+			session_pump(s);
+		}
+		return;
+	}
+}

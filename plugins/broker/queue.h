@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a session has to get: delivering, queueing, sending as there is room, and the client's acknowledgements. */
+#ifndef BROKER_QUEUE_H
+#define BROKER_QUEUE_H
+
+#include "persist.h"
+#include "session.h"
+
+/* Gives it a message: sent, queued, or dropped and counted. 0; -ENOSPC when it was refused for a limit. *ret_saved
+ * becomes true when something was written for it, that an acknowledgement has to wait for. */
+int session_deliver(struct session *session, const struct delivery *delivery, bool *ret_saved);
+/* Lines up retained messages for a new subscription, in front of what is live. -ENOMEM. */
+int session_line_up(
+        struct session *session, struct message *const *messages, uint32_t n, uint8_t qos, uint32_t id);
+/* What is lined up waits until it is unblocked (or the connection ends). -ENOMEM. */
+int session_block(struct session *session);
+void session_unblock(struct session *session);
+/* Sends what there is room for. */
+void session_pump(struct session *session);
+
+/* Acknowledgements of what it was sent; a reason for the answer (0, or packet id not found). */
+uint8_t session_puback(struct session *session, uint16_t id);
+uint8_t session_pubrec(struct session *session, uint16_t id, uint8_t reason);
+uint8_t session_pubcomp(struct session *session, uint16_t id);
+/* The store has what a QoS 2 message was waiting for. */
+void session_saved(struct session *session, uint16_t id);
+/* All queued messages go. */
+void session_purge(struct session *session);
+
+/* Everything goes from memory; the store keeps it. */
+void queue_fini(struct session *session);
+/* The connection is gone: what was sent is to be sent again, what was lined up is dropped. */
+void queue_rewind(struct session *session);
+/* An entry read from the store; message may be NULL when it was released. -ENOMEM. */
+int queue_restore(struct session *session, struct message *message, struct queue_row *row);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client.h"
+#include "parcel.h"
+#include "persist.h"
+#include "queue.h"
+#include "shard.h"
+
+static void acknowledge(const struct todo *todo, struct client *client, int result)
+{
+	struct session *session = todo->session;
+	session->unanswered--;
+	if (todo->packet == PUBACK)
+		session->unacked--;
+	uint8_t reason = result ? REASON_QUOTA : todo->reason;
+	if (result && todo->packet == PUBREC && session->flight)
+		(void)flight_drop_incoming(session->flight, todo->id);
+	if (!client)
+		return;
+	if (result && client->version != MQTT_5)
+		client_close(
+		        client, REASON_QUOTA); /* it has no way to hear "no", and sends the message again */
+	else
+		client_send_ack(client, todo->packet, todo->id, reason);
+	client_relieved(client);
+}
+
+static void send_codes(const struct todo *todo, struct client *client, int result)
+{
+	if (client && result)
+		client_close(client, REASON_QUOTA);
+	else if (client)
+		client_write(client, todo->arg, todo->bytes);
+	free(todo->arg);
+	if (client && todo->reason)
+		session_unblock(todo->session);
+}
+
+static void run(const struct todo *todo, int result)
+{
+	struct session *session = todo->session;
+	struct client *client = NULL;
+	if (session && !session->dead && session->epoch == todo->epoch)
+		client = session->client;
+	switch ((enum todo_kind)todo->kind) {
+	case TODO_ACK:
+		acknowledge(todo, client, result);
+		break;
+	case TODO_CODES:
+		send_codes(todo, client, result);
+		break;
+	case TODO_CONNACK:
+		if (client)
+			client_accepted(client, result);
+		break;
+	case TODO_SAVED:
+		if (!session->dead)
+			session_saved(session, todo->id);
+		break;
+	case TODO_CALL:
+		todo->fn(todo->arg, result);
+		break;
+	}
+	if (session)
+		session_release(session);
+}
+
+/* Runs what belongs to the turns that are complete, in order. */
+static void complete(struct shard *shard)
+{
+	while (shard->first && shard->first->pending == 0) {
+		struct turn *turn = shard->first;
+		shard->first = turn->next;
+		if (!shard->first)
+			shard->last = NULL;
+		if (turn->result)
+			count_one(shard->broker->figures.store_failures);
+		for (uint32_t i = 0; i < turn->count; i++)
+			run(&turn->todos[i], turn->result);
+		free(turn->todos);
+		free(turn);
+	}
+}
+
+void turn_report(struct turn *turn, int result)
+{
+	if (result && !turn->result)
+		turn->result = result;
+	turn->pending--;
+	complete(turn->shard);
+}
+
+static void committed(void *arg, int result)
+{
+	turn_report(arg, result);
+}
+
+static void turn_end(void *arg)
+{
+	struct shard *shard = arg;
+	struct turn *turn = shard->turn;
+	shard->turn = NULL;
+	parcels_post(shard, turn);
+	if (!turn)
+		return;
+	if (shard->last)
+		shard->last->next = turn;
+	else
+		shard->first = turn;
+	shard->last = turn;
+	if (turn->dirty) {
+		turn->pending++;
+		int r = shard->broker->store->commit(shard->broker->host, committed, turn);
+		if (r)
+			turn_report(turn, r);
+	}
+	complete(shard);
+}
+
+static struct turn *current(struct shard *shard)
+{
+	if (shard->turn)
+		return shard->turn;
+	struct turn *turn = calloc(1, sizeof(*turn));
+	if (!turn)
+		return NULL;
+	turn->shard = shard;
+	if (shard->broker->loop->defer(shard->broker->host, turn_end, shard)) {
+		free(turn);
+		return NULL;
+	}
+	return shard->turn = turn;
+}
+
+int turn_wrote(struct shard *shard)
+{
+	struct turn *turn = current(shard);
+	if (!turn)
+		return -ENOMEM;
+	turn->dirty = true;
+	return 0;
+}
+
+int turn_todo(struct shard *shard, const struct todo *todo)
+{
+	struct turn *turn = current(shard);
+	if (!turn)
+		return -ENOMEM;
+	if (turn->count == turn->size) {
+		uint32_t size = turn->size ? turn->size * 2 : 8;
+		struct todo *todos = realloc(turn->todos, size * sizeof(*todos));
+		if (!todos)
+			return -ENOMEM;
+		turn->todos = todos;
+		turn->size = size;
+	}
+	turn->todos[turn->count++] = *todo;
+	if (todo->session)
+		session_hold(todo->session);
+	return 0;
+}
+
+int turn_start(struct shard *shard)
+{
+	return current(shard) ? 0 : -ENOMEM;
+}
+
+static void turn_free(struct turn *turn)
+{
+	for (uint32_t i = 0; i < turn->count; i++) {
+		if (turn->todos[i].kind == TODO_CODES)
+			free(turn->todos[i].arg);
+		if (turn->todos[i].kind == TODO_CALL)
+			turn->todos[i].fn(turn->todos[i].arg, -ECANCELED);
+		if (turn->todos[i].session)
+			session_release(turn->todos[i].session);
+	}
+	free(turn->todos);
+	free(turn);
+}
+
+void turns_free(struct shard *shard)
+{
+	if (shard->turn) {
+		shard->broker->loop->defer_cancel(shard->broker->host, shard);
+		turn_free(shard->turn);
+		shard->turn = NULL;
+	}
+	while (shard->first) {
+		struct turn *next = shard->first->next;
+		turn_free(shard->first);
+		shard->first = next;
+	}
+	shard->last = NULL;
+}

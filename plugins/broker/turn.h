@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A turn: what one turn of the loop wrote to the store, and what has to wait until that is durable (on this shard and
+ * on those it sent parcels to): acknowledgements above all. Turns complete in order. One commit for each turn.
+ */
+#ifndef BROKER_TURN_H
+#define BROKER_TURN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct session;
+struct shard;
+
+enum todo_kind {
+	TODO_ACK,     /* send an acknowledgement to the session's client */
+	TODO_CODES,   /* send SUBACK or UNSUBACK; reason: then unblock the session */
+	TODO_CONNACK, /* the client's CONNECT is done */
+	TODO_SAVED,   /* a QoS 2 message goes on, see session_saved() */
+	TODO_CALL     /* fn(arg, result) */
+};
+
+struct todo {
+	uint8_t kind, packet, reason;
+	uint16_t id;
+	uint32_t epoch;          /* of the session: nothing is sent to a later connection */
+	struct session *session; /* held */
+	void (*fn)(void *arg, int result);
+	void *arg;      /* TODO_CODES: bytes, malloc'ed */
+	uint32_t bytes; /* how many */
+};
+
+struct turn {
+	struct turn *next;
+	struct shard *shard;
+	struct todo *todos;
+	uint32_t count, size;
+	unsigned pending; /* commit and parcels not yet reported */
+	int result;       /* the first failure */
+	bool dirty;       /* has writes to commit */
+};
+
+/* Something was written that must be committed at the end of this turn. -ENOMEM. */
+int turn_wrote(struct shard *shard);
+/* To be done once this turn and all before it are durable; at the end of the turn when nothing was written. Takes a
+ * hold on the session. -ENOMEM. */
+int turn_todo(struct shard *shard, const struct todo *todo);
+/* Makes sure that the turn will end: there are parcels to be posted. -ENOMEM. */
+int turn_start(struct shard *shard);
+/* One of the things a turn waits for has happened. */
+void turn_report(struct turn *turn, int result);
+void turns_free(struct shard *shard);
+
+#endif
