@@ -184,6 +184,26 @@ void client_close(struct client *c, uint8_t reason)
 		session_detach(s, reason != 0);
 }
 
+void client_leave(struct client *c)
+{
+	if (!c->link)
+		return;
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	c->link = NULL;
+}
+
+void client_enter(struct client *c, struct shard *shard)
+{
+	c->shard = shard;
+	c->next = shard->clients;
+	c->link = &shard->clients;
+	if (c->next)
+		c->next->link = &c->next;
+	shard->clients = c;
+}
+
 static int opened(void *self, struct edged_stream *stream, void **ret_conn)
 {
 	struct broker *broker = self;
@@ -192,7 +212,7 @@ static int opened(void *self, struct edged_stream *stream, void **ret_conn)
 		return -ENOMEM;
 	c->broker = broker;
 	c->stream = stream;
-	c->shard = broker->shards[broker->loop->loop_self(broker->host)];
+	client_enter(c, broker->shards[broker->loop->loop_self(broker->host)]);
 	broker->stream->deadline(stream, broker->limits.connect_ms);
 	*ret_conn = c;
 	return 0;
@@ -227,15 +247,9 @@ static void drained(void *conn)
 		session_pump(c->session);
 }
 
-static void ended(void *conn, int reason)
+static void client_free(struct client *c)
 {
-	(void)reason;
-	struct client *c = conn;
-	struct session *s = c->session;
-	c->closing = true;
-	c->session = NULL;
-	if (s)
-		session_detach(s, true);
+	client_leave(c);
 	if (c->version) {
 		edged_metric_add(c->broker->figures.connections, -1);
 		__atomic_fetch_sub(&c->broker->clients, 1, __ATOMIC_RELAXED);
@@ -245,6 +259,24 @@ static void ended(void *conn, int reason)
 	free(c->aliases);
 	free(c->connect);
 	free(c);
+}
+
+static void ended(void *conn, int reason)
+{
+	(void)reason;
+	struct client *c = conn;
+	struct session *s = c->session;
+	c->closing = true;
+	c->session = NULL;
+	if (s)
+		session_detach(s, true);
+	client_free(c);
+}
+
+void clients_free(struct shard *shard)
+{
+	while (shard->clients)
+		client_free(shard->clients);
 }
 
 const struct edged_stream_handler client_handler = {

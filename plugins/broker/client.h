@@ -16,7 +16,8 @@ struct client {
 	struct broker *broker;
 	struct shard *shard; /* of the loop that the stream is on */
 	struct edged_stream *stream;
-	struct session *session; /* NULL before CONNECT was accepted, and after the end */
+	struct client *next, **link; /* of the shard\'s clients; link NULL: in none */
+	struct session *session;     /* NULL before CONNECT was accepted, and after the end */
 	struct edged_slice
 	        *aliases; /* topic aliases of the client, aliases[alias - 1]; texts are malloc'ed */
 	uint8_t *connect; /* CONNECT packet while the stream moves to the session's loop */
@@ -36,6 +37,11 @@ struct client {
 /* The handler of protocol "mqtt"; self is the broker. */
 extern const struct edged_stream_handler client_handler;
 
+/* The client belongs to that shard, which is its loop's. */
+void client_enter(struct client *client, struct shard *shard);
+void client_leave(struct client *client);
+/* When the plugin ends: streams end without a word to their handler. */
+void clients_free(struct shard *shard);
 /* Ends the connection; MQTT 5 clients are told why. */
 void client_close(struct client *client, uint8_t reason);
 /* The session was told to go (taken over, kicked): the connection ends, the session stays as it is. */

@@ -242,7 +242,7 @@ static int process(struct client *c, const struct frame *frame)
 static void arrived(void *conn)
 {
 	struct client *c = conn;
-	c->shard = c->broker->shards[c->broker->loop->loop_self(c->broker->host)];
+	client_enter(c, c->broker->shards[c->broker->loop->loop_self(c->broker->host)]);
 	c->heard = shard_now(c->shard);
 	struct frame f;
 	int r = frame_read(c->connect, c->connect_len, c->broker->limits.packet, &f);
@@ -267,6 +267,7 @@ static int move(struct client *c, const struct frame *frame, unsigned loop)
 		c->connect = NULL;
 		return REASON_UNAVAILABLE;
 	}
+	client_leave(c); /* until it arrives */
 	return 0;
 }
 

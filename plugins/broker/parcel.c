@@ -163,9 +163,12 @@ static void ask_free(struct ask *ask)
 	free(ask);
 }
 
+/* The plugin has stopped. */
 static void ask_drop(void *arg)
 {
-	ask_free(arg);
+	struct ask *ask = arg;
+	session_release(ask->session);
+	ask_free(ask);
 }
 
 static int collect(void *arg, struct message *m)
@@ -225,8 +228,8 @@ static int send_ask(struct ask *ask)
 	session_hold(s);
 	r = broker->loop->post(broker->host, 0, look_up, ask_drop, ask);
 	if (r) {
-		session_release(s);
 		s->backlog->blocked--;
+		session_release(s);
 	}
 	return r;
 }

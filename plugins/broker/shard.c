@@ -38,6 +38,7 @@ void shard_free(struct shard *shard)
 {
 	if (!shard)
 		return;
+	clients_free(shard);
 	turns_free(shard);
 	if (shard->parcels)
 		parcels_free(shard);

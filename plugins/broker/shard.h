@@ -31,6 +31,7 @@ struct more_id {
 struct shard {
 	struct broker *broker;
 	unsigned index;
+	struct client *clients; /* connections, also those without a session yet */
 	struct session_table sessions;
 	struct subs subs;
 	struct retained retained; /* shard 0 */

@@ -1,0 +1,1001 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_host.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "edged/cap_config.h"
+#include "edged/cap_http.h"
+#include "edged/cap_log.h"
+#include "edged/cap_loop.h"
+#include "edged/cap_metrics.h"
+#include "edged/cap_store.h"
+
+#define MAX_FIGURES 200
+#define MAX_LOOPS   8
+
+/* --- the disk ------------------------------------------------------------------------------------------------------------ */
+
+struct row {
+	struct row *next; /* ordered by table and key */
+	char table[33];
+	char *key, *value;
+	size_t key_len, value_len;
+};
+
+struct fake_disk {
+	struct row *rows;
+};
+
+static void *copy_of(const void *bytes, size_t n)
+{
+	void *copy = malloc(n ? n : 1);
+	assert(copy);
+	if (n)
+		memcpy(copy, bytes, n);
+	return copy;
+}
+
+static int compare(const struct row *row, const char *table, struct edged_slice key)
+{
+	int r = strcmp(row->table, table);
+	if (r)
+		return r;
+	size_t n = row->key_len < key.len ? row->key_len : key.len;
+	r = n ? memcmp(row->key, key.ptr, n) : 0;
+	return r ? r : row->key_len < key.len ? -1 : row->key_len > key.len;
+}
+
+static void free_row(struct row *row)
+{
+	free(row->key);
+	free(row->value);
+	free(row);
+}
+
+/* value.ptr NULL deletes. */
+static void apply(struct row **at, const char *table, struct edged_slice key, const struct edged_slice *value)
+{
+	while (*at && compare(*at, table, key) < 0)
+		at = &(*at)->next;
+	if (*at && compare(*at, table, key) == 0) {
+		struct row *old = *at;
+		*at = old->next;
+		free_row(old);
+	}
+	if (!value)
+		return;
+	struct row *row = calloc(1, sizeof(*row));
+	assert(row);
+	snprintf(row->table, sizeof(row->table), "%s", table);
+	row->key = copy_of(key.ptr, key.len);
+	row->key_len = key.len;
+	row->value = copy_of(value->ptr, value->len);
+	row->value_len = value->len;
+	row->next = *at;
+	*at = row;
+}
+
+static void free_rows(struct row *rows)
+{
+	while (rows) {
+		struct row *next = rows->next;
+		free_row(rows);
+		rows = next;
+	}
+}
+
+static struct row *copy_rows(const struct row *rows)
+{
+	struct row *first = NULL, **at = &first;
+	for (; rows; rows = rows->next) {
+		struct edged_slice value = edged_slice(rows->value, rows->value_len);
+		apply(at, rows->table, edged_slice(rows->key, rows->key_len), &value);
+		at = &(*at)->next;
+	}
+	return first;
+}
+
+struct fake_disk *fake_disk_new(void)
+{
+	return calloc(1, sizeof(struct fake_disk));
+}
+
+void fake_disk_free(struct fake_disk *disk)
+{
+	free_rows(disk->rows);
+	free(disk);
+}
+
+size_t fake_disk_rows(const struct fake_disk *disk, const char *table)
+{
+	size_t n = 0;
+	for (const struct row *row = disk->rows; row; row = row->next)
+		n += strcmp(row->table, table) == 0;
+	return n;
+}
+
+bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t n, size_t byte)
+{
+	for (struct row *row = disk->rows; row; row = row->next) {
+		if (strcmp(row->table, table) != 0 || n--)
+			continue;
+		if (byte >= row->value_len)
+			return false;
+		row->value[byte] = (char)~row->value[byte];
+		return true;
+	}
+	return false;
+}
+
+/* --- the host ------------------------------------------------------------------------------------------------------------ */
+
+struct op { /* of the store, in order */
+	struct op *next;
+	enum { OP_PUT, OP_DEL, OP_COMMIT, OP_SCAN } kind;
+	unsigned loop;
+	char table[33];
+	char *key, *value;
+	size_t key_len, value_len;
+	void (*done)(void *arg, int result);
+	int (*row)(void *arg, struct edged_slice key, struct edged_slice value);
+	void *arg;
+};
+
+struct call { /* a post or a deferred call */
+	struct call *next;
+	unsigned loop;
+	void (*fn)(void *arg);
+	void (*drop)(void *arg);
+	void *arg;
+};
+
+struct edged_timer {
+	struct edged_timer *next;
+	struct fake_host *host;
+	unsigned loop;
+	void (*fire)(void *arg);
+	void *arg;
+	uint64_t due; /* 0: not armed */
+};
+
+struct fake_host {
+	struct edged_host host; /* first member */
+	const struct edged_plugin *plugin;
+	void *self;
+	const struct fake_setting *settings;
+	struct fake_disk *disk;
+	struct row *view; /* the disk with all writes that are queued */
+	struct op *ops, **last_op;
+	size_t writes;
+	bool auto_commit;
+	unsigned loops, loop;
+	uint64_t now;
+	struct call *posts, *deferred;
+	struct edged_timer *timers;
+	struct fake_peer *peers;
+	const struct edged_stream_handler *handler;
+	void *handler_self;
+	int started; /* 1: not yet, else the result */
+	struct {
+		char name[100];
+		int64_t word;
+	} figures[MAX_FIGURES];
+	size_t figure_count;
+};
+
+static struct fake_host *fake(struct edged_host *host)
+{
+	return (struct fake_host *)host;
+}
+
+/* --- log, config, metrics -------------------------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static void write_log(
+        struct edged_host *host, enum edged_level level, const char *format, ...)
+{
+	(void)host;
+	if (level > EDGED_NOTICE && !getenv("FAKE_LOG"))
+		return;
+	va_list args;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+static const struct edged_log_1 log_cap = { sizeof(log_cap), write_log };
+
+/* "64k", "5s", 10: as the daemon reads them. */
+static int64_t read_default(const struct edged_setting *setting)
+{
+	const char *text = setting->def + (*setting->def == '"');
+	char *end;
+	int64_t v = strtoll(text, &end, 10);
+	bool size = setting->type == EDGED_TYPE_SIZE;
+	switch (*end) {
+	case 'k':
+		return v * 1024;
+	case 'M':
+		return v * 1024 * 1024;
+	case 's':
+		return v * 1000;
+	case 'm':
+		return v * 60 * 1000;
+	case 'h':
+		return v * 3600 * 1000;
+	case 'd':
+		return v * 24 * 3600 * 1000;
+	default:
+		return size || end != text ? v : strncmp(text, "true", 4) == 0;
+	}
+}
+
+static int64_t config_integer(struct edged_host *host, const char *name)
+{
+	for (const struct fake_setting *s = fake(host)->settings; s && s->name; s++)
+		if (strcmp(s->name, name) == 0)
+			return s->value;
+	for (const struct edged_setting *s = fake(host)->plugin->settings; s->name; s++)
+		if (strcmp(s->name, name) == 0)
+			return read_default(s);
+	fprintf(stderr, "no setting %s\n", name);
+	abort();
+}
+
+static const struct edged_config_1 config_cap = { .struct_size = sizeof(config_cap),
+	.integer = config_integer };
+
+static int64_t *figure(struct edged_host *host, enum edged_metric_type type, const char *name,
+        const char *labels, const char *help)
+{
+	(void)type;
+	(void)help;
+	struct fake_host *f = fake(host);
+	assert(f->figure_count < MAX_FIGURES);
+	snprintf(f->figures[f->figure_count].name, 100, "%s{%s}", name, labels ? labels : "");
+	return &f->figures[f->figure_count++].word;
+}
+
+static const struct edged_metrics_1 metrics_cap = { sizeof(metrics_cap), figure };
+
+int64_t fake_figure(const struct fake_host *host, const char *name, const char *labels)
+{
+	char full[100];
+	snprintf(full, sizeof(full), "%s{%s}", name, labels ? labels : "");
+	for (size_t i = 0; i < host->figure_count; i++)
+		if (strcmp(host->figures[i].name, full) == 0)
+			return host->figures[i].word;
+	fprintf(stderr, "no figure %s\n", full);
+	abort();
+}
+
+/* --- loops ------------------------------------------------------------------------------------------------------------------ */
+
+static unsigned loop_count(struct edged_host *host)
+{
+	return fake(host)->loops;
+}
+
+static unsigned loop_self(struct edged_host *host)
+{
+	return fake(host)->loop;
+}
+
+static uint64_t loop_now(struct edged_host *host)
+{
+	return fake(host)->now;
+}
+
+static struct edged_timer *timer_new(struct edged_host *host, void (*fire)(void *arg), void *arg)
+{
+	struct edged_timer *t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	*t = (struct edged_timer){ fake(host)->timers, fake(host), fake(host)->loop, fire, arg, 0 };
+	return fake(host)->timers = t;
+}
+
+static void timer_set(struct edged_timer *t, uint64_t ms)
+{
+	assert(t->host->loop == t->loop);
+	t->due = t->host->now + ms + (ms == 0);
+}
+
+static void timer_cancel(struct edged_timer *t)
+{
+	t->due = 0;
+}
+
+static void timer_free(struct edged_timer *t)
+{
+	if (!t)
+		return;
+	struct edged_timer **at = &t->host->timers;
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	free(t);
+}
+
+static int add_call(
+        struct call **at, unsigned loop, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
+{
+	struct call *call = malloc(sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	*call = (struct call){ NULL, loop, fn, drop, arg };
+	while (*at)
+		at = &(*at)->next;
+	*at = call;
+	return 0;
+}
+
+static int loop_post(
+        struct edged_host *host, unsigned loop, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
+{
+	assert(loop < fake(host)->loops);
+	return add_call(&fake(host)->posts, loop, fn, drop, arg);
+}
+
+static int loop_defer(struct edged_host *host, void (*fn)(void *arg), void *arg)
+{
+	for (const struct call *call = fake(host)->deferred; call; call = call->next)
+		if (call->fn == fn && call->arg == arg)
+			return 0;
+	return add_call(&fake(host)->deferred, fake(host)->loop, fn, NULL, arg);
+}
+
+static void defer_cancel(struct edged_host *host, void *arg)
+{
+	for (struct call **at = &fake(host)->deferred; *at;) {
+		struct call *call = *at;
+		if (call->arg != arg) {
+			at = &call->next;
+			continue;
+		}
+		*at = call->next;
+		free(call);
+	}
+}
+
+static const struct edged_loop_1 loop_cap = {
+	.struct_size = sizeof(loop_cap),
+	.loop_count = loop_count,
+	.loop_self = loop_self,
+	.now = loop_now,
+	.timer_new = timer_new,
+	.timer_set = timer_set,
+	.timer_cancel = timer_cancel,
+	.timer_free = timer_free,
+	.post = loop_post,
+	.defer = loop_defer,
+	.defer_cancel = defer_cancel,
+};
+
+/* --- store ------------------------------------------------------------------------------------------------------------------ */
+
+static struct op *add_op(struct edged_host *host, int kind, const char *table)
+{
+	struct op *op = calloc(1, sizeof(*op));
+	if (!op)
+		return NULL;
+	op->kind = kind;
+	op->loop = fake(host)->loop;
+	if (table)
+		snprintf(op->table, sizeof(op->table), "%s", table);
+	*fake(host)->last_op = op;
+	fake(host)->last_op = &op->next;
+	return op;
+}
+
+static int store_put(
+        struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value)
+{
+	if (key.len == 0 || key.len > 1024)
+		return -EINVAL;
+	struct op *op = add_op(host, OP_PUT, table);
+	if (!op)
+		return -ENOMEM;
+	op->key = copy_of(key.ptr, op->key_len = key.len);
+	op->value = copy_of(value.ptr, op->value_len = value.len);
+	apply(&fake(host)->view, table, key, &value);
+	fake(host)->writes++;
+	return 0;
+}
+
+static int store_del(struct edged_host *host, const char *table, struct edged_slice key)
+{
+	struct op *op = add_op(host, OP_DEL, table);
+	if (!op)
+		return -ENOMEM;
+	op->key = copy_of(key.ptr, op->key_len = key.len);
+	apply(&fake(host)->view, table, key, NULL);
+	fake(host)->writes++;
+	return 0;
+}
+
+static int store_commit(struct edged_host *host, void (*done)(void *arg, int result), void *arg)
+{
+	struct op *op = add_op(host, OP_COMMIT, NULL);
+	if (!op)
+		return -ENOMEM;
+	op->done = done;
+	op->arg = arg;
+	return 0;
+}
+
+static int store_scan(struct edged_host *host, const char *table, struct edged_slice from,
+        struct edged_slice to, size_t limit,
+        int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
+        void (*end)(void *arg, int result), void *arg)
+{
+	assert(!from.len && !to.len && !limit);
+	struct op *op = add_op(host, OP_SCAN, table);
+	if (!op)
+		return -ENOMEM;
+	op->row = row;
+	op->done = end;
+	op->arg = arg;
+	return 0;
+}
+
+static int store_get(struct edged_host *host, const char *table, struct edged_slice key,
+        void (*found)(void *arg, int result, struct edged_slice value), void *arg)
+{
+	(void)host, (void)table, (void)key, (void)found, (void)arg;
+	return -ENOSYS;
+}
+
+static const struct edged_store_1 store_cap = {
+	.struct_size = sizeof(store_cap),
+	.put = store_put,
+	.del = store_del,
+	.commit = store_commit,
+	.get = store_get,
+	.scan = store_scan,
+};
+
+static void run_scan(struct fake_host *f, const struct op *op)
+{
+	struct row *rows = copy_rows(f->view);
+	for (const struct row *row = rows; row; row = row->next)
+		if (strcmp(row->table, op->table) == 0 &&
+		        op->row(op->arg, edged_slice(row->key, row->key_len),
+		                edged_slice(row->value, row->value_len)))
+			break;
+	free_rows(rows);
+	op->done(op->arg, 0);
+}
+
+static void free_op(struct op *op)
+{
+	free(op->key);
+	free(op->value);
+	free(op);
+}
+
+static struct op *take_ops(struct fake_host *f)
+{
+	struct op *ops = f->ops;
+	f->ops = NULL;
+	f->last_op = &f->ops;
+	return ops;
+}
+
+static void give_back(struct fake_host *f, struct op *ops)
+{
+	struct op **at = &ops;
+	while (*at)
+		at = &(*at)->next;
+	*at = f->ops;
+	if (f->ops == NULL)
+		f->last_op = at;
+	f->ops = ops;
+	if (!f->ops)
+		f->last_op = &f->ops;
+}
+
+static void run_op(struct fake_host *f, struct op *op, int result)
+{
+	struct edged_slice key = edged_slice(op->key, op->key_len),
+	                   value = edged_slice(op->value, op->value_len);
+	if (op->kind == OP_PUT && !result)
+		apply(&f->disk->rows, op->table, key, &value);
+	else if (op->kind == OP_DEL && !result)
+		apply(&f->disk->rows, op->table, key, NULL);
+	f->loop = op->loop;
+	if (op->kind == OP_COMMIT && op->done)
+		op->done(op->arg, result);
+	if (op->kind == OP_SCAN)
+		run_scan(f, op);
+}
+
+/* --- streams ---------------------------------------------------------------------------------------------------------------- */
+
+struct fake_peer { /* also the stream */
+	struct fake_peer *next;
+	struct fake_host *host;
+	struct edged_peer peer;
+	void *conn;
+	unsigned loop, to;
+	uint8_t *in, *out;
+	size_t in_len, in_seen, out_len, out_taken, low, high, read_limit;
+	uint64_t deadline;
+	void (*arrived)(void *conn);
+	bool open, closing, paused, moving, blocked, was_full, full_end;
+	int reason;
+};
+
+static struct fake_peer *peer_of(const struct edged_stream *stream)
+{
+	return (struct fake_peer *)(uintptr_t)stream;
+}
+
+static int stream_serve(
+        struct edged_host *host, const char *protocol, const struct edged_stream_handler *handler, void *self)
+{
+	assert(strcmp(protocol, "mqtt") == 0);
+	fake(host)->handler = handler;
+	fake(host)->handler_self = self;
+	return 0;
+}
+
+static size_t stream_queued(const struct edged_stream *stream)
+{
+	const struct fake_peer *p = peer_of(stream);
+	return p->blocked ? p->out_len - p->out_taken : 0;
+}
+
+static void append(uint8_t **bytes, size_t *len, const void *more, size_t n)
+{
+	*bytes = realloc(*bytes, *len + n + 1);
+	assert(*bytes);
+	memcpy(*bytes + *len, more, n);
+	*len += n;
+}
+
+static int stream_write(struct edged_stream *stream, const void *bytes, size_t n)
+{
+	struct fake_peer *p = peer_of(stream);
+	assert(p->host->loop == p->loop && !p->moving);
+	if (!p->open || p->closing)
+		return -EPIPE;
+	if (stream_queued(stream) > 4 * p->high) {
+		p->closing = true;
+		p->reason = -ENOBUFS;
+		return -ENOBUFS;
+	}
+	if (n)
+		append(&p->out, &p->out_len, bytes, n);
+	p->was_full |= stream_queued(stream) > p->high;
+	return 0;
+}
+
+static int stream_write_blob(struct edged_stream *stream, struct edged_blob *blob, size_t offset, size_t n)
+{
+	assert(offset + n <= blob->len);
+	return stream_write(stream, blob->data + offset, n);
+}
+
+static void stream_set_marks(struct edged_stream *stream, size_t low, size_t high)
+{
+	peer_of(stream)->low = low;
+	peer_of(stream)->high = high;
+}
+
+static bool stream_is_full(const struct edged_stream *stream)
+{
+	return stream_queued(stream) > peer_of(stream)->high;
+}
+
+static void stream_set_read_limit(struct edged_stream *stream, size_t n)
+{
+	peer_of(stream)->read_limit = n;
+}
+
+static void stream_pause(struct edged_stream *stream)
+{
+	peer_of(stream)->paused = true;
+}
+
+static void stream_resume(struct edged_stream *stream)
+{
+	peer_of(stream)->paused = false;
+	peer_of(stream)->in_seen = 0;
+}
+
+static void stream_deadline(struct edged_stream *stream, uint64_t ms)
+{
+	peer_of(stream)->deadline = ms ? peer_of(stream)->host->now + ms : 0;
+}
+
+static void stream_close(struct edged_stream *stream)
+{
+	struct fake_peer *p = peer_of(stream);
+	assert(p->host->loop == p->loop && !p->moving);
+	if (!p->closing)
+		p->reason = -ECANCELED;
+	p->closing = true;
+}
+
+static const struct edged_peer *stream_peer(const struct edged_stream *stream)
+{
+	return &peer_of(stream)->peer;
+}
+
+static int stream_move(struct edged_stream *stream, unsigned loop, void (*arrived)(void *conn))
+{
+	struct fake_peer *p = peer_of(stream);
+	p->moving = true;
+	p->to = loop;
+	p->arrived = arrived;
+	return 0;
+}
+
+static const struct edged_stream_1 stream_cap = {
+	.struct_size = sizeof(stream_cap),
+	.serve = stream_serve,
+	.write = stream_write,
+	.write_blob = stream_write_blob,
+	.queued = stream_queued,
+	.set_marks = stream_set_marks,
+	.is_full = stream_is_full,
+	.set_read_limit = stream_set_read_limit,
+	.pause = stream_pause,
+	.resume = stream_resume,
+	.deadline = stream_deadline,
+	.close = stream_close,
+	.abort = stream_close,
+	.peer = stream_peer,
+	.move = stream_move,
+};
+
+static void show_bytes(struct fake_peer *p)
+{
+	uint8_t *exact = copy_of(p->in, p->in_len);
+	ssize_t used = p->host->handler->data(p->conn, exact, p->in_len);
+	free(exact);
+	if (used < 0) {
+		p->closing = true;
+		return;
+	}
+	assert((size_t)used <= p->in_len);
+	p->in_len -= (size_t)used;
+	memmove(p->in, p->in + used, p->in_len);
+	if (p->in_len > p->read_limit)
+		p->closing = true;
+}
+
+/* One thing that can happen to the peer, false: nothing. */
+static bool step_peer(struct fake_peer *p)
+{
+	struct fake_host *f = p->host;
+	if (!p->open)
+		return false;
+	if (p->moving) {
+		f->loop = p->loop = p->to;
+		p->moving = false;
+		p->arrived(p->conn);
+		p->in_seen = 0;
+		return true;
+	}
+	f->loop = p->loop;
+	if (p->closing) {
+		p->open = false;
+		f->handler->closed(p->conn, p->reason);
+		return true;
+	}
+	if (p->was_full && stream_queued((struct edged_stream *)p) < p->low) {
+		p->was_full = false;
+		f->handler->drained(p->conn);
+		return true;
+	}
+	if (!p->paused && p->in_len && p->in_len != p->in_seen) {
+		show_bytes(p);
+		p->in_seen = p->in_len;
+		return true;
+	}
+	return false;
+}
+
+static bool step_call(struct fake_host *f, struct call **list)
+{
+	struct call *call = *list;
+	if (!call)
+		return false;
+	*list = call->next;
+	f->loop = call->loop;
+	call->fn(call->arg);
+	free(call);
+	return true;
+}
+
+static void run_ops(struct fake_host *f, int result, bool scans_only)
+{
+	struct op *ops = take_ops(f), *kept = NULL, **keep = &kept;
+	while (ops) {
+		struct op *op = ops;
+		ops = op->next;
+		op->next = NULL;
+		if (scans_only && op->kind != OP_SCAN) {
+			*keep = op;
+			keep = &op->next;
+			continue;
+		}
+		run_op(f, op, result);
+		free_op(op);
+	}
+	give_back(f, kept);
+}
+
+void fake_run(struct fake_host *f)
+{
+	bool more = true;
+	while (more) {
+		more = false;
+		for (struct fake_peer *p = f->peers; p; p = p->next)
+			while (step_peer(p))
+				more = true;
+		while (step_call(f, &f->deferred))
+			more = true;
+		while (step_call(f, &f->posts))
+			more = true;
+		bool scans = false;
+		for (const struct op *op = f->ops; op; op = op->next)
+			scans |= op->kind == OP_SCAN;
+		if (scans || (f->auto_commit && f->ops)) {
+			run_ops(f, 0, !f->auto_commit);
+			more = true;
+		}
+	}
+	f->loop = 0;
+}
+
+void fake_commit(struct fake_host *f, int result)
+{
+	fake_run(f);
+	run_ops(f, result, false);
+	fake_run(f);
+}
+
+void fake_auto_commit(struct fake_host *f, bool on)
+{
+	f->auto_commit = on;
+	fake_run(f);
+}
+
+size_t fake_writes(const struct fake_host *f)
+{
+	return f->writes;
+}
+
+static void fire_due(struct fake_host *f)
+{
+	for (struct fake_peer *p = f->peers; p; p = p->next) {
+		if (!p->open || !p->deadline || p->deadline > f->now)
+			continue;
+		p->deadline = 0;
+		p->closing = true;
+		p->reason = -ETIMEDOUT;
+	}
+	for (struct edged_timer *t = f->timers; t; t = t->next) {
+		if (!t->due || t->due > f->now)
+			continue;
+		t->due = 0;
+		f->loop = t->loop;
+		t->fire(t->arg);
+	}
+}
+
+void fake_sleep(struct fake_host *f, uint64_t ms)
+{
+	for (uint64_t end = f->now + ms; f->now < end;) {
+		uint64_t step = end - f->now < 250 ? end - f->now : 250;
+		if (end - f->now > 600000) /* nobody looks closely at long sleeps */
+			step = 60000;
+		f->now += step;
+		fire_due(f);
+		fake_run(f);
+	}
+}
+
+size_t fake_timers(const struct fake_host *f)
+{
+	size_t n = 0;
+	for (const struct edged_timer *t = f->timers; t; t = t->next)
+		n += t->due != 0;
+	return n;
+}
+
+/* --- clients ---------------------------------------------------------------------------------------------------------------- */
+
+struct fake_peer *fake_connect(struct fake_host *f, unsigned loop, bool trusted)
+{
+	struct fake_peer *p = calloc(1, sizeof(*p));
+	assert(p && f->handler);
+	p->host = f;
+	p->peer = (struct edged_peer){ .struct_size = sizeof(p->peer),
+		.address = "192.0.2.1:1",
+		.listener = "mqtt=*:1883",
+		.uid = -1,
+		.trusted = trusted };
+	p->loop = loop;
+	p->low = p->read_limit = 65536;
+	p->high = 262144;
+	p->open = true;
+	p->next = f->peers;
+	f->peers = p;
+	f->loop = loop;
+	if (f->handler->open(f->handler_self, (struct edged_stream *)p, &p->conn))
+		p->open = false;
+	fake_run(f);
+	return p;
+}
+
+void fake_send(struct fake_peer *p, const void *bytes, size_t n, size_t piece)
+{
+	const uint8_t *from = bytes;
+	while (n) {
+		size_t part = piece && piece < n ? piece : n;
+		append(&p->in, &p->in_len, from, part);
+		from += part;
+		n -= part;
+		fake_run(p->host);
+	}
+}
+
+struct edged_slice fake_take(struct fake_peer *p)
+{
+	struct edged_slice s = edged_slice(p->out ? p->out + p->out_taken : NULL, p->out_len - p->out_taken);
+	p->out_taken = p->out_len;
+	return s;
+}
+
+bool fake_closed(const struct fake_peer *p)
+{
+	return !p->open;
+}
+
+void fake_hang_up(struct fake_peer *p)
+{
+	p->closing = true;
+	p->reason = -ECONNRESET;
+	fake_run(p->host);
+}
+
+void fake_block(struct fake_peer *p, bool on)
+{
+	p->blocked = on;
+	if (!on)
+		fake_run(p->host);
+}
+
+unsigned fake_loop_of(const struct fake_peer *p)
+{
+	return p->loop;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------- */
+
+static const void *find_cap(struct edged_host *host, const char *name)
+{
+	(void)host;
+	static const struct edged_http_1 http_cap = { .struct_size = sizeof(http_cap) };
+	static const struct {
+		const char *name;
+		const void *cap;
+	} caps[] = {
+		{ EDGED_LOG_1, &log_cap },
+		{ EDGED_CONFIG_1, &config_cap },
+		{ EDGED_METRICS_1, &metrics_cap },
+		{ EDGED_LOOP_1, &loop_cap },
+		{ EDGED_STORE_1, &store_cap },
+		{ EDGED_STREAM_1, &stream_cap },
+		{ EDGED_HTTP_1, &http_cap },
+	};
+	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
+		if (strcmp(caps[i].name, name) == 0)
+			return caps[i].cap;
+	return NULL;
+}
+
+static void started(struct edged_host *host, int result, const char *why)
+{
+	fake(host)->started = result;
+	if (why)
+		fprintf(stderr, "start: %s\n", why);
+}
+
+static const char *folder(struct edged_host *host)
+{
+	(void)host;
+	return "/nonexistent";
+}
+
+static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started, folder };
+
+static void free_host(struct fake_host *f)
+{
+	free_rows(f->view);
+	for (struct op *op = take_ops(f), *next; op; op = next) {
+		next = op->next;
+		free_op(op);
+	}
+	while (f->peers) {
+		struct fake_peer *p = f->peers;
+		f->peers = p->next;
+		free(p->in);
+		free(p->out);
+		free(p);
+	}
+	while (f->timers)
+		timer_free(f->timers);
+	while (f->deferred)
+		defer_cancel(&f->host, f->deferred->arg);
+	free(f);
+}
+
+struct fake_host *fake_host_new(const struct edged_plugin *plugin, struct fake_disk *disk, unsigned loops,
+        const struct fake_setting *settings)
+{
+	struct fake_host *f = calloc(1, sizeof(*f));
+	if (!f)
+		return NULL;
+	assert(loops <= MAX_LOOPS);
+	f->host.v1 = &host_v1;
+	f->plugin = plugin;
+	f->settings = settings;
+	f->disk = disk;
+	f->view = copy_rows(disk->rows);
+	f->last_op = &f->ops;
+	f->loops = loops;
+	f->now = 1000000;
+	f->started = 1;
+	int r = plugin->create(&f->host, &f->self);
+	if (!r)
+		r = plugin->start(f->self);
+	if (r == EDGED_LATER) {
+		fake_run(f);
+		r = f->started;
+	}
+	if (r == 0)
+		return f;
+	if (f->self) {
+		plugin->stop(f->self);
+		plugin->destroy(f->self);
+	}
+	free_host(f);
+	return NULL;
+}
+
+void fake_host_free(struct fake_host *f, bool stop)
+{
+	f->loop = 0;
+	if (stop) {
+		fake_commit(f, 0);
+		f->plugin->stop(f->self);
+	}
+	while (f->posts) {
+		struct call *call = f->posts;
+		f->posts = call->next;
+		if (call->drop)
+			call->drop(call->arg);
+		free(call);
+	}
+	f->plugin->destroy(f->self);
+	free_host(f);
+}
+
+struct edged_host *fake_host_of(struct fake_host *f)
+{
+	return &f->host;
+}
+
+void *fake_self(struct fake_host *f)
+{
+	return f->self;
+}
