@@ -350,7 +350,6 @@ static void what_is_left_behind_is_taken_away(void **state)
 	struct answer answer;
 	start_with("messy");
 	world_ask(&world, "/messy/v1", &answer);
-	assert_false(answer.ended);
 	place_remove(&world.place, "a.so");
 	world_wait(&world, "[]");
 	assert_true(answer.ended);
@@ -364,6 +363,18 @@ static void what_is_left_behind_is_taken_away(void **state)
 	world_wait(&world, "\"first\"");
 	world_stop(&world);
 	expect_absent(world_log(&world), "must not be called");
+}
+
+/* A timer of another loop fires all the time while its plugin ends. */
+static void other_loops_are_silenced(void **state)
+{
+	(void)state;
+	start_with("roams");
+	world_wait_log(&world, "roams roams");
+	place_remove(&world.place, "a.so");
+	world_wait(&world, "[]");
+	ORDER(world_metrics(&world), "edged_plugin_leftovers_total 1");
+	ORDER(world_log(&world), "roams stop", "roams destroy");
 }
 
 static void sections_are_judged(void **state)
@@ -486,6 +497,7 @@ int main(void)
 		TEST(slow_ones_are_waited_for),
 		TEST(a_start_that_never_ends_is_ended),
 		TEST(what_is_left_behind_is_taken_away),
+		TEST(other_loops_are_silenced),
 		TEST(sections_are_judged),
 		TEST(check_is_asked),
 		TEST(capabilities_can_be_denied),
