@@ -541,12 +541,12 @@ void app_free(struct app *app)
 	api_free(app->api);
 	plugins_free(app->plugins);
 	http_server_free(app->http);
+	mesh_free(app->mesh);
 	figures_free(app->figures);
 	metrics_free(app->metrics);
 	events_free(app->events);
 	router_free(app->router);
 	requests_free(app->requests);
-	mesh_free(app->mesh);
 	listeners_free(app->listeners);
 	store_close(app->store);
 	loops_free(app->loops);

@@ -13,6 +13,7 @@
 #include "cluster/join.h"
 #include "cluster/link.h"
 #include "cluster/nodes.h"
+#include "cluster/proxy.h"
 #include "conf/conf.h"
 #include "events.h"
 #include "io/listener.h"
@@ -28,6 +29,7 @@ struct mesh {
 	struct cluster *cluster;
 	struct links *links;
 	struct join *join;
+	struct proxy *proxy;
 	const char *seeds[SEEDS + 1], *interfaces[INTERFACES + 1];
 	char *folder; /* of the cluster */
 	void (*stopped)(void *arg);
@@ -196,6 +198,27 @@ static int make_links(struct mesh *mesh, struct err *err)
 	return join_new(&join, &mesh->join, err);
 }
 
+static bool find_any(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
+{
+	const struct mesh *mesh = arg;
+	return cluster_find(mesh->cluster, id, ret, ret_ambiguous);
+}
+
+static int make_proxy(struct mesh *mesh, struct err *err)
+{
+	const struct proxy_deps deps = {
+		.loop = loops_at(mesh->deps.loops, 0),
+		.identity = mesh->identity,
+		.links = mesh->links,
+		.requests = mesh->deps.requests,
+		.router = mesh->deps.router,
+		.find = find_any,
+		.arg = mesh,
+		.answer_ms = (uint64_t)conf_int(mesh->deps.conf, "http.answer_time"),
+	};
+	return proxy_new(&deps, &mesh->proxy, err);
+}
+
 /* --- life ------------------------------------------------------------------------------------------------------------------------ */
 
 int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
@@ -209,6 +232,8 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 		r = make_cluster(mesh, err);
 	if (!r)
 		r = make_links(mesh, err);
+	if (!r)
+		r = make_proxy(mesh, err);
 	if (r) {
 		mesh_free(mesh);
 		return r;
@@ -240,6 +265,7 @@ void mesh_free(struct mesh *mesh)
 {
 	if (!mesh)
 		return;
+	proxy_free(mesh->proxy);
 	join_free(mesh->join);
 	links_free(mesh->links);
 	cluster_free(mesh->cluster);

@@ -40,7 +40,7 @@ EDGED_MUST_CHECK int mesh_new(const struct mesh_deps *deps, struct mesh **ret, s
 EDGED_MUST_CHECK int mesh_start(struct mesh *mesh, struct err *err);
 /* While the loop runs: hands over, says goodbye and ends all links; `done` is called once, after 300 ms at the latest. */
 void mesh_stop(struct mesh *mesh, void (*done)(void *arg), void *arg);
-void mesh_free(struct mesh *mesh); /* after the loops have ended */
+void mesh_free(struct mesh *mesh); /* after the loops have ended, before the router goes */
 
 const struct identity *mesh_identity(const struct mesh *mesh);
 /* For listeners that speak TLS. */
