@@ -13,123 +13,10 @@
 #include "edged/cap_loop.h"
 #include "edged/cap_metrics.h"
 #include "edged/cap_store.h"
+#include "fake_disk.h"
 
 #define MAX_FIGURES 200
 #define MAX_LOOPS   8
-
-/* --- the disk ------------------------------------------------------------------------------------------------------------ */
-
-struct row {
-	struct row *next; /* ordered by table and key */
-	char table[33];
-	char *key, *value;
-	size_t key_len, value_len;
-};
-
-struct fake_disk {
-	struct row *rows;
-};
-
-static void *copy_of(const void *bytes, size_t n)
-{
-	void *copy = malloc(n ? n : 1);
-	assert(copy);
-	if (n)
-		memcpy(copy, bytes, n);
-	return copy;
-}
-
-static int compare(const struct row *row, const char *table, struct edged_slice key)
-{
-	int r = strcmp(row->table, table);
-	if (r)
-		return r;
-	size_t n = row->key_len < key.len ? row->key_len : key.len;
-	r = n ? memcmp(row->key, key.ptr, n) : 0;
-	return r ? r : row->key_len < key.len ? -1 : row->key_len > key.len;
-}
-
-static void free_row(struct row *row)
-{
-	free(row->key);
-	free(row->value);
-	free(row);
-}
-
-/* value.ptr NULL deletes. */
-static void apply(struct row **at, const char *table, struct edged_slice key, const struct edged_slice *value)
-{
-	while (*at && compare(*at, table, key) < 0)
-		at = &(*at)->next;
-	if (*at && compare(*at, table, key) == 0) {
-		struct row *old = *at;
-		*at = old->next;
-		free_row(old);
-	}
-	if (!value)
-		return;
-	struct row *row = calloc(1, sizeof(*row));
-	assert(row);
-	snprintf(row->table, sizeof(row->table), "%s", table);
-	row->key = copy_of(key.ptr, key.len);
-	row->key_len = key.len;
-	row->value = copy_of(value->ptr, value->len);
-	row->value_len = value->len;
-	row->next = *at;
-	*at = row;
-}
-
-static void free_rows(struct row *rows)
-{
-	while (rows) {
-		struct row *next = rows->next;
-		free_row(rows);
-		rows = next;
-	}
-}
-
-static struct row *copy_rows(const struct row *rows)
-{
-	struct row *first = NULL, **at = &first;
-	for (; rows; rows = rows->next) {
-		struct edged_slice value = edged_slice(rows->value, rows->value_len);
-		apply(at, rows->table, edged_slice(rows->key, rows->key_len), &value);
-		at = &(*at)->next;
-	}
-	return first;
-}
-
-struct fake_disk *fake_disk_new(void)
-{
-	return calloc(1, sizeof(struct fake_disk));
-}
-
-void fake_disk_free(struct fake_disk *disk)
-{
-	free_rows(disk->rows);
-	free(disk);
-}
-
-size_t fake_disk_rows(const struct fake_disk *disk, const char *table)
-{
-	size_t n = 0;
-	for (const struct row *row = disk->rows; row; row = row->next)
-		n += strcmp(row->table, table) == 0;
-	return n;
-}
-
-bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t n, size_t byte)
-{
-	for (struct row *row = disk->rows; row; row = row->next) {
-		if (strcmp(row->table, table) != 0 || n--)
-			continue;
-		if (byte >= row->value_len)
-			return false;
-		row->value[byte] = (char)~row->value[byte];
-		return true;
-	}
-	return false;
-}
 
 /* --- the host ------------------------------------------------------------------------------------------------------------ */
 
@@ -400,9 +287,9 @@ static int store_put(
 	struct op *op = add_op(host, OP_PUT, table);
 	if (!op)
 		return -ENOMEM;
-	op->key = copy_of(key.ptr, op->key_len = key.len);
-	op->value = copy_of(value.ptr, op->value_len = value.len);
-	apply(&fake(host)->view, table, key, &value);
+	op->key = fake_copy(key.ptr, op->key_len = key.len);
+	op->value = fake_copy(value.ptr, op->value_len = value.len);
+	fake_apply(&fake(host)->view, table, key, &value);
 	fake(host)->writes++;
 	return 0;
 }
@@ -412,8 +299,8 @@ static int store_del(struct edged_host *host, const char *table, struct edged_sl
 	struct op *op = add_op(host, OP_DEL, table);
 	if (!op)
 		return -ENOMEM;
-	op->key = copy_of(key.ptr, op->key_len = key.len);
-	apply(&fake(host)->view, table, key, NULL);
+	op->key = fake_copy(key.ptr, op->key_len = key.len);
+	fake_apply(&fake(host)->view, table, key, NULL);
 	fake(host)->writes++;
 	return 0;
 }
@@ -461,13 +348,13 @@ static const struct edged_store_1 store_cap = {
 
 static void run_scan(struct fake_host *f, const struct op *op)
 {
-	struct row *rows = copy_rows(f->view);
+	struct row *rows = fake_rows_copy(f->view);
 	for (const struct row *row = rows; row; row = row->next)
 		if (strcmp(row->table, op->table) == 0 &&
 		        op->row(op->arg, edged_slice(row->key, row->key_len),
 		                edged_slice(row->value, row->value_len)))
 			break;
-	free_rows(rows);
+	fake_rows_free(rows);
 	op->done(op->arg, 0);
 }
 
@@ -504,9 +391,9 @@ static void run_op(struct fake_host *f, struct op *op, int result)
 	struct edged_slice key = edged_slice(op->key, op->key_len),
 	                   value = edged_slice(op->value, op->value_len);
 	if (op->kind == OP_PUT && !result)
-		apply(&f->disk->rows, op->table, key, &value);
+		fake_apply(&f->disk->rows, op->table, key, &value);
 	else if (op->kind == OP_DEL && !result)
-		apply(&f->disk->rows, op->table, key, NULL);
+		fake_apply(&f->disk->rows, op->table, key, NULL);
 	f->loop = op->loop;
 	if (op->kind == OP_COMMIT && op->done)
 		op->done(op->arg, result);
@@ -656,7 +543,7 @@ static const struct edged_stream_1 stream_cap = {
 
 static void show_bytes(struct fake_peer *p)
 {
-	uint8_t *exact = copy_of(p->in, p->in_len);
+	uint8_t *exact = fake_copy(p->in, p->in_len);
 	ssize_t used = p->host->handler->data(p->conn, exact, p->in_len);
 	free(exact);
 	if (used < 0) {
@@ -920,7 +807,7 @@ static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started,
 
 static void free_host(struct fake_host *f)
 {
-	free_rows(f->view);
+	fake_rows_free(f->view);
 	for (struct op *op = take_ops(f), *next; op; op = next) {
 		next = op->next;
 		free_op(op);
@@ -950,7 +837,7 @@ struct fake_host *fake_host_new(const struct edged_plugin *plugin, struct fake_d
 	f->plugin = plugin;
 	f->settings = settings;
 	f->disk = disk;
-	f->view = copy_rows(disk->rows);
+	f->view = fake_rows_copy(disk->rows);
 	f->last_op = &f->ops;
 	f->loops = loops;
 	f->now = 1000000;

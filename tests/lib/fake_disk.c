@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_disk.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fake_host.h"
+
+void *fake_copy(const void *bytes, size_t n)
+{
+	void *copy = malloc(n ? n : 1);
+	assert(copy);
+	if (n)
+		memcpy(copy, bytes, n);
+	return copy;
+}
+
+static int compare(const struct row *row, const char *table, struct edged_slice key)
+{
+	int r = strcmp(row->table, table);
+	if (r)
+		return r;
+	size_t n = row->key_len < key.len ? row->key_len : key.len;
+	r = n ? memcmp(row->key, key.ptr, n) : 0;
+	return r ? r : row->key_len < key.len ? -1 : row->key_len > key.len;
+}
+
+static void free_row(struct row *row)
+{
+	free(row->key);
+	free(row->value);
+	free(row);
+}
+
+/* value.ptr NULL deletes. */
+void fake_apply(struct row **at, const char *table, struct edged_slice key, const struct edged_slice *value)
+{
+	while (*at && compare(*at, table, key) < 0)
+		at = &(*at)->next;
+	if (*at && compare(*at, table, key) == 0) {
+		struct row *old = *at;
+		*at = old->next;
+		free_row(old);
+	}
+	if (!value)
+		return;
+	struct row *row = calloc(1, sizeof(*row));
+	assert(row);
+	snprintf(row->table, sizeof(row->table), "%s", table);
+	row->key = fake_copy(key.ptr, key.len);
+	row->key_len = key.len;
+	row->value = fake_copy(value->ptr, value->len);
+	row->value_len = value->len;
+	row->next = *at;
+	*at = row;
+}
+
+void fake_rows_free(struct row *rows)
+{
+	while (rows) {
+		struct row *next = rows->next;
+		free_row(rows);
+		rows = next;
+	}
+}
+
+struct row *fake_rows_copy(const struct row *rows)
+{
+	struct row *first = NULL, **at = &first;
+	for (; rows; rows = rows->next) {
+		struct edged_slice value = edged_slice(rows->value, rows->value_len);
+		fake_apply(at, rows->table, edged_slice(rows->key, rows->key_len), &value);
+		at = &(*at)->next;
+	}
+	return first;
+}
+
+struct fake_disk *fake_disk_new(void)
+{
+	return calloc(1, sizeof(struct fake_disk));
+}
+
+void fake_disk_free(struct fake_disk *disk)
+{
+	fake_rows_free(disk->rows);
+	free(disk);
+}
+
+size_t fake_disk_rows(const struct fake_disk *disk, const char *table)
+{
+	size_t n = 0;
+	for (const struct row *row = disk->rows; row; row = row->next)
+		n += strcmp(row->table, table) == 0;
+	return n;
+}
+
+bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t n, size_t byte)
+{
+	for (struct row *row = disk->rows; row; row = row->next) {
+		if (strcmp(row->table, table) != 0 || n--)
+			continue;
+		if (byte >= row->value_len)
+			return false;
+		row->value[byte] = (char)~row->value[byte];
+		return true;
+	}
+	return false;
+}

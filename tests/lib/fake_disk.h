@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows behind fake_host's store. */
+#ifndef TESTS_FAKE_DISK_H
+#define TESTS_FAKE_DISK_H
+
+#include "edged/slice.h"
+
+struct row {
+	struct row *next; /* ordered by table and key */
+	char table[33];
+	char *key, *value;
+	size_t key_len, value_len;
+};
+
+struct fake_disk {
+	struct row *rows;
+};
+
+void *fake_copy(const void *bytes, size_t n);
+/* Puts a row in its place, or takes it away when value is NULL. */
+void fake_apply(struct row **at, const char *table, struct edged_slice key, const struct edged_slice *value);
+void fake_rows_free(struct row *rows);
+struct row *fake_rows_copy(const struct row *rows);
+
+#endif
