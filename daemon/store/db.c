@@ -26,7 +26,7 @@ static const char *const statement_sql[STATEMENTS] = {
 	[TABLE_FIND] = "SELECT id FROM tables WHERE name = ?1",
 	[TABLE_ADD] = "INSERT INTO tables(name) VALUES(?1)",
 	[PUT] = ("INSERT INTO rows(tbl, key, value) VALUES(?1, ?2, ?3) "
-	        "ON CONFLICT DO UPDATE SET value = excluded.value"),
+	         "ON CONFLICT DO UPDATE SET value = excluded.value"),
 	[DEL] = "DELETE FROM rows WHERE tbl = ?1 AND key = ?2",
 	[GET] = "SELECT value FROM rows WHERE tbl = ?1 AND key = ?2",
 	[SCAN] = "SELECT key, value FROM rows WHERE tbl = ?1 AND key >= ?2 ORDER BY key",
