@@ -66,11 +66,14 @@ def spawn(*command, **options):
 class Node:
     """One running edged."""
 
-    def __init__(self, state=None, plugins=None, listen=LISTEN, dev=True, args=(), start=True):
+    def __init__(self, state=None, plugins=None, listen=LISTEN, dev=True, args=(), start=True,
+                 cluster=False):
         self.state = state or folder()
         self.plugins = plugins or PLUGINS
         self.listen = listen
-        self.args = (["--dev"] if dev else []) + list(args)
+        # Tests run side by side: a node sees those of other tests only when it wants to.
+        alone = [] if cluster else ["--set", "cluster.enabled=false"]
+        self.args = (["--dev"] if dev else []) + alone + list(args)
         self.process = None
         self.run = None
         _nodes.append(self)

@@ -108,7 +108,7 @@ def test_stop_is_quick_and_leaves_no_run_file():
     assert not os.path.exists(os.path.join(node.state, "run.json"))
 
 
-def later_disk_full():
+def test_disk_full():
     if os.geteuid() != 0:
         raise Skip("needs root for a small file system")
     state = edged.folder()
