@@ -9,13 +9,16 @@
 #include "base/err.h"
 
 struct buf {
-	char *ptr;    /* NULL while empty and never grown; otherwise terminated by a NUL that len does not count */
+	char *ptr; /* NULL while empty and never grown; otherwise terminated by a NUL that len does not count */
 	size_t len;   /* bytes held */
 	size_t cap;   /* bytes allocated */
 	size_t limit; /* hard limit of len; 0: none */
 };
 
-#define BUF_EMPTY { NULL, 0, 0, 0 }
+#define BUF_EMPTY                                                                                            \
+	{                                                                                                    \
+		NULL, 0, 0, 0                                                                                \
+	}
 
 void buf_init(struct buf *buf, size_t limit);
 void buf_fini(struct buf *buf); /* the buf is empty and usable afterwards */

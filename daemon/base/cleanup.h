@@ -10,18 +10,18 @@
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* Gives the value of a pointer away and leaves NULL behind. */
-#define TAKE(p)                                                                                                  \
-	__extension__({                                                                                          \
-		__typeof__(p) taken_ = (p);                                                                      \
-		(p) = NULL;                                                                                      \
-		taken_;                                                                                          \
+#define TAKE(p)                                                                                              \
+	__extension__({                                                                                      \
+		__typeof__(p) taken_ = (p);                                                                  \
+		(p) = NULL;                                                                                  \
+		taken_;                                                                                      \
 	})
 
 /* Defines `fn##p`, the cleanup function for a pointer that `fn` frees: DEFINE_CLEANUP(struct conf *, conf_free). */
-#define DEFINE_CLEANUP(type, fn)                                                                                 \
-	static inline void fn##p(type *p)                                                                        \
-	{                                                                                                        \
-		fn(*p);                                                                                          \
+#define DEFINE_CLEANUP(type, fn)                                                                             \
+	static inline void fn##p(type *p)                                                                    \
+	{                                                                                                    \
+		fn(*p);                                                                                      \
 	}
 
 static inline void free_charp(char **p)

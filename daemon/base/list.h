@@ -53,8 +53,8 @@ static inline void list_remove(struct list *node)
 /* list_each (node, &head) { struct thing *t = list_entry(node, struct thing, link); ... } */
 #define list_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The same, when the body may remove `node` itself. */
-#define list_each_safe(node, head)                                                                               \
-	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                        \
-		node = node##_next, node##_next = node->next)
+#define list_each_safe(node, head)                                                                           \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                    \
+	        node = node##_next, node##_next = node->next)
 
 #endif

@@ -18,7 +18,7 @@ struct map {
 };
 
 void map_init(struct map *map);
-void map_fini(struct map *map); /* values are the caller's */
+void map_fini(struct map *map);                               /* values are the caller's */
 void *map_get(const struct map *map, struct edged_slice key); /* NULL: absent */
 /* -EEXIST when the key is there already, -ENOMEM. Values must not be NULL. */
 EDGED_MUST_CHECK int map_add(struct map *map, struct edged_slice key, void *value);

@@ -20,7 +20,7 @@ void sm_move(struct sm *sm, uint32_t state)
 {
 	if (!sm_may(sm, state)) {
 		log_error("sm", "no way from state %s to state %s", sm_name(sm),
-			state < sm->count ? sm->table[state].name : "?");
+		        state < sm->count ? sm->table[state].name : "?");
 		abort();
 	}
 	sm->state = state;
