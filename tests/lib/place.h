@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,16 +25,22 @@ static inline void place_init(struct place *place)
 	assert(n > 0);
 	self[n] = 0;
 	snprintf(place->build, sizeof(place->build), "%s/../abi", dirname(self));
-	strcpy(place->folder, "/tmp/edged-plugin-test-XXXXXX");
+	snprintf(place->folder, sizeof(place->folder), "/tmp/edged-plugin-test-XXXXXX");
 	if (!mkdtemp(place->folder))
 		abort();
 }
 
+static inline int place_remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 static inline void place_fini(struct place *place)
 {
-	char command[128];
-	snprintf(command, sizeof(command), "rm -rf '%s'", place->folder);
-	if (system(command))
+	if (nftw(place->folder, place_remove_entry, 8, FTW_DEPTH | FTW_PHYS))
 		abort();
 }
 

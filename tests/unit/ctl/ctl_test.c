@@ -178,7 +178,8 @@ static int parse(struct options *options, const char *line, struct err *err)
 	int argc = 0;
 	argv[argc++] = (char *)"edgectl";
 	snprintf(text, sizeof(text), "%s", line);
-	for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
+	char *rest = text, *word;
+	while ((word = strsep(&rest, " ")))
 		argv[argc++] = word;
 	argv[argc] = NULL;
 	return options_parse(options, verbs, argc, argv, err);
