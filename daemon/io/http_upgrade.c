@@ -53,6 +53,8 @@ static int hand_over(struct http_conn *conn, const char *answer, const struct ed
 	int r = conn->server->streams->write(stream, answer, strlen(answer));
 	if (!r)
 		r = stream_become_websocket(stream);
+	/* The request was admitted (Origin, Host, key): so is what it asked for. */
+	stream_set_trusted(stream, true);
 	return r ? r : stream_hand_over(stream, handler, self, rest);
 }
 

@@ -11,9 +11,9 @@ QUIET = ["--set", 'cluster.discovery="off"']  # other tests run on this machine
 
 
 def pair():
-    a = Node(args=QUIET)
+    a = Node(cluster=True, args=QUIET)
     seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
-    b = Node(args=QUIET + ["--set", f"cluster.seeds={seeds}"])
+    b = Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
     return a, b
 
 
@@ -59,7 +59,7 @@ def test_the_other_takes_over_when_the_supernode_is_killed():
 
 
 def test_unknown_cluster_is_refused():
-    node = Node(args=QUIET)
+    node = Node(cluster=True, args=QUIET)
     problem = node.get("/mds/v1/nodes?clusters=galaxy", 400)
     assert "linkLocal" in problem["detail"], problem
 

@@ -8,7 +8,7 @@ LISTEN = ("http=127.0.0.1:0", "tls=0.0.0.0:0")
 
 def joined():
     """Two nodes that found each other, the second one joined by the first one's token, through edgectl."""
-    a, b = edged.Node(listen=LISTEN), edged.Node(listen=LISTEN)
+    a, b = edged.Node(listen=LISTEN, cluster=True), edged.Node(listen=LISTEN, cluster=True)
     edged.wait_for(lambda: b.id in str(a.get("/mds/v1/nodes?clusters=linkLocal")), 20, "A sees B")
     assert a.get(f"/nodes/{b.id}/edge/v1/node", 403)["type"].endswith("node-not-trusted")
     token = a.http("POST", "/edge/v1/invites")[2]["token"]
@@ -28,7 +28,7 @@ def test_a_node_serves_through_another():
 
 def test_a_token_works_once_and_membership_lasts():
     a, b, token = joined()
-    c = edged.Node(listen=LISTEN)
+    c = edged.Node(listen=LISTEN, cluster=True)
     status, _, problem = c.http("POST", "/edge/v1/join", {"token": token})
     assert status == 403 and problem["type"].endswith("inviter-refused"), problem
     status, _, problem = c.http("POST", "/edge/v1/join", {"token": token[:-3]})

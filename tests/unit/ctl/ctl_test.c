@@ -180,7 +180,8 @@ static int parse(struct options *options, const char *line, struct err *err)
 	snprintf(text, sizeof(text), "%s", line);
 	char *rest = text, *word;
 	while ((word = strsep(&rest, " ")))
-		argv[argc++] = word;
+		if (*word)
+			argv[argc++] = word;
 	argv[argc] = NULL;
 	return options_parse(options, verbs, argc, argv, err);
 }
