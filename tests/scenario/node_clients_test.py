@@ -66,6 +66,12 @@ def test_mqttjs_over_tcp():
         check_mqttjs(url, version)
 
 
+def test_mqttjs_over_websocket():
+    url = f"ws://127.0.0.1:{Node().port('http')}/mqtt"
+    for version in (4, 5):
+        check_mqttjs(url, version)
+
+
 def test_the_aws_sdk_and_a_shadow():
     port = Node().port("mqtt")
     for version in (4, 5):
