@@ -311,13 +311,17 @@ static void slow_callbacks_are_charged_to_the_innermost_owner(void **state)
 {
 	(void)state;
 	struct loop_charge outer, inner;
-	uint64_t before = loop_slow_count();
+	uint64_t before = loop_slow_count(), begin = clock_mono_ms();
 	loop_enter(&outer, "outer");
 	loop_enter(&inner, "inner");
+	uint64_t entered = clock_mono_ms();
 	hold(60);
 	loop_leave(&inner);
+	uint64_t left = clock_mono_ms();
 	assert_int_equal(loop_slow_count(), before + 1);
 	loop_leave(&outer);
+	if (clock_mono_ms() - left + entered - begin >= 50)
+		skip(); /* the machine was so busy that the outer one was slow, too */
 	assert_int_equal(loop_slow_count(), before + 1);
 }
 

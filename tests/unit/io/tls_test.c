@@ -242,7 +242,8 @@ static void both_ends_know_each_other(void **state)
 	assert_int_equal(failures, 0);
 	assert_int_equal(client.opened, 1);
 	assert_int_equal(client.closed, 1);
-	assert_int_equal(client.reason, -ECANCELED);
+	/* Both ends close; the reset of the faster one may come first. */
+	assert_true(client.reason == -ECANCELED || client.reason == -ECONNRESET);
 	assert_string_equal(server.protocol, "edged-link/1");
 	assert_true(server.tls && client.tls && server.trusted && client.trusted);
 	assert_string_equal(server.subject, "CN=client");
