@@ -233,6 +233,8 @@ static void reload(struct app *app)
 	struct conf *conf = NULL;
 	notify_reloading();
 	int r = settings_load(app->args, &conf, &findings);
+	if (!r)
+		r = conf_finish(conf, &findings);
 	if (r || findings.errors) {
 		log_error("edged", "reload: the configuration has errors, nothing was changed: %s",
 		        findings.text.ptr ? findings.text.ptr : strerror(-r));
