@@ -597,6 +597,20 @@ static void what_the_store_refuses_is_not_acknowledged(void **state)
 	assert_int_equal(fake_figure(host, "broker_store_failures_total", NULL), 2);
 }
 
+/* The connection ends while its retained messages wait behind the SUBACK. */
+static void a_subscription_that_cannot_be_stored_ends_the_connection(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(4, "p", CLEAN);
+	SEND(p, "\x31\4\0\1tx");
+	fake_commit(host, 0);
+	subscribe(s, "t", 1);
+	fake_commit(host, -28);
+	EXPECT(s, "");
+	assert_true(fake_closed(s));
+}
+
 static void a_message_is_written_once(void **state)
 {
 	(void)state;
@@ -855,6 +869,21 @@ static void loops_share_the_work(void **state)
 	assert_int_equal(fake_loop_of(again), fake_loop_of(peers[1]));
 }
 
+/* The end comes while loops wait for each other. */
+static void it_stops_in_the_middle_of_everything(void **state)
+{
+	(void)state;
+	boot(3, NULL);
+	for (int i = 0; i < 6; i++) {
+		char id[8];
+		snprintf(id, sizeof(id), "c%d", i);
+		subscribe(join(4, id, KEEP), "t", 2);
+	}
+	SEND(join(4, "p", KEEP), "\x35\6\0\1t\0\1x");
+	fake_host_free(host, false);
+	host = NULL;
+}
+
 /* --- inside the process ---------------------------------------------------------------------------------------------------------- */
 
 struct heard {
@@ -981,6 +1010,7 @@ int main(void)
 		T(messages_expire),
 		T(an_acknowledgement_waits_for_the_store),
 		T(what_the_store_refuses_is_not_acknowledged),
+		T(a_subscription_that_cannot_be_stored_ends_the_connection),
 		T(a_message_is_written_once),
 		T(a_discarded_session_does_not_come_back),
 		T(no_message_of_qos_2_comes_twice),
@@ -990,6 +1020,7 @@ int main(void)
 		T(sessions_end),
 		T(damage_does_not_keep_it_from_starting),
 		T(loops_share_the_work),
+		T(it_stops_in_the_middle_of_everything),
 		T(plugins_publish_and_subscribe),
 		T(a_plugin_hears_when_its_message_is_durable),
 	};
