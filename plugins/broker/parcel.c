@@ -8,7 +8,8 @@
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
 struct parcel {
-	struct shard *from, *to;
+	struct shard *to;
+	unsigned from;     /* index of the sender */
 	struct turn *turn; /* of the sender, which waits for the answer; or NULL */
 	int result;
 	uint32_t count, size;
@@ -31,7 +32,7 @@ static int add(struct shard *shard, unsigned to, struct message *m, bool answer)
 		p = calloc(1, sizeof(*p));
 		if (!p)
 			return -ENOMEM;
-		p->from = shard;
+		p->from = shard->index;
 		p->to = shard->broker->shards[to];
 		shard->parcels[to] = p;
 	}
@@ -82,11 +83,12 @@ static void durable(void *arg, int result)
 	struct parcel *p = arg;
 	if (result && !p->result)
 		p->result = result;
-	const struct broker *broker = p->from->broker;
+	const struct broker *broker =
+	        p->to->broker; /* when the broker ends, the sender may be gone already */
 	const struct todo again = { .kind = TODO_CALL, .fn = durable, .arg = p };
 	if (result == -ECANCELED) /* the broker ends: nothing of that turn is acknowledged */
 		parcel_free(p);
-	else if (broker->loop->post(broker->host, p->from->index, answered, parcel_drop, p) &&
+	else if (broker->loop->post(broker->host, p->from, answered, parcel_drop, p) &&
 	         turn_todo(p->to, &again))
 		parcel_free(p);
 }

@@ -29,13 +29,14 @@ static void acknowledge(const struct todo *todo, struct client *client, int resu
 
 static void send_codes(const struct todo *todo, struct client *client, int result)
 {
-	if (client && result)
-		client_close(client, REASON_QUOTA);
-	else if (client)
+	if (client && result) {
+		client_close(client, REASON_QUOTA); /* what it blocked goes with the connection */
+	} else if (client) {
 		client_write(client, todo->arg, todo->bytes);
+		if (todo->reason)
+			session_unblock(todo->session);
+	}
 	free(todo->arg);
-	if (client && todo->reason)
-		session_unblock(todo->session);
 }
 
 static void run(const struct todo *todo, int result)
