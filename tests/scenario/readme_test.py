@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every line of the README's first five minutes, typed in as it stands, in a copy of this tree and on a network of its
+own, where the ports of the README are free."""
+import fcntl
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+
+import edged
+from edged import Skip, need, wait_for
+
+ROOT = os.path.abspath(os.path.join(edged.HERE, "..", ".."))
+INSIDE = "EDGED_README_TEST"
+MAKE_VARIABLES = ("BUILD", "CFLAGS", "CROSS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "RUNNER", "SANITIZE")
+
+# What a line brings, in order: its beginning, and a pattern of what it prints. All lines must be here.
+EXPECTED = [
+    ("make run", r"ready after \d+ ms"),
+    ("curl localhost:8083/edge/v1/node", r'"id":"[a-z2-7]{56}"'),
+    ("curl localhost:8083/edge/v1/services", r'"name":"shadow"'),
+    ("curl localhost:8083/openapi.json", r'"openapi":"3\.1'),
+    ("mosquitto_sub -t 'sensors/#' -v", r'sensors/a 21\nsensors/a {"t":21}\n'),
+    ("curl -N 'localhost:8083/pubsub/v1/subscribe", r'data:\s*{.*"topic":"sensors/a".*\n(.*\n)*.*data:\s*{.*"t'),
+    ("mosquitto_pub -t sensors/a -m 21", r"^$"),
+    ("curl -d '{\"t\":21}'", r'{.*}'),
+    ("mosquitto_sub -t '$aws/things/lamp/shadow/update/delta'", r'"state":{"led":"on"}'),
+    ("curl -X POST -d '{\"state\"", r'"version":1'),
+    ("mosquitto_pub -t '$aws/things/lamp/shadow/update'", r"^$"),
+    ("curl localhost:8083/things/lamp/shadow", r'"reported":{"led":"on"}'),
+    ("aws ", r'"reported":{"led":"on"}'),
+    ("sudo make install", r""),
+    ("cc $(pkg-config", r"^$"),
+    ("cp hello.so", r"^$"),
+    ("curl localhost:8083/hello/v1/greet/world", r'world'),
+    ("rm build/plugins/hello.so", r"^$"),
+    ("build/edged --dev", r"ready after"),
+    ("curl 'localhost:8083/mds/v1/nodes", r'"self":true.*"self":false'),
+    ("curl localhost:8083/edge/v1/cluster/election", r'"reason":"[^"]+ is supernode in epoch'),
+    ("build/edgectl --state build/state invite", r"edged1\.\S+"),
+    ("build/edgectl --state build/state2 join", r""),
+    ("curl localhost:8083/nodes/", r'"state":{"desired":{"led":"off"}'),
+]
+STREAMS = ("make run", "mosquitto_sub", "curl -N", "build/edged")
+
+
+def commands():
+    """The lines of the shell blocks that a user of a clone types, without comments; continued lines are one."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    minutes = text.split("## The first five minutes")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", minutes, re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    lines = [re.sub(r"\s+#[^'\"]*$", "", line).strip() for line in lines]
+    return ["make run"] + [line for line in lines if line]
+
+
+def raise_loopback():
+    """What `ip link set lo up` does."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        fcntl.ioctl(s, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x8 | 0x40))  # SIOCSIFFLAGS: up, loopback, running
+
+
+def copy_tree():
+    tree = os.path.join(edged.folder(), "edged")
+    other = shutil.ignore_patterns(".git", "build*", "__pycache__")
+    shutil.copytree(ROOT, tree, ignore=other, symlinks=True)
+    shutil.copytree(edged.BUILD, os.path.join(tree, "build"), ignore=shutil.ignore_patterns("node", "state*", "tests"))
+    return tree
+
+
+def environment(tree):
+    """`sudo make install` goes into a folder beside the tree, and pkg-config finds it there."""
+    installed, tools = os.path.join(tree, "..", "installed"), os.path.join(tree, "..", "tools")
+    os.makedirs(tools)
+    with open(os.path.join(tools, "sudo"), "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\nexec "$@"\n')
+    os.chmod(file.name, 0o755)
+    ours = {key: value for key, value in os.environ.items() if key not in MAKE_VARIABLES}
+    return dict(ours, PATH=tools + ":" + os.environ["PATH"], DESTDIR=installed,
+                PKG_CONFIG_PATH=os.path.join(installed, "usr/share/pkgconfig"), PKG_CONFIG_SYSROOT_DIR=installed,
+                HOME=os.path.join(tree, ".."))
+
+
+class Terminal:
+    def __init__(self):
+        self.tree = copy_tree()
+        self.env = environment(self.tree)
+        self.outputs, self.count, self.processes = {}, 0, {}
+
+    def output(self, line):
+        with open(self.outputs[line], encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def curl(self, path, port=8083, *args):
+        done = subprocess.run(["curl", "-sS", *args, f"localhost:{port}{path}"], capture_output=True, text=True, check=False)
+        return done.stdout
+
+    def subscriptions(self):
+        found = re.search(r"^edged_broker_subscriptions (\d+)", self.curl("/metrics"), re.M)
+        return int(found.group(1)) if found else 0
+
+    def start(self, line):
+        """A command that goes on. A subscriber is waited for: nobody types so fast."""
+        before = self.subscriptions() if "sub" in line else 0
+        self.outputs[line] = os.path.join(self.tree, "..", f"out{self.count}")
+        self.count += 1
+        with open(self.outputs[line], "w", encoding="utf-8") as out:
+            self.processes[line] = subprocess.Popen(["stdbuf", "-oL", "bash", "-c", line.rstrip("& ")], cwd=self.tree, env=self.env, stdout=out,
+                                                    stderr=out, start_new_session=True)
+        edged._processes.append(self.processes[line])
+        if "sub" in line:
+            wait_for(lambda: self.subscriptions() > before, 10, f"{line}: subscribed")
+
+    def run(self, line):
+        done = subprocess.run(["bash", "-c", line], cwd=self.tree, env=self.env, capture_output=True, text=True, timeout=120,
+                              check=False)
+        assert done.returncode == 0, f"{line}: {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def end(self):
+        for process in self.processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, 9)
+
+
+def type_all(terminal, lines):
+    """Runs each line and compares what it prints; placeholders get what an earlier line printed."""
+    other = token = ""
+    for line in lines:
+        begin, pattern = next(((b, p) for b, p in EXPECTED if line.startswith(b)), (None, None))
+        assert begin, f"README shows a line that this test does not know: {line}"
+        line = line.replace("TOKEN", token).replace("ID-OF-THE-OTHER", other)
+        if line.startswith(STREAMS):
+            terminal.start(line)
+            if "edged" in line or line == "make run":
+                wait_for(lambda: re.search(pattern, terminal.output(line)), 60, f"{line}: {pattern}")
+        elif line.startswith("rm "):
+            terminal.run(line)
+            wait_for(lambda: "hello" in terminal.curl("/hello/v1/greet/world") and
+                     "404" in terminal.curl("/hello/v1/greet/world"), 10, "hello is gone")
+        elif line.startswith(("curl localhost:8083/hello", "curl 'localhost:8083/mds", "curl localhost:8083/nodes")):
+            wait_for(lambda: re.search(pattern, terminal.run(line)), 10, f"{line}: {pattern}")
+        elif line.startswith("curl localhost:8083/things/lamp"):  # the device's report is on its way
+            wait_for(lambda: re.search(pattern, terminal.run(line)), 5, f"{line}: {pattern}")
+        else:
+            got = terminal.run(line)
+            assert re.search(pattern, got), f"{line} printed {got!r}, not {pattern}"
+            if "invite" in line:
+                token = re.search(pattern, got).group()
+                other = re.search(r'"id":"(\w+)"', terminal.curl("/edge/v1/node", 8084)).group(1)
+                terminal.curl("/things/lamp/shadow", 8084, "-d", '{"state":{"desired":{"led":"off"}}}')
+    for line in lines:
+        if line.startswith(STREAMS):
+            pattern = next(p for b, p in EXPECTED if line.startswith(b))
+            wait_for(lambda: re.search(pattern, terminal.output(line)), 10, f"{line}: {pattern}")
+
+
+def test_the_first_five_minutes():
+    for program in ("mosquitto_sub", "curl", "aws", "pkg-config", "make"):
+        need(program)
+    lines = commands()
+    assert len(lines) >= len(EXPECTED), "the README has lost lines"
+    terminal = Terminal()
+    try:
+        type_all(terminal, lines)
+        # "Kill the daemon with kill -9 and start it again"
+        shadow = terminal.curl("/things/lamp/shadow")
+        os.killpg(terminal.processes["make run"].pid, 9)
+        terminal.processes["make run"].wait()
+        terminal.start("make run")
+        wait_for(lambda: "ready after" in terminal.output("make run"), 60, "it runs again")
+        assert terminal.curl("/things/lamp/shadow") == shadow
+    finally:
+        terminal.end()
+
+
+if os.environ.get(INSIDE):
+    raise_loopback()
+else:
+    unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        print("skip  a network of its own cannot be made here")
+        sys.exit(77)
+    os.environ[INSIDE] = "1"
+    os.execvp("unshare", [*unshare, sys.executable, __file__, *sys.argv[1:]])
+edged.main()
