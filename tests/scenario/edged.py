@@ -168,6 +168,22 @@ class Node:
         return done.stdout
 
 
+def with_credentials(**options):
+    """A node, and a folder with ca.pem, certificate.pem and key.pem that it trusts: those of a node that has joined it."""
+    node = Node(listen=LISTEN, **options)
+    guest = Node(listen=LISTEN)
+    guest.edgectl("join", node.http("POST", "/edge/v1/invites")[2]["token"])
+    guest.stop()
+    path = folder()
+    with open(os.path.join(guest.state, "identity", "account.json")) as file:
+        account = json.load(file)
+    for name, pem in (("ca", account["ca"]), ("certificate", account["certificate"])):
+        with open(os.path.join(path, name + ".pem"), "w") as file:
+            file.write(pem)
+    shutil.copy(os.path.join(guest.state, "identity", "node.pem"), os.path.join(path, "key.pem"))
+    return node, path
+
+
 def clean():
     for process in _processes:
         if process.poll() is None:

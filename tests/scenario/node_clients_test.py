@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""MQTT.js and the AWS IoT Device SDK for JavaScript against the broker and the shadows."""
+"""MQTT.js and the AWS IoT Device SDKs for JavaScript (v2, and v1) against the broker and the shadows."""
 import fcntl
 import json
 import os
@@ -72,14 +72,30 @@ def test_mqttjs_over_websocket():
         check_mqttjs(url, version)
 
 
+def check_awssdk(*args):
+    got = run("awssdk.js", *args)
+    assert got.get("echo") == ["m0", "m1"], got
+    lamp = {"desired": {"led": "on"}, "reported": {"led": "on"}}
+    assert got["shadow"] == {"missing": 404, "first": 1, "wanted": {"led": "on"}, "state": lamp, "version": 2,
+                             "conflict": 409}, got
+
+
 def test_the_aws_sdk_and_a_shadow():
     port = Node().port("mqtt")
     for version in (4, 5):
-        got = run("awssdk.js", port, version)
-        assert got.get("echo") == ["m0", "m1"], got
-        lamp = {"desired": {"led": "on"}, "reported": {"led": "on"}}
-        assert got["shadow"] == {"missing": 404, "first": 1, "wanted": {"led": "on"}, "state": lamp, "version": 2,
-                                 "conflict": 409}, got
+        check_awssdk(port, version)
+
+
+def test_the_aws_sdk_over_mutual_tls():
+    node, credentials = edged.with_credentials()
+    for version in (4, 5):
+        check_awssdk(node.port("tls"), version, credentials)
+
+
+def test_the_aws_sdk_v1_over_mutual_tls():
+    node, credentials = edged.with_credentials()
+    got = run("awssdk1.js", node.port("tls"), credentials)
+    assert got.get("delta") == {"led": "on"} and got["status"] == ["accepted", "accepted"], got
 
 
 edged.main()

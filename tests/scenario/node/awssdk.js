@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device and an app of the AWS IoT Device SDK v2 around one shadow, as one line of JSON; no TLS, loopback only.
-// usage: node awssdk.js PORT VERSION(4 = 3.1.1, 5)
+// A device and an app of the AWS IoT Device SDK v2 around one shadow, as one line of JSON; with mutual TLS when a folder
+// with ca.pem, certificate.pem and key.pem is named.
+// usage: node awssdk.js PORT VERSION(4 = 3.1.1, 5) [FOLDER]
 "use strict";
 const { io, mqtt, mqtt5, iotshadow } = require("aws-iot-device-sdk-v2");
 const [port, version] = [Number(process.argv[2]), Number(process.argv[3])];
+const folder = process.argv[4];
 const thing = `lamp${process.pid}`;
 const limits = { maxRequestResponseSubscriptions: 6, maxStreamingSubscriptions: 4, operationTimeoutInSeconds: 5 };
 
+function tls() {
+	const options = io.TlsContextOptions.create_client_with_mtls_from_path(`${folder}/certificate.pem`, `${folder}/key.pem`);
+	options.override_default_trust_store_from_path(undefined, `${folder}/ca.pem`);
+	if (io.is_alpn_available())
+		options.alpn_list = ["x-amzn-mqtt-ca"];
+	return new io.ClientTlsContext(options);
+}
+
 async function connect311() {
 	const connection = new mqtt.MqttClient(new io.ClientBootstrap()).new_connection({
-		client_id: thing, host_name: "127.0.0.1", port, clean_session: true, keep_alive: 30,
-		socket_options: new io.SocketOptions(), use_websocket: false,
+		client_id: thing, host_name: "localhost", port, clean_session: true, keep_alive: 30,
+		socket_options: new io.SocketOptions(), use_websocket: false, ...(folder && { tls_ctx: tls() }),
 	});
 	await connection.connect();
 	return {
@@ -26,7 +36,8 @@ async function connect311() {
 }
 
 async function connect5() {
-	const client = new mqtt5.Mqtt5Client({ hostName: "127.0.0.1", port, connectProperties: { clientId: thing, keepAliveIntervalSeconds: 30 } });
+	const client = new mqtt5.Mqtt5Client({ hostName: "localhost", port, ...(folder && { tlsCtx: tls() }),
+		connectProperties: { clientId: thing, keepAliveIntervalSeconds: 30 } });
 	const connected = new Promise((resolve, reject) => {
 		client.on("connectionSuccess", resolve);
 		client.on("connectionFailure", (event) => reject(event.error));
@@ -68,9 +79,7 @@ async function lamp(shadow) {
 (async () => {
 	setTimeout(() => { console.log('{"error":"not within 15 s"}'); process.exit(1); }, 15000);
 	const client = await (version === 5 ? connect5() : connect311());
-	const result = { echo: [await client.echo(0), await client.echo(1)] };
-	if (process.argv[4] !== "noshadow")
-		result.shadow = await lamp(client.shadow);
+	const result = { echo: [await client.echo(0), await client.echo(1)], shadow: await lamp(client.shadow) };
 	console.log(JSON.stringify(result));
 	await client.stop();
 	process.exit(0);
