@@ -42,6 +42,8 @@ headers() { # LANGUAGE-AND-FLAGS... ; compiles a file of one include
 		echo "#include \"${h#include/}\"" | "$@" -Iinclude -Wall -Wextra -Wpedantic -Werror -fsyntax-only - || return 1
 	done
 }
+read -ra cc <<<"${CC:-cc}"
+read -ra cxx <<<"${CXX:-g++}"
 exported() { # no variable that can be changed is shared by files
 	! grep -nE '^extern ' "${c_files[@]}" | grep -vE '"C"|\<const\>'
 }
@@ -49,8 +51,8 @@ exported() { # no variable that can be changed is shared by files
 check 'layers, calls, sizes, licence lines' tests/source_rules.py "${c_files[@]}" "${shell_files[@]}" Makefile "${python_files[@]}"
 check 'clang-format' format
 check 'shellcheck' shellcheck "${shell_files[@]}"
-check 'public headers are C99' headers "${CC:-cc}" -x c -std=c99
-check 'public headers are C++' headers "${CXX:-g++}" -x c++ -std=c++11
+check 'public headers are C99' headers "${cc[@]}" -x c -std=c99
+check 'public headers are C++' headers "${cxx[@]}" -x c++ -std=c++11
 check 'python compiles' python3 -c 'import ast, sys
 for f in sys.argv[1:]: ast.parse(open(f).read(), f)' "${python_files[@]}"
 check 'no mutable exported variables' exported

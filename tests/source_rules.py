@@ -81,7 +81,7 @@ def check_include(path, line, kind, target):
 
 
 def is_test(path):
-    return path.startswith("tests/") or path.endswith("_test.c")
+    return path.startswith("tests/") or path.endswith(("_test.c", "_test.h"))
 
 
 def check_header_exists(path):

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Publishing and subscribing inside the process. */
+#include "rig_test.h"
+
+struct heard {
+	unsigned count;
+	char topic[32], payload[32], publisher[8];
+	bool retain;
+	const struct edged_pubsub_1 *pubsub; /* answers each message with one on "echo" */
+};
+
+static void hear(void *arg, const struct edged_message *m)
+{
+	struct heard *heard = arg;
+	heard->count++;
+	heard->retain = m->retain;
+	snprintf(heard->topic, sizeof(heard->topic), "%.*s", EDGED_SLICE_FMT(m->topic));
+	snprintf(heard->payload, sizeof(heard->payload), "%.*s", EDGED_SLICE_FMT(m->payload));
+	snprintf(heard->publisher, sizeof(heard->publisher), "%.*s", EDGED_SLICE_FMT(m->publisher));
+	if (heard->pubsub) {
+		struct edged_message echo = {
+			.struct_size = sizeof(echo), .topic = edged_str("echo"), .payload = m->payload
+		};
+		unsigned before = heard->count;
+		assert_int_equal(
+		        heard->pubsub->publish(heard->pubsub->ctx, fake_host_of(host), &echo, NULL, NULL), 0);
+		assert_int_equal(heard->count, before); /* never from within publish() */
+	}
+}
+
+static void note(void *arg, int result)
+{
+	*(int *)arg = result;
+}
+
+static void plugins_publish_and_subscribe(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	const struct edged_pubsub_1 *ps = edged_plugin_v1.offer(fake_self(host), EDGED_PUBSUB_1);
+	struct edged_host *me = fake_host_of(host);
+	struct heard heard = { .pubsub = NULL };
+	struct fake_peer *p = join(4, "p", CLEAN);
+	edged_handle sub, other;
+	SEND(p, "\x31\4\0\1r1");
+	assert_int_equal(ps->subscribe(ps->ctx, me, "a/#/b", 0, hear, &heard, &sub), -EINVAL);
+	assert_false(ps->wanted(ps->ctx, me, edged_str("r")));
+	assert_int_equal(ps->subscribe(ps->ctx, me, "#", 1, hear, &heard, &sub), 0);
+	assert_int_equal(heard.count, 0);
+	fake_run(host);
+	assert_int_equal(heard.count, 1);
+	assert_true(heard.retain);
+	assert_true(ps->wanted(ps->ctx, me, edged_str("r")));
+	SEND(p, "\x30\4\0\1tx");
+	assert_int_equal(heard.count, 2);
+	assert_string_equal(heard.topic, "t");
+	assert_string_equal(heard.payload, "x");
+	assert_string_equal(heard.publisher, "p");
+	struct heard echo = { .pubsub = ps };
+	assert_int_equal(ps->subscribe(ps->ctx, me, "t", 1, hear, &echo, &other), 0);
+	subscribe(p, "echo", 0);
+	quiet(p);
+	struct edged_message m = {
+		.struct_size = sizeof(m), .topic = edged_str("t"), .payload = edged_str("y"), .qos = 1
+	};
+	int result = 1;
+	assert_int_equal(ps->publish(ps->ctx, me, &m, note, &result), 0);
+	assert_int_equal(result, 1);
+	fake_commit(host, 0); /* the retained message of before */
+	assert_int_equal(result, 0);
+	assert_int_equal(echo.count, 1);
+	assert_int_equal(heard.count, 4); /* t and echo */
+	EXPECT(p, "\x30\7\0\4echoy");
+	assert_int_equal(ps->unsubscribe(ps->ctx, me, sub), 0);
+	assert_int_equal(ps->unsubscribe(ps->ctx, me, sub), -ENOENT);
+	SEND(p, "\x30\4\0\1ux");
+	assert_int_equal(heard.count, 4);
+	m.topic = edged_str("a/+");
+	assert_int_equal(ps->publish(ps->ctx, me, &m, note, &result), -EINVAL);
+}
+
+static void a_plugin_hears_when_its_message_is_durable(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	const struct edged_pubsub_1 *ps = edged_plugin_v1.offer(fake_self(host), EDGED_PUBSUB_1);
+	struct edged_message m = { .struct_size = sizeof(m),
+		.topic = edged_str("$aws/t"),
+		.payload = edged_str("y"),
+		.retain = true,
+		.content_type = edged_str("text/plain"),
+		.user_properties = edged_slice("\0\1a\0\1b", 6) };
+	int result = 1;
+	assert_int_equal(ps->publish(ps->ctx, fake_host_of(host), &m, note, &result), 0);
+	fake_run(host);
+	assert_int_equal(result, 1);
+	fake_commit(host, 0);
+	assert_int_equal(result, 0);
+	struct fake_peer *p = join(5, "p", CLEAN);
+	SEND(p, "\x82\x0c\0\1\0\0\6$aws/t\0");
+	EXPECT(p, "\x90\4\0\1\0\0\x31\x1e\0\6$aws/t\x14\3\0\x0atext/plain\x26\0\1a\0\1by");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(plugins_publish_and_subscribe, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_plugin_hears_when_its_message_is_durable, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

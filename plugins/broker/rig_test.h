@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of the whole broker share: one broker on a host in memory, and a client's words. */
+#ifndef BROKER_RIG_TEST_H
+#define BROKER_RIG_TEST_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "codec.h"
+#include "edged/cap_pubsub.h"
+#include "fake_host.h"
+
+extern const struct edged_plugin edged_plugin_v1;
+
+static struct fake_disk *disk;
+static struct fake_host *host;
+
+static inline void boot(unsigned loops, const struct fake_setting *settings)
+{
+	host = fake_host_new(&edged_plugin_v1, disk, loops, settings);
+	assert_non_null(host);
+}
+
+static inline int setup(void **state)
+{
+	(void)state;
+	disk = fake_disk_new();
+	host = NULL;
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	(void)state;
+	if (host)
+		fake_host_free(host, true);
+	host = NULL;
+	fake_disk_free(disk);
+	return 0;
+}
+
+/* kill -9 and a new start. */
+static inline void crash(void)
+{
+	fake_host_free(host, false);
+	boot(1, NULL);
+}
+
+/* --- a client's words ----------------------------------------------------------------------------------------------------- */
+
+#define SEND(peer, bytes) fake_send(peer, bytes, sizeof(bytes) - 1, 0)
+
+static inline void expect(struct fake_peer *peer, const char *bytes, size_t n, int line)
+{
+	struct edged_slice got = fake_take(peer);
+	if (edged_slice_eq(got, edged_slice(bytes, n)))
+		return;
+	char text[2000] = "";
+	size_t at = 0;
+	for (size_t i = 0; i < got.len && at < sizeof(text) - 8; i++)
+		at += (size_t)snprintf(text + at, 8, "%02x ", (uint8_t)got.ptr[i]);
+	fail_msg("line %d: got %zu bytes: %s", line, got.len, text);
+}
+#define EXPECT(peer, bytes) expect(peer, bytes, sizeof(bytes) - 1, __LINE__)
+
+/* flags: those of CONNECT; tail: all behind the client id. */
+static inline struct fake_peer *join_with(uint8_t version, const char *id, uint8_t flags, const char *props,
+        size_t props_len, const char *tail, size_t tail_len)
+{
+	struct fake_peer *peer = fake_connect(host, 0, true);
+	uint8_t bytes[512];
+	struct writer w = writer(bytes, sizeof(bytes));
+	size_t n = strlen(id), head = version == 3 ? 8 : 6;
+	write_u8(&w, 0x10);
+	write_u8(&w, (uint8_t)(head + 1 + 1 + 2 + (version == 5 ? 1 + props_len : 0) + 2 + n + tail_len));
+	write_binary(&w, edged_str(version == 3 ? "MQIsdp" : "MQTT"));
+	write_u8(&w, version);
+	write_u8(&w, flags);
+	write_u16(&w, 60);
+	if (version == 5) {
+		write_u8(&w, (uint8_t)props_len);
+		write_bytes(&w, props, props_len);
+	}
+	write_binary(&w, edged_str(id));
+	write_bytes(&w, tail, tail_len);
+	assert_false(w.failed);
+	fake_send(peer, bytes, (size_t)(w.at - bytes), 0);
+	return peer;
+}
+
+enum { CLEAN = 2, KEEP = 0 };
+
+static inline struct fake_peer *join(uint8_t version, const char *id, uint8_t flags)
+{
+	struct fake_peer *peer = join_with(version, id, flags, NULL, 0, NULL, 0);
+	struct edged_slice got = fake_take(peer);
+	assert_true(got.len >= 4);
+	assert_int_equal(got.ptr[0], 0x20);
+	assert_int_equal(got.ptr[3], 0);
+	return peer;
+}
+
+static inline void subscribe(struct fake_peer *peer, const char *filter, uint8_t qos)
+{
+	uint8_t bytes[128];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_u8(&w, 0x82);
+	write_u8(&w, (uint8_t)(2 + 2 + strlen(filter) + 1));
+	write_u16(&w, 1);
+	write_binary(&w, edged_str(filter));
+	write_u8(&w, qos);
+	fake_send(peer, bytes, (size_t)(w.at - bytes), 0);
+}
+
+static inline void quiet(struct fake_peer *peer)
+{
+	(void)fake_take(peer);
+}
+
+#endif
