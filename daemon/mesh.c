@@ -13,6 +13,7 @@
 #include "cluster/join.h"
 #include "cluster/link.h"
 #include "cluster/nodes.h"
+#include "cluster/peers.h"
 #include "cluster/proxy.h"
 #include "conf/conf.h"
 #include "events.h"
@@ -28,6 +29,7 @@ struct mesh {
 	struct tls_context *serving, *dialling;
 	struct cluster *cluster;
 	struct links *links;
+	struct peers *peers;
 	struct join *join;
 	struct proxy *proxy;
 	const char *seeds[SEEDS + 1], *interfaces[INTERFACES + 1];
@@ -55,15 +57,27 @@ static uint16_t secure_port(const struct mesh *mesh)
 	return 0;
 }
 
+static void see_member(struct mesh *mesh, const struct member *member)
+{
+	char id[NODE_ID_LEN + 1];
+	node_id_format(member->id, id);
+	peers_seen(mesh->peers, id, member->record.account, member->record.services);
+}
+
+/* Called at the earliest when a request is served: all is there. */
 static void identity_changed(void *arg)
 {
 	struct mesh *mesh = arg;
+	const struct members *members = swarm_members(cluster_swarm(mesh->cluster));
+	const struct member *m;
 	replace_certificate(mesh, mesh->serving);
 	replace_certificate(mesh, mesh->dialling);
-	if (mesh->links)
-		links_reset(mesh->links);
-	if (mesh->cluster)
-		cluster_refresh(mesh->cluster, secure_port(mesh));
+	links_reset(mesh->links);
+	cluster_refresh(mesh->cluster, secure_port(mesh));
+	if (peers_account_changed(mesh->peers))
+		for (unsigned i = 0; (m = members_at(members, i)); i++)
+			if (member_is_live(m))
+				see_member(mesh, m);
 	events_emit(mesh->deps.events, "identityChanged", edged_str("{}"));
 }
 
@@ -113,6 +127,35 @@ static void happened(void *arg, const char *type, struct edged_slice json)
 	events_emit(mesh->deps.events, type, json);
 }
 
+static bool trusted(void *arg, const char *node_id)
+{
+	const struct mesh *mesh = arg;
+	return peers_trusted(mesh->peers, node_id);
+}
+
+static struct edged_slice services_of(void *arg, const char *node_id)
+{
+	const struct mesh *mesh = arg;
+	return peers_services(mesh->peers, node_id);
+}
+
+static void on_member(void *arg, enum swarm_event_type what, const struct member *m)
+{
+	struct mesh *mesh = arg;
+	char id[NODE_ID_LEN + 1];
+	node_id_format(m->id, id);
+	if (what == SWARM_LEFT) {
+		links_drop(mesh->links, id,
+		        m->state == MEMBER_LEFT ? "it has left the cluster"
+		                                : "the cluster found that it does not answer any more");
+		peers_gone(mesh->peers, id);
+	} else if (what == SWARM_FORGOTTEN) {
+		peers_forget(mesh->peers, id);
+	} else {
+		see_member(mesh, m);
+	}
+}
+
 static int make_cluster(struct mesh *mesh, struct err *err)
 {
 	const struct conf *conf = mesh->deps.conf;
@@ -145,6 +188,9 @@ static int make_cluster(struct mesh *mesh, struct err *err)
 		.folder = mesh->folder,
 		.arg = mesh,
 		.services = services,
+		.trusted = trusted,
+		.services_of = services_of,
+		.member = on_member,
 		.event = happened,
 	};
 	return cluster_new(&deps, &options, &mesh->cluster, err);
@@ -169,6 +215,12 @@ static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
 	return n;
 }
 
+static void judged(void *arg, const char *node_id, bool is_trusted, struct edged_slice certificate)
+{
+	const struct mesh *mesh = arg;
+	peers_judged(mesh->peers, node_id, is_trusted, certificate);
+}
+
 static int make_links(struct mesh *mesh, struct err *err)
 {
 	const struct links_deps deps = {
@@ -177,10 +229,14 @@ static int make_links(struct mesh *mesh, struct err *err)
 		.router = mesh->deps.router,
 		.tls = mesh->dialling,
 		.find = find,
+		.judged = judged,
 		.arg = mesh,
 		.limits = LINKS_LIMITS_DEFAULT,
 	};
 	int r = links_new(&deps, &mesh->links);
+	const struct peers_deps peers = { deps.loop, mesh->links, mesh->identity, 1024 * 1024 };
+	if (!r)
+		r = peers_new(&peers, &mesh->peers);
 	if (!r)
 		r = listeners_serve(
 		        mesh->deps.listeners, LINK_PROTOCOL, links_handler(), links_server(mesh->links));
@@ -267,6 +323,7 @@ void mesh_free(struct mesh *mesh)
 		return;
 	proxy_free(mesh->proxy);
 	join_free(mesh->join);
+	peers_free(mesh->peers);
 	links_free(mesh->links);
 	cluster_free(mesh->cluster);
 	tls_context_free(mesh->dialling);

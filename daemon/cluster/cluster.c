@@ -259,6 +259,10 @@ static void on_duplicate(struct cluster *c, const struct swarm_event *event)
 static void happened(void *arg, const struct swarm_event *event)
 {
 	struct cluster *c = arg;
+	bool of_member = event->type == SWARM_JOINED || event->type == SWARM_UPDATED ||
+	                 event->type == SWARM_LEFT || event->type == SWARM_FORGOTTEN;
+	if (of_member && c->deps.member)
+		c->deps.member(c->deps.arg, event->type, event->member);
 	switch (event->type) {
 	case SWARM_JOINED:
 	case SWARM_LEFT:

@@ -37,6 +37,10 @@ struct cluster_deps {
 	int (*services)(void *arg, struct buf *out);
 	/* Has that node proven to be of this node's account? */
 	bool (*trusted)(void *arg, const char *node_id);
+	/* The services of another node as a JSON array, empty when they are not known. Valid until the next call. */
+	struct edged_slice (*services_of)(void *arg, const char *node_id);
+	/* SWARM_JOINED, SWARM_UPDATED, SWARM_LEFT and SWARM_FORGOTTEN, for those who keep something of each node. */
+	void (*member)(void *arg, enum swarm_event_type what, const struct member *member);
 	/* nodeJoined, nodeLeft, nodeDuplicate, supernodeChanged, roleGranted; `json` is an object. */
 	void (*event)(void *arg, const char *type, struct edged_slice json);
 };

@@ -35,6 +35,7 @@ struct link {
 	char addresses[ADDRESSES][64];
 	unsigned address_count;
 	bool pooled, single; /* single: for one call, to any account */
+	bool stays;          /* it outlives its calls for a while */
 	struct dial *dial;   /* while it is dialled */
 	struct link_conn conn;
 	bool up;
@@ -233,6 +234,19 @@ static void send_waiting(struct link *link)
 
 /* --- the stream of a link --- */
 
+static void judged(const struct links *links, struct edged_stream *stream)
+{
+	const struct edged_peer *peer = stream_functions.peer(stream);
+	if (links->deps.judged && peer->node_id)
+		links->deps.judged(
+		        links->deps.arg, peer->node_id, peer->trusted, stream_peer_certificate(stream));
+}
+
+static void on_served(void *arg, struct edged_stream *stream)
+{
+	judged(arg, stream);
+}
+
 /* Is it the node we want? -EACCES with the reason in link->failure. */
 static int check_peer(struct link *link, const struct edged_peer *peer)
 {
@@ -257,10 +271,11 @@ static int link_open(void *self, struct edged_stream *stream, void **ret_conn)
 	struct links *links = link->links;
 	const struct edged_peer *peer = stream_functions.peer(stream);
 	link->dial = NULL;
+	judged(links, stream);
 	int r = check_peer(link, peer);
 	if (!r) {
 		const struct link_conn_options options = { .limits = &links->deps.limits.link,
-			.idle_ms = link->single ? CHECK_MS : links->deps.limits.idle_ms };
+			.idle_ms = link->stays ? links->deps.limits.idle_ms : CHECK_MS };
 		r = link_conn_init(&link->conn, stream, &options);
 		if (r)
 			fail(&link->failure, LINK_BUSY, peer->address, "no memory for the link");
@@ -481,6 +496,10 @@ static int begin(struct link *link, const struct link_request *request, struct l
 	call->link = link;
 	call->request = *request;
 	call->deadline = loop_now(link->links->deps.loop) + request->answer_ms;
+	if (!link->single && !request->brief) {
+		link->stays = true;
+		link->conn.idle_ms = link->links->deps.limits.idle_ms;
+	}
 	int r = link->up ? call_send(call, failure) : 0;
 	if (r) {
 		free(call);
@@ -597,6 +616,7 @@ int links_new(const struct links_deps *deps, struct links **ret)
 		.request_ms = deps->limits.request_ms,
 		.open_path = JOIN_SIGN_PATH,
 		.busy = busy,
+		.served = on_served,
 		.arg = links,
 	};
 	int r = link_server_new(&options, &links->server);
@@ -663,16 +683,29 @@ void links_reset(struct links *links)
 	}
 }
 
-void links_drop(struct links *links, const char *node_id)
+/* As fail_calls() for a link that is given up. */
+static void give_up(struct link *link, const char *why)
 {
-	struct link *link = map_get(&links->pool, edged_str(node_id));
-	if (!link)
-		return;
-	fail(&link->failure, LINK_UNREACHABLE, link->addresses[0], "the cluster found that it has died");
+	fail(&link->failure, LINK_UNREACHABLE, link->addresses[0], "%s", why);
 	leave_pool(link);
 	fail_calls(link, &link->failure);
-	if (link->up && link->conn.stream)
+	if (link->up && link->conn.stream) {
 		stream_functions.abort(link->conn.stream);
+		return;
+	}
+	if (link->dial)
+		link->links->deps.dial_cancel(TAKE(link->dial));
+	link->address_count = 0;
+	loop_defer(link->links->deps.loop, &link->later);
+}
+
+void links_drop(struct links *links, const char *node_id, const char *why)
+{
+	list_each_safe (node, &links->links) {
+		struct link *link = list_entry(node, struct link, node);
+		if (strcmp(link->node_id, node_id) == 0 && !link->single)
+			give_up(link, why);
+	}
 }
 
 struct edged_stream *links_stream_of(const struct links *links, const struct edged_peer *peer)

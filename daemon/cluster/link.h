@@ -51,6 +51,8 @@ struct links_deps {
 	        *tls; /* for dialling: own certificate, identity_judge, ALPN LINK_PROTOCOL, TLS 1.3 */
 	/* Where is a node? As cluster_find(). */
 	bool (*find)(void *arg, struct edged_slice id, struct node_record *ret);
+	/* A node that proved its key was judged, by its certificate (DER), on a link that either side dialled; or NULL. */
+	void (*judged)(void *arg, const char *node_id, bool trusted, struct edged_slice certificate);
 	void *arg;
 	struct links_limits limits;
 	/* Other ways to connect than dial_start() and dial_cancel(); NULL: those. For tests. */
@@ -105,6 +107,7 @@ struct link_request {
 	 * leave it NULL. */
 	const char *const *addresses;
 	int (*prepare)(void *arg, struct edged_stream *stream, struct link_send *send);
+	bool brief; /* a link that was made for it ends with it, unless others use it meanwhile */
 };
 /* Begins a request. When it cannot, *ret_failure says why, and no callback comes. */
 EDGED_MUST_CHECK int links_request(struct links *links, const struct link_request *request,
@@ -114,8 +117,8 @@ void link_call_consume(struct link_call *call, size_t n);
 
 /* The certificate or the account has changed: all links finish what is open and are begun anew. */
 void links_reset(struct links *links);
-/* That node has died: calls to it end now. */
-void links_drop(struct links *links, const char *node_id);
+/* That node is not there any more: calls to it end now, with `why` as the reason. */
+void links_drop(struct links *links, const char *node_id, const char *why);
 /* The stream behind a request that came over a link, see link_serve.h. */
 struct edged_stream *links_stream_of(const struct links *links, const struct edged_peer *peer);
 

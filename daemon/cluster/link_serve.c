@@ -164,6 +164,7 @@ static int enlist(struct served_conn *served_conn)
 	served_conn->arrived = true;
 	server->count++;
 	list_append(&server->connections, &served_conn->link);
+	server->options.served(server->options.arg, served_conn->stream);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct link_server_options {
 	uint64_t request_ms;     /* for a request to be whole */
 	const char *open_path;   /* for nodes that are not trusted, or NULL */
 	void (*busy)(void *arg); /* link_server_check() is to be called every second */
+	void (*served)(void *arg, struct edged_stream *stream); /* a connection was taken */
 	void *arg;
 };
 EDGED_MUST_CHECK int link_server_new(const struct link_server_options *options, struct link_server **ret);

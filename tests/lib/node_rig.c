@@ -188,7 +188,16 @@ static int serve_big(void *self, edged_handle request)
 	return request_reply(node->requests, request, 200, NULL, edged_slice(block, sizeof(block)));
 }
 
+static int serve_services(void *self, edged_handle request)
+{
+	struct node *node = self;
+	node->services_asked++;
+	return request_reply(node->requests, request, node->services_status, "application/json",
+	        edged_str(node->services));
+}
+
 static const struct edged_route routes[] = {
+	{ "GET", "/edge/v1/services", serve_services, NULL, NULL, 0, 0 },
 	{ "*", "/hello/v1/{rest...}", serve_hello, NULL, NULL, 0, 0 },
 	{ "*", "/hold", serve_hold, NULL, NULL, 0, 0 },
 	{ "GET", "/stream", serve_stream, NULL, NULL, 0, 0 },
@@ -254,6 +263,13 @@ static void identity_changed(void *arg)
 	                         identity_key_pem(node->identity), &err),
 	        0);
 	links_reset(node->links);
+	(void)peers_account_changed(node->peers);
+}
+
+static void judged(void *arg, const char *node_id, bool trusted, struct edged_slice certificate)
+{
+	const struct node *node = arg;
+	peers_judged(node->peers, node_id, trusted, certificate);
 }
 
 static void make_tls(struct node *node)
@@ -276,13 +292,17 @@ static void make_services(struct node *node)
 {
 	struct loop *loop = node->world->loop;
 	struct err err = { "" };
-	const struct links_deps links = { loop, node->requests, node->router, node->tls, find_for_links, node,
-		LINKS_LIMITS_DEFAULT, fake_dial, fake_cancel };
+	const struct links_deps links = { loop, node->requests, node->router, node->tls, find_for_links,
+		judged, node, LINKS_LIMITS_DEFAULT, fake_dial, fake_cancel };
 	const struct join_deps join = { loop, node->identity, NULL, node->requests, node->router,
 		secure_addresses, node, invite_time };
 	const struct proxy_deps proxy = { loop, node->identity, NULL, node->requests, node->router, find_node,
 		node, 5000 };
 	assert_int_equal(links_new(&links, &node->links), 0);
+	const struct peers_deps peers = { loop, node->links, node->identity, 1000 };
+	assert_int_equal(peers_new(&peers, &node->peers), 0);
+	node->services = "{\"data\":[{\"id\":\"edged-hello\"}]}";
+	node->services_status = 200;
 	struct join_deps join_deps = join;
 	join_deps.links = node->links;
 	struct proxy_deps proxy_deps = proxy;
@@ -315,6 +335,7 @@ static void stop_node(struct node *node)
 	requests_abandon(node->requests, NULL);
 	proxy_free(node->proxy);
 	join_free(node->join);
+	peers_free(node->peers);
 	links_stop(node->links);
 }
 

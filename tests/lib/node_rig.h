@@ -3,7 +3,7 @@
  * Three nodes in one process, with identity, links, joining and proxy: real TLS over socket pairs; only dialling is a
  * fake, which connects "192.0.2.1:N" to node N - 1. Clients are front ends of the test's own.
  *
- * Each node serves /hello/v1/..., /hold (answers when the test does), /stream and /big.
+ * Each node serves /hello/v1/..., /hold (answers when the test does), /stream, /big and /edge/v1/services.
  */
 #ifndef TESTS_NODE_RIG_H
 #define TESTS_NODE_RIG_H
@@ -12,6 +12,7 @@
 #include "cluster/identity.h"
 #include "cluster/join.h"
 #include "cluster/link.h"
+#include "cluster/peers.h"
 #include "cluster/proxy.h"
 #include "cluster/token.h"
 #include "io/loop.h"
@@ -41,9 +42,13 @@ struct node {
 	struct requests *requests;
 	struct router *router;
 	struct links *links;
+	struct peers *peers;
 	struct join *join;
 	struct proxy *proxy;
 	struct edged_stream *server_stream; /* the latest that it accepted */
+	const char *services;               /* what it answers to GET /edge/v1/services */
+	int services_status;
+	unsigned services_asked;
 	/* what its test service saw */
 	edged_handle held;
 	unsigned served, gone;

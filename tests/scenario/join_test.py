@@ -1,6 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two daemons become one account, and each serves through the other."""
+import os
+import shutil
+import signal
+import threading
+import time
+
 import edged
 
 LISTEN = ("http=127.0.0.1:0", "tls=0.0.0.0:0")
@@ -44,6 +50,61 @@ def test_a_dead_node_is_named():
     b.kill()
     status, _, problem = a.http("GET", f"/nodes/{b.id}/edge/v1/node")
     assert status in (502, 504) and b.id in problem["detail"], problem
+
+
+def listed(node, path="/mds/v1/nodes?clusters=linkLocal"):
+    return {n["id"]: n for n in node.get(path)["data"]}
+
+
+def test_nodes_that_joined_trust_each_other_by_themselves():
+    a, b = edged.Node(listen=LISTEN, cluster=True), edged.Node(listen=LISTEN, cluster=True)
+    edged.wait_for(lambda: b.id in listed(a) and a.id in listed(b), 20, "they find each other")
+    for node, other in ((a, b), (b, a)):
+        stranger = listed(node)[other.id]
+        assert not stranger["trusted"] and "services" not in stranger, stranger
+    token = a.http("POST", "/edge/v1/invites")[2]["token"]
+    b.edgectl("join", token)
+    edged.wait_for(lambda: listed(a)[b.id]["trusted"] and listed(b)[a.id]["trusted"], 5, "trust on both sides")
+    c = edged.Node(listen=LISTEN, cluster=True)
+    edged.wait_for(lambda: c.id in listed(a) and c.id in listed(b), 20, "a stranger is found")
+    for node in (a, b):
+        assert not listed(node)[c.id]["trusted"]
+    same = [sorted(listed(a, f"/{mds}/v1/nodes?clusters=account")) for mds in ("mds", "mDS")]
+    assert same[0] == same[1] == sorted([a.id, b.id]), same
+
+
+def test_services_of_other_nodes_are_listed():
+    own = edged.folder()
+    for name in ("broker", "shadow"):
+        shutil.copy(os.path.join(edged.PLUGINS, f"{name}.so"), own)
+    a, b = edged.Node(listen=LISTEN, cluster=True), edged.Node(listen=LISTEN, cluster=True, plugins=own)
+    edged.wait_for(lambda: b.id in listed(a), 20, "A sees B")
+    b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
+
+    def seen():
+        return sorted(s["name"] for s in listed(a)[b.id].get("services", []))
+    edged.wait_for(lambda: seen() == ["broker", "shadow"], 5, "A lists the services of B")
+    assert listed(a)[b.id]["services"] == listed(b)[b.id]["services"]
+    shutil.copy(os.path.join(edged.PLUGINS, "hello.so"), os.path.join(own, "new"))
+    os.rename(os.path.join(own, "new"), os.path.join(own, "hello.so"))
+    edged.wait_for(lambda: seen() == ["broker", "hello", "shadow"], 5, "A lists what was added")
+
+
+def test_a_node_that_hangs_fails_requests_as_soon_as_the_cluster_knows():
+    a, b, _ = joined()
+    answer = []
+    os.kill(b.process.pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    asking = threading.Thread(target=lambda: answer.append(a.http("GET", f"/nodes/{b.id}/edge/v1/node", seconds=40)))
+    asking.start()
+    asking.join(40)
+    took = time.monotonic() - begun
+    os.kill(b.process.pid, signal.SIGCONT)
+    status, _, problem = answer[0]
+    assert status == 502 and b.id in problem["detail"] and "does not answer any more" in problem["detail"], problem
+    # Suspicion takes up to 3 x 1.5 s when nobody else is there to agree; the link alone would wait 15 s.
+    assert took < 9, took
+    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B again")
 
 
 edged.main()

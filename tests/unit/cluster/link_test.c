@@ -262,7 +262,7 @@ static void a_death_that_the_cluster_found_ends_calls(void **state)
 	join_ok(w, 0, 1);
 	ask(w, 0, 0, "GET", "/nodes/n1/hold", "");
 	run_until(w, service_holds);
-	links_drop(w->node[0].links, identity_node_id(w->node[1].identity));
+	links_drop(w->node[0].links, identity_node_id(w->node[1].identity), "it has died");
 	run_until(w, first_ended);
 	assert_problem(&w->client[0], 502, "node-unreachable");
 }
