@@ -212,6 +212,17 @@ static void only_some_properties_go_on(void **state)
 	assert_memory_equal(bytes, out, sizeof(out) - 1);
 }
 
+/* A message of MQTT 3 has no properties, not even a place where they would be. */
+static void no_bytes_at_all_are_read(void **state)
+{
+	(void)state;
+	struct reader r = reader(NULL, 0);
+	assert_int_equal(read_left(&r), 0);
+	assert_int_equal(read_u8(&r), 0);
+	assert_true(r.failed);
+	assert_int_equal(props_forward_size(edged_slice(NULL, 0)), 0);
+}
+
 static void expect(const struct writer *w, const uint8_t *start, const char *bytes, size_t n)
 {
 	assert_false(w->failed);
@@ -303,6 +314,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_survived),
 		cmocka_unit_test(connect_is_taken_apart),
 		cmocka_unit_test(only_some_properties_go_on),
+		cmocka_unit_test(no_bytes_at_all_are_read),
 		cmocka_unit_test(answers_are_written),
 		cmocka_unit_test(utf8_is_judged),
 	};

@@ -20,7 +20,7 @@ struct reader {
 static inline struct reader reader(const void *bytes, size_t n)
 {
 	const uint8_t *at = bytes;
-	return (struct reader){ at, at + n, false };
+	return (struct reader){ at, n ? at + n : at, false }; /* NULL + 0 is undefined */
 }
 
 static inline size_t read_left(const struct reader *r)
