@@ -19,6 +19,7 @@
 #include "io/http_server.h"
 #include "io/listener.h"
 #include "io/loop.h"
+#include "io/stream.h"
 #include "mesh.h"
 #include "notify.h"
 #include "plugin/host.h"
@@ -30,6 +31,8 @@
 
 /* Listeners open when all plugins have started, or after this time without the slow ones. */
 enum { PLUGIN_PATIENCE_MS = 5000 };
+/* At the stop last words get this long to go out; looked at in steps. */
+enum { GOODBYE_MS = 500, GOODBYE_STEP_MS = 2 };
 
 struct app {
 	const struct args *args;
@@ -52,6 +55,8 @@ struct app {
 	struct watchdog *watchdog;
 	struct watch *signals[3];
 	struct timer *patience;
+	struct timer *goodbye;
+	uint64_t goodbye_end;
 	bool plugins_running;
 	bool listening;
 	bool stopping;
@@ -247,13 +252,25 @@ static void reload(struct app *app)
 	notify_ready();
 }
 
-/* The last thing while the loops run: plugins may still say goodbye to their clients. */
+/* The loops run on until every peer has what was said to it, or for as long as it is given. */
+static void say_goodbye(void *arg)
+{
+	struct app *app = arg;
+	if (stream_counts().open == 0 || clock_mono_ms() >= app->goodbye_end)
+		loops_stop(app->loops);
+	else
+		timer_set(app->goodbye, GOODBYE_STEP_MS);
+}
+
 static void mesh_stopped(void *arg)
 {
 	struct app *app = arg;
 	app->plugins_running = false;
 	plugins_stop(app->plugins);
-	loops_stop(app->loops);
+	requests_abandon(app->requests, NULL);
+	http_server_stop(app->http);
+	app->goodbye_end = clock_mono_ms() + GOODBYE_MS;
+	timer_set(app->goodbye, GOODBYE_STEP_MS);
 }
 
 static void on_signal(void *arg, int signo)
@@ -460,6 +477,8 @@ static int make_parts(struct app *app, struct err *err)
 	if (!r)
 		r = timer_new(loops_at(app->loops, 0), patience_over, app, &app->patience);
 	if (!r)
+		r = timer_new(loops_at(app->loops, 0), say_goodbye, app, &app->goodbye);
+	if (!r)
 		r = make_store(app, err);
 	if (!r)
 		r = make_network(app);
@@ -538,6 +557,7 @@ void app_free(struct app *app)
 	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
 		watch_free(app->signals[i]);
 	timer_free(app->patience);
+	timer_free(app->goodbye);
 	if (app->plugins)
 		plugins_stop(app->plugins);
 	api_free(app->api);

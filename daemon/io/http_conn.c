@@ -180,6 +180,10 @@ static void next_request(struct http_conn *conn)
 	buf_fini(&conn->body);
 	conn->done = conn->opened = false;
 	http_guard_next(&conn->guard);
+	if (conn->server->stopping) {
+		finish(conn);
+		return;
+	}
 	streams->deadline(conn->stream, conn->server->options.idle_ms);
 	if (conn->held.len == 0)
 		return;
@@ -208,6 +212,12 @@ void http_conn_settle(struct http_conn *conn)
 	}
 	if (conn->done && all)
 		next_request(conn);
+}
+
+void http_conn_stop(struct http_conn *conn)
+{
+	if (conn->stream && !conn->closing && conn->guard.state != HTTP_GUARD_AT_END)
+		finish(conn);
 }
 
 /* --- requests of the client ----------------------------------------------------------------------------------- */
@@ -379,9 +389,9 @@ static void arrived(void *arg)
 static int conn_open(void *self, struct edged_stream *stream, void **ret_conn)
 {
 	struct http_server *server = self;
-	struct http_conn *conn = calloc(1, sizeof(*conn));
+	struct http_conn *conn = server->stopping ? NULL : calloc(1, sizeof(*conn));
 	if (!conn)
-		return -ENOMEM;
+		return server->stopping ? -ESHUTDOWN : -ENOMEM;
 	conn->server = server;
 	conn->stream = stream;
 	conn->first = true;

@@ -10,6 +10,7 @@ void http_conn_settle(struct http_conn *conn); /* after a run of the daemon */
 void http_conn_wake(struct http_conn *conn);   /* ends a suspension */
 void http_conn_maybe_free(struct http_conn *conn);
 void http_conn_refuse(struct http_conn *conn, const char *more);
+void http_conn_stop(struct http_conn *conn);   /* ends once it has nothing to answer */
 void http_conn_detach(struct http_conn *conn); /* ends the daemon's side */
 
 #endif

@@ -26,7 +26,7 @@ struct http_server {
 	struct list hot;          /* those whose daemon's side may have news after the next run */
 	struct http_conn *adding; /* for the daemon's call from within MHD_add_connection */
 	struct http_server_counts counts;
-	bool serving;
+	bool serving, stopping;
 };
 
 struct http_conn {

@@ -268,6 +268,13 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	return 0;
 }
 
+void http_server_stop(struct http_server *server)
+{
+	server->stopping = true;
+	list_each_safe (node, &server->conns)
+		http_conn_stop(list_entry(node, struct http_conn, link));
+}
+
 static void no_wake(void *arg, uint64_t ms)
 {
 	(void)arg;

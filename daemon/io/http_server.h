@@ -43,6 +43,8 @@ struct http_server_options {
 /* Serves "http" from now on, and lets requests expire in time. */
 EDGED_MUST_CHECK int http_server_new(
         const struct http_server_options *options, struct http_server **ret, struct err *err);
+/* Every connection ends once the request it works on is answered, at once when there is none. While the loops run. */
+void http_server_stop(struct http_server *server);
 /* Ends all its connections; requests that are still open are gone. */
 void http_server_free(struct http_server *server);
 

@@ -375,6 +375,7 @@ struct ending {
 	const struct edged_stream_handler *handler;
 	void *self;
 	void (*gone)(struct stream_owner *owner, int reason);
+	size_t copies; /* bytes that may still be copied, so that last words outlive their handler's blobs */
 	unsigned found;
 };
 
@@ -387,6 +388,23 @@ static bool belongs(const struct edged_stream *s, const struct ending *ending)
 	       (s->over && t->handler == ending->handler && t->self == ending->self);
 }
 
+/* The handler leaves, and may say something; what then waits goes out without it. */
+static void retire(struct edged_stream *s, struct ending *ending)
+{
+	if (s->state == STREAM_OPEN && s->opened) {
+		s->moving = false; /* on its way, but not gone yet */
+		s->reason = -ESHUTDOWN;
+		tell_closed(s);
+		stream_close_for(s, -ESHUTDOWN);
+		stream_flush(s);
+	} else if (s->state != STREAM_CLOSING) {
+		stream_end(s, -ESHUTDOWN);
+	}
+	tell_closed(s);
+	if (s->queued && stream_own_queue(s, &ending->copies))
+		stream_end(s, -ESHUTDOWN);
+}
+
 static void end_on_loop(struct loop *loop, void *arg)
 {
 	struct ending *ending = arg;
@@ -397,11 +415,15 @@ static void end_on_loop(struct loop *loop, void *arg)
 		struct edged_stream *s = list_entry(node, struct edged_stream, link);
 		if (!belongs(s, ending))
 			continue;
-		stream_end(s, -ECANCELED);
+		if (ending->gone || s->busy)
+			stream_end(s, -ECANCELED);
 		if (s->busy)
 			continue; /* closed() follows when its callback is over */
 		ending->found += s->opened;
-		tell_closed(s);
+		if (ending->gone)
+			tell_closed(s);
+		else
+			retire(s, ending);
 		s->handler = NULL;
 		s->over = false;
 		s->peer.listener = NULL; /* its name goes with it */
@@ -420,7 +442,8 @@ static void end_matching(struct loops *loops, struct ending *ending)
 
 void streams_end(struct loops *loops, const struct edged_stream_handler *handler, void *self)
 {
-	end_matching(loops, &(struct ending){ .handler = handler, .self = self });
+	end_matching(
+	        loops, &(struct ending){ .handler = handler, .self = self, .copies = STREAM_LAST_COPIES });
 }
 
 void streams_end_owned(struct loops *loops, void (*gone)(struct stream_owner *owner, int reason))

@@ -61,8 +61,9 @@ EDGED_MUST_CHECK int stream_hand_over(struct edged_stream *stream, const struct 
  * Server side; call before stream_hand_over(). Text frames end it with 1003, fragments are joined by streaming. */
 EDGED_MUST_CHECK int stream_become_websocket(struct edged_stream *stream);
 
-/* Ends all streams that (handler, self) has, on all loops; closed() of each was called when this returns, but for a
- * stream whose own callback makes the call. Main loop. */
+/* Ends all streams that (handler, self) has, on all loops; closed() of each was called with -ESHUTDOWN when this returns,
+ * but for a stream whose own callback makes the call. What closed() wrote and what waited before goes out without the
+ * handler, within 2 s while the loops run. Main loop. */
 void streams_end(struct loops *loops, const struct edged_stream_handler *handler, void *self);
 /* The same for all streams whose owner has this gone(), with a handler or without. */
 void streams_end_owned(struct loops *loops, void (*gone)(struct stream_owner *owner, int reason));

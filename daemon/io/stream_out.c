@@ -78,6 +78,37 @@ void stream_sent(struct edged_stream *s, size_t n)
 	}
 }
 
+/* The same bytes in a segment of its own, in its place. */
+static struct segment *copy_of(const struct segment *segment)
+{
+	struct segment *copy = new_segment(segment->len);
+	if (!copy)
+		return NULL;
+	memcpy(copy->bytes, segment->at, segment->len);
+	copy->len = segment->len;
+	copy->next = segment->next;
+	return copy;
+}
+
+int stream_own_queue(struct edged_stream *s, size_t *budget)
+{
+	struct segment **link = &s->head;
+	for (; *link; link = &(*link)->next) {
+		struct segment *segment = *link;
+		if (!segment->blob)
+			continue;
+		struct segment *copy = segment->len <= *budget ? copy_of(segment) : NULL;
+		if (!copy)
+			return -ENOBUFS;
+		*budget -= segment->len;
+		*link = copy;
+		if (s->tail == segment)
+			s->tail = copy;
+		free_segment(segment);
+	}
+	return 0;
+}
+
 static void count_queued(struct edged_stream *s, size_t n)
 {
 	s->queued += n;

@@ -13,6 +13,8 @@ int stream_queue_bytes(struct edged_stream *stream, const void *bytes, size_t n)
 struct segment *stream_add_segment(struct edged_stream *stream, size_t room);
 void stream_sent(struct edged_stream *stream, size_t n); /* the first n bytes of the queue are out */
 void stream_drop_queue(struct edged_stream *stream);
+/* Takes copies of what is left of others' blobs, as far as *budget bytes go. -ENOBUFS: not all of them, or no memory. */
+int stream_own_queue(struct edged_stream *stream, size_t *budget);
 /* Sends what can be sent now, calls drained(), and ends a stream that closes once all is out. Not inside
  * callbacks. */
 void stream_flush(struct edged_stream *stream);

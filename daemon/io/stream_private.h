@@ -26,6 +26,7 @@
 #define STREAM_HARD_LIMIT   (1024u * 1024u)
 #define STREAM_FIRST_BYTES  16
 #define STREAM_LINGER_BYTES (4u * 1024u * 1024u)
+#define STREAM_LAST_COPIES  (16u * 1024u * 1024u) /* of all streams of a handler that ends */
 
 enum stream_state { STREAM_OPENING, STREAM_OPEN, STREAM_CLOSING, STREAM_LINGER, STREAM_ENDED };
 

@@ -13,6 +13,7 @@
 enum { FIN = 0x80 };
 enum {
 	CLOSE_NORMAL = 1000,
+	CLOSE_GOING_AWAY = 1001,
 	CLOSE_PROTOCOL = 1002,
 	CLOSE_TEXT = 1003,
 	CLOSE_POLICY = 1008,
@@ -123,6 +124,8 @@ static int send_control(struct edged_stream *s, uint8_t opcode, const uint8_t *b
 static uint16_t close_code(int reason)
 {
 	switch (reason) {
+	case -ESHUTDOWN:
+		return CLOSE_GOING_AWAY;
 	case -EPROTO:
 		return CLOSE_PROTOCOL;
 	case -EPROTOTYPE:

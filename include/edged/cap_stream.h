@@ -35,14 +35,16 @@ struct edged_stream_handler {
 	/* The queue for writing, which had been over its high mark, fell below its low mark. May be NULL. */
 	void (*drained)(void *conn);
 	/* The stream has ended, by either side: reason is 0 (peer closed in order), or a negative errno (-ETIMEDOUT for a
-	 * deadline, -ECONNRESET, -ENOBUFS for a limit, -ECANCELED for our own close()). The last call for this conn. */
+	 * deadline, -ECONNRESET, -ENOBUFS for a limit, -ECANCELED for our own close()). -ESHUTDOWN: the plugin stops. Then,
+	 * and only then, the stream still takes write() and write_blob(): last words, sent within 2 s or dropped. The last
+	 * call for this conn. */
 	void (*closed)(void *conn, int reason);
 };
 
 struct edged_stream_1 {
 	uint32_t struct_size;
-	/* Streams of `protocol` ("mqtt") go to this handler from now on. -EEXIST: taken. Ends when the plugin stops: its
-	 * streams are then closed. Main loop. */
+	/* Streams of `protocol` ("mqtt") go to this handler from now on. -EEXIST: taken. Ends when the plugin stops: before
+	 * its stop() is called, closed(-ESHUTDOWN) is, for each of its streams and on the stream's own loop. Main loop. */
 	EDGED_MUST_CHECK int (*serve)(struct edged_host *host, const char *protocol,
 	        const struct edged_stream_handler *handler, void *self);
 	/* Queue a copy of the bytes. 0; -EPIPE after close; -ENOBUFS: over the hard limit of the queue (the stream is then

@@ -123,7 +123,8 @@ struct edged_plugin {
 	/* start: begin to work. 0, EDGED_LATER, or a negative errno: then stop is not called, but destroy is. Routes are
 	 * served once it has started. */
 	int (*start)(void *self);
-	/* stop: end timers, requests, subscriptions; streams have been closed before. Nothing of the plugin is called
+	/* stop: end timers, requests, subscriptions; streams have been closed before, with closed(-ESHUTDOWN), in which
+	 * each still takes last words. Nothing of the plugin is called
 	 * after it returned, but destroy, and the drop() of posts. Also called when a start() that returned
 	 * EDGED_LATER failed or took too long. */
 	void (*stop)(void *self);

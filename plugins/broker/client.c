@@ -263,9 +263,10 @@ static void client_free(struct client *c)
 
 static void ended(void *conn, int reason)
 {
-	(void)reason;
 	struct client *c = conn;
 	struct session *s = c->session;
+	if (reason == -ESHUTDOWN)
+		say_goodbye(c, REASON_SHUTTING_DOWN);
 	c->closing = true;
 	c->session = NULL;
 	if (s)

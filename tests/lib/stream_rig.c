@@ -67,6 +67,8 @@ static void rig_closed(void *conn, int reason)
 	assert_false(rig->inside);
 	__atomic_fetch_add(&rig->closed, 1, __ATOMIC_RELAXED);
 	rig->reason = reason;
+	if (rig->on_closed)
+		rig->on_closed(rig);
 	rig->stream = NULL;
 	rig->closed_after_ms = clock_mono_ms() - rig->started_ms;
 	done(rig);

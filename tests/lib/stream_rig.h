@@ -32,6 +32,7 @@ struct stream_rig {
 	ssize_t (*on_data)(
 	        struct stream_rig *rig, const uint8_t *bytes, size_t n); /* default: take all into `got` */
 	void (*on_drained)(struct stream_rig *rig);
+	void (*on_closed)(struct stream_rig *rig);
 	void (*peer)(struct stream_rig *rig); /* default: peer_reads_all() */
 	pthread_t thread;
 	struct post start, done;

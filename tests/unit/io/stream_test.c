@@ -789,7 +789,7 @@ static void all_streams_of_a_handler_end_on_all_loops(void **state)
 	rig.peer = peer_sends_garbage;
 	rig_run(&rig);
 	assert_int_equal(rig.closed, 1);
-	assert_int_equal(rig.reason, -ECANCELED);
+	assert_int_equal(rig.reason, -ESHUTDOWN);
 }
 
 /* --- cost, and no memory --- */

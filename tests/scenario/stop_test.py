@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a daemon and of a plugin: everybody is told, in time, and what was begun is answered."""
+import os
+import shutil
+import socket
+import struct
+import time
+
+import edged
+
+SHUTTING_DOWN = b"\xe0\x01\x8b"  # DISCONNECT with reason 0x8B, MQTT 5 section 3.14
+
+
+def connect5(node, name):
+    """A raw MQTT 5 connection that has its CONNACK."""
+    s = node.connect("mqtt")
+    body = b"\0\4MQTT\5\2\0\0\0" + struct.pack(">H", len(name)) + name.encode()
+    s.sendall(bytes([0x10, len(body)]) + body)
+    assert s.recv(2)[0] == 0x20
+    s.recv(200)
+    return s
+
+
+def all_of(s):
+    """What still comes, up to the orderly end of the stream: a reset would raise."""
+    got = b""
+    while True:
+        more = s.recv(65536)
+        if not more:
+            return got
+        got += more
+
+
+def stop_in_time(node):
+    began = time.monotonic()
+    assert node.stop() == 0, node.log()
+    assert time.monotonic() - began < 2
+
+
+def test_mqtt_clients_are_told():
+    for loops in 1, 3:
+        node = edged.Node(args=("--set", f"net.loops={loops}"))
+        clients = [connect5(node, f"c{i}") for i in range(20)]
+        old = node.connect("mqtt")
+        old.sendall(b"\x10\x0d\0\4MQTT\4\2\0\0\0\1o")
+        assert old.recv(4) == b"\x20\2\0\0"
+        for client in clients[:5]:  # unread bytes at the daemon must not turn the end into a reset
+            client.sendall(b"\x30\x05\0\1a\0x" * 1000)
+        stop_in_time(node)
+        for client in clients:
+            got = all_of(client)
+            assert got.endswith(SHUTTING_DOWN), got[-20:]
+        assert all_of(old) == b"", "an older client cannot be told"
+
+
+def test_mqtt_over_websocket_is_told():
+    node = edged.Node()
+    s = node.connect("http")
+    s.sendall(b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+              b"Sec-WebSocket-Protocol: mqtt\r\n\r\n")
+    assert b" 101 " in s.recv(1000)
+    s.sendall(b"\x82\x90\0\0\0\0" + b"\x10\x0e\0\4MQTT\5\2\0\0\0\0\1w")
+    assert s.recv(1000)[2] == 0x20
+    stop_in_time(node)
+    # the packet in a frame of its own, and the close frame with 1001: going away
+    assert all_of(s) == b"\x82\x03" + SHUTTING_DOWN + b"\x88\x02\x03\xe9"
+
+
+def test_a_slow_reader_does_not_hold_the_stop_up():
+    node = edged.Node()
+    slow = node.connect("mqtt")
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.sendall(b"\x10\x10\0\4MQTT\4\2\0\0\0\4slow" + b"\x82\x06\0\1\0\1b\0")
+    edged.wait_for(lambda: b"\x90" in slow.recv(100), what="a SUBACK")
+    for _ in range(60):
+        assert node.http("POST", "/topics/b", b"x" * 100000)[0] == 200
+    stop_in_time(node)
+
+
+def test_a_plugin_that_goes_tells_its_clients():
+    plugins = os.path.join(edged.folder(), "plugins")
+    shutil.copytree(edged.PLUGINS, plugins)
+    node = edged.Node(plugins=plugins)
+    client = connect5(node, "a")
+    os.unlink(os.path.join(plugins, "broker.so"))
+    assert all_of(client) == SHUTTING_DOWN
+    assert node.get("/healthz") is not None
+
+
+def test_event_streams_end():
+    node = edged.Node()
+    s = node.connect("http")
+    s.sendall(b"GET /edge/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    edged.wait_for(lambda: b"\r\n\r\n" in s.recv(4096), what="an answer")
+    idle = node.connect("http")
+    stop_in_time(node)
+    assert not all_of(s).endswith(b"0\r\n\r\n"), "an answer that was broken off must not look whole"
+    assert all_of(idle) == b""
+
+
+if __name__ == "__main__":
+    edged.main()
