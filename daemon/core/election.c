@@ -182,6 +182,13 @@ static void send_leader(struct election *e, const struct member *to)
 	members_send(e->members, to, &message);
 }
 
+/* Only how far epochs have come: the other leads on, with a number above it. */
+static void send_epoch(struct election *e, const struct member *to)
+{
+	struct gossip_message message = { .type = GOSSIP_LEADER, .epoch = e->seen };
+	members_send(e->members, to, &message);
+}
+
 /* --- becoming and following
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -345,6 +352,8 @@ static void on_leader(struct election *e, struct member *from, const struct goss
 		return;
 	bool ours = !memcmp(message->target, members_self_id(e->members), GOSSIP_SHORT);
 	if (e->phase == ELECTION_LEADING) {
+		if (message->lease_ms && !ours)
+			e->met_ms = e->now; /* it follows another: who is lone has led nobody yet */
 		if (message->epoch <= e->epoch || ours)
 			return;
 		struct member *m = members_find_short(e->members, message->target);
@@ -393,7 +402,7 @@ static void on_rival_beacon(struct election *e, struct member *from, const struc
 	e->counts.refused++;
 	see_epoch(e, beacon->epoch);
 	if (higher)
-		send_leader(e, from); /* it yields once the other has a number above ours */
+		send_epoch(e, from); /* it yields once the other has a number above ours */
 	else if (beacon->epoch >= e->epoch)
 		renew_epoch(e);
 	else

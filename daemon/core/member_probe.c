@@ -329,10 +329,33 @@ static uint64_t round_due(const struct members *ms)
 	return due > ms->next_probe ? due : ms->next_probe;
 }
 
-/* Probes one of those not heard lately, in the order of the round. */
+/* The member whose id comes after ours, in a ring; NULL: none in the round. */
+static struct member *successor(const struct members *ms)
+{
+	struct member *first = NULL, *next = NULL;
+	for (unsigned i = 0; i < ms->count; i++) {
+		struct member *m = ms->all[i];
+		if (!in_round(m))
+			continue;
+		if (!first || memcmp(m->id, first->id, GOSSIP_ID) < 0)
+			first = m;
+		if (memcmp(m->id, ms->id, GOSSIP_ID) > 0 && (!next || memcmp(m->id, next->id, GOSSIP_ID) < 0))
+			next = m;
+	}
+	return next ? next : first;
+}
+
+/* Probes one of those not heard lately: by turns the successor, so that everybody is looked at by somebody at a known
+ * rate, and the next in the order of the round, so that in time all are by all. */
 static void probe_next(struct members *ms)
 {
 	ms->next_probe = ms->now + period(ms);
+	ms->ring_turn = !ms->ring_turn;
+	struct member *after = ms->ring_turn ? successor(ms) : NULL;
+	if (after && after->due_ms <= ms->now) {
+		member_probe(ms, after);
+		return;
+	}
 	for (unsigned i = 0; i < ms->count; i++) {
 		if (ms->cursor >= ms->count) {
 			members_shuffle(ms);
