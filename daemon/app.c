@@ -489,9 +489,10 @@ static int make_parts(struct app *app, struct err *err)
 	if (!r)
 		r = metrics_new(&app->metrics);
 	if (!r)
-		r = figures_new(
-		        &(struct figures_deps){
-		                .metrics = app->metrics, .requests = app->requests, .store = app->store },
+		r = figures_new(&(struct figures_deps){ .metrics = app->metrics,
+		                        .requests = app->requests,
+		                        .store = app->store,
+		                        .mesh = app->mesh },
 		        &app->figures);
 	if (!r)
 		r = make_http(app, err);

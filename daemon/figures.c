@@ -10,6 +10,8 @@
 #include "core/request.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "mesh.h"
+#include "mesh_figures.h"
 #include "plugin/metrics.h"
 #include "store/store.h"
 
@@ -104,6 +106,11 @@ int figures_new(const struct figures_deps *deps, struct figures **ret)
 			figures_free(figures);
 			return r;
 		}
+	}
+	int r = mesh_figures_add(deps->metrics, figures, mesh_parts(deps->mesh));
+	if (r) {
+		figures_free(figures);
+		return r;
 	}
 	*ret = figures;
 	return 0;

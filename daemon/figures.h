@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's own figures in /metrics: streams, requests, store, loops, process. They cost nothing until asked for. */
+/* The daemon's own figures in /metrics: streams, requests, store, loops, process, cluster. They cost nothing until asked for. */
 #ifndef FIGURES_H
 #define FIGURES_H
 
 #include "base/err.h"
 
 struct figures;
+struct mesh;
 struct metrics;
 struct requests;
 struct store;
@@ -14,6 +15,7 @@ struct figures_deps {
 	struct metrics *metrics;
 	struct requests *requests;
 	struct store *store;
+	const struct mesh *mesh;
 };
 
 EDGED_MUST_CHECK int figures_new(const struct figures_deps *deps, struct figures **ret);

@@ -21,17 +21,13 @@
 #include "io/tls.h"
 #include "state.h"
 
-enum { SEEDS = 64, INTERFACES = 32 };
+enum { SEEDS = 64, INTERFACES = 32, LINK_BODIES = 8 /* of the longest, from one node at once */ };
 
 struct mesh {
 	struct mesh_deps deps;
 	struct identity *identity;
 	struct tls_context *serving, *dialling;
-	struct cluster *cluster;
-	struct links *links;
-	struct peers *peers;
-	struct join *join;
-	struct proxy *proxy;
+	struct mesh_parts parts;
 	const char *seeds[SEEDS + 1], *interfaces[INTERFACES + 1];
 	char *folder; /* of the cluster */
 	void (*stopped)(void *arg);
@@ -61,20 +57,20 @@ static void see_member(struct mesh *mesh, const struct member *member)
 {
 	char id[NODE_ID_LEN + 1];
 	node_id_format(member->id, id);
-	peers_seen(mesh->peers, id, member->record.account, member->record.services);
+	peers_seen(mesh->parts.peers, id, member->record.account, member->record.services);
 }
 
 /* Called at the earliest when a request is served: all is there. */
 static void identity_changed(void *arg)
 {
 	struct mesh *mesh = arg;
-	const struct members *members = swarm_members(cluster_swarm(mesh->cluster));
+	const struct members *members = swarm_members(cluster_swarm(mesh->parts.cluster));
 	const struct member *m;
 	replace_certificate(mesh, mesh->serving);
 	replace_certificate(mesh, mesh->dialling);
-	links_reset(mesh->links);
-	cluster_refresh(mesh->cluster, secure_port(mesh));
-	if (peers_account_changed(mesh->peers))
+	links_reset(mesh->parts.links);
+	cluster_refresh(mesh->parts.cluster, secure_port(mesh));
+	if (peers_account_changed(mesh->parts.peers))
 		for (unsigned i = 0; (m = members_at(members, i)); i++)
 			if (member_is_live(m))
 				see_member(mesh, m);
@@ -130,13 +126,13 @@ static void happened(void *arg, const char *type, struct edged_slice json)
 static bool trusted(void *arg, const char *node_id)
 {
 	const struct mesh *mesh = arg;
-	return peers_trusted(mesh->peers, node_id);
+	return peers_trusted(mesh->parts.peers, node_id);
 }
 
 static struct edged_slice services_of(void *arg, const char *node_id)
 {
 	const struct mesh *mesh = arg;
-	return peers_services(mesh->peers, node_id);
+	return peers_services(mesh->parts.peers, node_id);
 }
 
 static void on_member(void *arg, enum swarm_event_type what, const struct member *m)
@@ -145,12 +141,12 @@ static void on_member(void *arg, enum swarm_event_type what, const struct member
 	char id[NODE_ID_LEN + 1];
 	node_id_format(m->id, id);
 	if (what == SWARM_LEFT) {
-		links_drop(mesh->links, id,
+		links_drop(mesh->parts.links, id,
 		        m->state == MEMBER_LEFT ? "it has left the cluster"
 		                                : "the cluster found that it does not answer any more");
-		peers_gone(mesh->peers, id);
+		peers_gone(mesh->parts.peers, id);
 	} else if (what == SWARM_FORGOTTEN) {
-		peers_forget(mesh->peers, id);
+		peers_forget(mesh->parts.peers, id);
 	} else {
 		see_member(mesh, m);
 	}
@@ -193,7 +189,7 @@ static int make_cluster(struct mesh *mesh, struct err *err)
 		.member = on_member,
 		.event = happened,
 	};
-	return cluster_new(&deps, &options, &mesh->cluster, err);
+	return cluster_new(&deps, &options, &mesh->parts.cluster, err);
 }
 
 /* --- links and joining ----------------------------------------------------------------------------------------------------- */
@@ -201,7 +197,7 @@ static int make_cluster(struct mesh *mesh, struct err *err)
 static bool find(void *arg, struct edged_slice id, struct node_record *ret)
 {
 	const struct mesh *mesh = arg;
-	return cluster_find(mesh->cluster, id, ret, NULL);
+	return cluster_find(mesh->parts.cluster, id, ret, NULL);
 }
 
 static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
@@ -218,11 +214,26 @@ static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
 static void judged(void *arg, const char *node_id, bool is_trusted, struct edged_slice certificate)
 {
 	const struct mesh *mesh = arg;
-	peers_judged(mesh->peers, node_id, is_trusted, certificate);
+	peers_judged(mesh->parts.peers, node_id, is_trusted, certificate);
+}
+
+/* What clients may send to this node, other nodes may send on to it. */
+static struct links_limits link_limits(const struct conf *conf)
+{
+	struct links_limits limits = LINKS_LIMITS_DEFAULT;
+	limits.link.body = (size_t)conf_int(conf, "http.body");
+	limits.link.bodies = limits.link.body * LINK_BODIES;
+	limits.request_ms = (uint64_t)conf_int(conf, "http.body_time");
+	limits.dialled = limits.served = (unsigned)conf_int(conf, "cluster.links");
+	limits.calls = (unsigned)conf_int(conf, "cluster.link_requests");
+	limits.dial_ms = (uint64_t)conf_int(conf, "cluster.link_dial");
+	limits.idle_ms = (uint64_t)conf_int(conf, "cluster.link_idle");
+	return limits;
 }
 
 static int make_links(struct mesh *mesh, struct err *err)
 {
+	const struct conf *conf = mesh->deps.conf;
 	const struct links_deps deps = {
 		.loop = loops_at(mesh->deps.loops, 0),
 		.requests = mesh->deps.requests,
@@ -231,33 +242,37 @@ static int make_links(struct mesh *mesh, struct err *err)
 		.find = find,
 		.judged = judged,
 		.arg = mesh,
-		.limits = LINKS_LIMITS_DEFAULT,
+		.limits = link_limits(conf),
 	};
-	int r = links_new(&deps, &mesh->links);
-	const struct peers_deps peers = { deps.loop, mesh->links, mesh->identity, 1024 * 1024 };
+	int r = links_new(&deps, &mesh->parts.links);
+	const struct peers_deps peers = { deps.loop, mesh->parts.links, mesh->identity,
+		(size_t)conf_int(conf, "cluster.services") };
 	if (!r)
-		r = peers_new(&peers, &mesh->peers);
+		r = peers_new(&peers, &mesh->parts.peers);
 	if (!r)
-		r = listeners_serve(
-		        mesh->deps.listeners, LINK_PROTOCOL, links_handler(), links_server(mesh->links));
+		r = listeners_serve(mesh->deps.listeners, LINK_PROTOCOL, links_handler(),
+		        links_server(mesh->parts.links));
 	if (r)
 		return r;
 	const struct join_deps join = {
 		.loop = deps.loop,
 		.identity = mesh->identity,
-		.links = mesh->links,
+		.links = mesh->parts.links,
 		.requests = deps.requests,
 		.router = deps.router,
 		.secure_addresses = secure_addresses,
 		.arg = mesh,
+		.limits = { (uint64_t)conf_int(conf, "cluster.invite_life") / 1000,
+		        (unsigned)conf_int(conf, "cluster.join_tries"),
+		        (uint64_t)conf_int(conf, "cluster.join_penalty") },
 	};
-	return join_new(&join, &mesh->join, err);
+	return join_new(&join, &mesh->parts.join, err);
 }
 
 static bool find_any(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
 {
 	const struct mesh *mesh = arg;
-	return cluster_find(mesh->cluster, id, ret, ret_ambiguous);
+	return cluster_find(mesh->parts.cluster, id, ret, ret_ambiguous);
 }
 
 static int make_proxy(struct mesh *mesh, struct err *err)
@@ -265,14 +280,14 @@ static int make_proxy(struct mesh *mesh, struct err *err)
 	const struct proxy_deps deps = {
 		.loop = loops_at(mesh->deps.loops, 0),
 		.identity = mesh->identity,
-		.links = mesh->links,
+		.links = mesh->parts.links,
 		.requests = mesh->deps.requests,
 		.router = mesh->deps.router,
 		.find = find_any,
 		.arg = mesh,
 		.answer_ms = (uint64_t)conf_int(mesh->deps.conf, "http.answer_time"),
 	};
-	return proxy_new(&deps, &mesh->proxy, err);
+	return proxy_new(&deps, &mesh->parts.proxy, err);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------------------------ */
@@ -300,13 +315,13 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 
 int mesh_start(struct mesh *mesh, struct err *err)
 {
-	return cluster_start(mesh->cluster, secure_port(mesh), err);
+	return cluster_start(mesh->parts.cluster, secure_port(mesh), err);
 }
 
 static void left(void *arg)
 {
 	struct mesh *mesh = arg;
-	links_stop(mesh->links);
+	links_stop(mesh->parts.links);
 	mesh->stopped(mesh->stopped_arg);
 }
 
@@ -314,23 +329,28 @@ void mesh_stop(struct mesh *mesh, void (*done)(void *arg), void *arg)
 {
 	mesh->stopped = done;
 	mesh->stopped_arg = arg;
-	cluster_leave(mesh->cluster, left, mesh);
+	cluster_leave(mesh->parts.cluster, left, mesh);
 }
 
 void mesh_free(struct mesh *mesh)
 {
 	if (!mesh)
 		return;
-	proxy_free(mesh->proxy);
-	join_free(mesh->join);
-	peers_free(mesh->peers);
-	links_free(mesh->links);
-	cluster_free(mesh->cluster);
+	proxy_free(mesh->parts.proxy);
+	join_free(mesh->parts.join);
+	peers_free(mesh->parts.peers);
+	links_free(mesh->parts.links);
+	cluster_free(mesh->parts.cluster);
 	tls_context_free(mesh->dialling);
 	tls_context_free(mesh->serving);
 	identity_free(mesh->identity);
 	free(mesh->folder);
 	free(mesh);
+}
+
+const struct mesh_parts *mesh_parts(const struct mesh *mesh)
+{
+	return &mesh->parts;
 }
 
 const struct identity *mesh_identity(const struct mesh *mesh)
@@ -345,5 +365,5 @@ struct tls_context *mesh_tls(const struct mesh *mesh)
 
 void mesh_refresh(struct mesh *mesh)
 {
-	cluster_refresh(mesh->cluster, secure_port(mesh));
+	cluster_refresh(mesh->parts.cluster, secure_port(mesh));
 }

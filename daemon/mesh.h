@@ -10,12 +10,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct mesh;
+struct cluster;
 struct conf;
 struct events;
 struct identity;
+struct join;
+struct links;
 struct listeners;
 struct loops;
+struct mesh;
+struct peers;
+struct proxy;
 struct requests;
 struct router;
 struct state;
@@ -45,6 +50,15 @@ void mesh_free(struct mesh *mesh); /* after the loops have ended, before the rou
 const struct identity *mesh_identity(const struct mesh *mesh);
 /* For listeners that speak TLS. */
 struct tls_context *mesh_tls(const struct mesh *mesh);
+/* For /metrics. Valid as long as the mesh. */
+struct mesh_parts {
+	struct cluster *cluster;
+	struct links *links;
+	struct peers *peers;
+	struct join *join;
+	struct proxy *proxy;
+};
+const struct mesh_parts *mesh_parts(const struct mesh *mesh);
 /* Services have changed: the others are told. */
 void mesh_refresh(struct mesh *mesh);
 

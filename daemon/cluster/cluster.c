@@ -410,7 +410,8 @@ int cluster_new(const struct cluster_deps *deps, const struct cluster_options *o
 
 static int open_sockets(struct cluster *c, struct err *err)
 {
-	struct gossip_deps gossip_deps = { c->deps.loop, c->deps.identity, c->instance, received, hint, c };
+	struct gossip_deps gossip_deps = { c->deps.loop, c->deps.identity, c->instance,
+		2u * c->options.swarm.members.max, received, hint, c };
 	int r = gossip_new(&gossip_deps, c->secure_port, &c->gossip, err);
 	if (r)
 		return r;
@@ -538,6 +539,11 @@ const struct swarm *cluster_swarm(const struct cluster *c)
 struct gossip_counts cluster_counts(const struct cluster *c)
 {
 	return c->gossip ? gossip_counts(c->gossip) : (struct gossip_counts){ 0 };
+}
+
+struct mdns_counts cluster_mdns_counts(const struct cluster *c)
+{
+	return c->discovery ? discovery_counts(c->discovery) : (struct mdns_counts){ 0 };
 }
 
 uint16_t cluster_port(const struct cluster *c)

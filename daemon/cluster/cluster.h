@@ -8,6 +8,7 @@
 #define CLUSTER_CLUSTER_H
 
 #include "cluster/gossip.h"
+#include "cluster/mdns.h"
 #include "cluster/nodes.h"
 #include "core/router.h"
 #include "core/swarm.h"
@@ -63,6 +64,7 @@ bool cluster_is_supernode(const struct cluster *cluster);
 /* For /metrics and tests. */
 const struct swarm *cluster_swarm(const struct cluster *cluster);
 struct gossip_counts cluster_counts(const struct cluster *cluster);
+struct mdns_counts cluster_mdns_counts(const struct cluster *cluster);
 uint16_t cluster_port(const struct cluster *cluster); /* UDP, 0: not started */
 
 #endif

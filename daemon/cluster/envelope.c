@@ -388,5 +388,7 @@ void envelope_identify(struct envelope *e, const uint8_t key[GOSSIP_KEY], uint8_
 
 struct envelope_counts envelope_counts(const struct envelope *e)
 {
-	return e->counts;
+	struct envelope_counts counts = e->counts;
+	counts.held = e->peers.count;
+	return counts;
 }

@@ -35,6 +35,7 @@ struct envelope_limits {
 };
 
 struct envelope_counts {
+	uint64_t held; /* now: secrets kept */
 	uint64_t opened, sealed, secrets, replayed, forged, limited, malformed;
 };
 

@@ -12,6 +12,7 @@
 #include "cluster/addr.h"
 
 enum { FAMILIES = 2, A_TURN = 64, WHO = 2, I_AM = 3, QUESTION = 4 + 8 + GOSSIP_KEY, ANSWERS_A_SECOND = 50 };
+enum { SECRETS_A_SECOND = 100 }; /* 100 us each */
 
 struct door {
 	struct gossip *gossip;
@@ -40,6 +41,7 @@ static void send_bytes(struct gossip *g, const struct peer_addr *to, const uint8
 	bool ok = fd >= 0 &&
 	          sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&addr, size) >= 0;
 	g->counts.sent += ok;
+	g->counts.sent_bytes += ok ? len : 0;
 	g->counts.send_failures += !ok; /* as good as lost on the way */
 }
 
@@ -100,6 +102,7 @@ static void take(struct gossip *g, const uint8_t *bytes, size_t len, const struc
 	struct gossip_from from;
 	uint8_t plain[ENVELOPE_MAX];
 	g->counts.received++;
+	g->counts.received_bytes += len;
 	if (addr_from_socket(sender, &from.addr) || take_clear(g, bytes, len, &from.addr))
 		return;
 	int n = envelope_open(
@@ -206,7 +209,7 @@ static int watch_doors(struct gossip *g)
 
 int gossip_new(const struct gossip_deps *deps, uint16_t port, struct gossip **ret, struct err *err)
 {
-	static const struct envelope_limits limits = { .peers = 1024, .per_second = 100 };
+	const struct envelope_limits limits = { .peers = deps->peers, .per_second = SECRETS_A_SECOND };
 	struct gossip *g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;

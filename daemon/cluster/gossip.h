@@ -17,6 +17,7 @@ struct gossip_deps {
 	struct loop *loop;
 	const struct identity *identity;
 	uint64_t instance;
+	unsigned peers; /* nodes whose keys are kept */
 	/* A proven datagram. */
 	void (*received)(void *arg, const struct gossip_from *from, const uint8_t *bytes, size_t len);
 	/* The node at addr says that its key is this (not proven). */
@@ -26,6 +27,7 @@ struct gossip_deps {
 
 struct gossip_counts {
 	uint64_t received, sent, send_failures;
+	uint64_t received_bytes, sent_bytes; /* payload of UDP */
 	struct envelope_counts envelope;
 };
 

@@ -113,7 +113,7 @@ static bool read_life(const struct join *join, edged_handle request, uint64_t *r
 	if (!body)
 		return false;
 	const json_t *life = json_object_get(body, "for");
-	json_int_t seconds = life ? json_integer_value(life) : JOIN_DEFAULT_S;
+	json_int_t seconds = life ? json_integer_value(life) : (json_int_t)join->deps.limits.invite_s;
 	bool ok = (!life || json_is_integer(life)) && seconds >= 1 && seconds <= JOIN_MAX_S;
 	json_decref(body);
 	*ret = (uint64_t)seconds;
@@ -246,9 +246,10 @@ static int serve_sign(void *self, edged_handle request)
 		        "This path is for other nodes. Use edgectl join TOKEN on the node that is to join.");
 	address_source(peer->address, source);
 	if (invites_shut(&join->invites, now(join), source))
-		return problem(join, request, 429, "too-many-tries",
+		return request_problemf(join->deps.requests, request, 429, "too-many-tries",
 		        "Too many wrong proofs from this address",
-		        "Wait ten minutes, then try again with a new invite.");
+		        "Wait %llu s, then try again with a new invite.",
+		        (unsigned long long)(join->deps.limits.penalty_ms + 999) / 1000);
 	CLEANUP(sign_request_fini) struct sign_request sign = { 0 };
 	if (!read_sign_request(join, request, &sign))
 		return 0;
@@ -419,6 +420,8 @@ int join_new(const struct join_deps *deps, struct join **ret, struct err *err)
 		return err_set(err, -ENOMEM, "no memory for joining");
 	}
 	join->deps = *deps;
+	join->invites.tries = deps->limits.tries;
+	join->invites.penalty_ms = deps->limits.penalty_ms;
 	const struct route_owner owner = { .name = "edged", .owner = join, .self = join, .core = true };
 	int r = router_add(deps->router, &owner, routes, sizeof(routes[0]), err);
 	if (r) {
@@ -444,5 +447,7 @@ void join_free(struct join *join)
 
 struct join_counts join_counts(const struct join *join)
 {
-	return join->counts;
+	struct join_counts counts = join->counts;
+	invites_count(&join->invites, now(join), &counts.open, &counts.shut);
+	return counts;
 }

@@ -28,12 +28,21 @@ struct loop;
 #define JOIN_SIGN_PATH "/edge/v1/account/sign"
 
 enum {
-	JOIN_INVITES = 16,    /* open at once */
-	JOIN_DEFAULT_S = 600, /* life of an invite */
+	JOIN_INVITES = 16, /* open at once */
 	JOIN_MAX_S = 24 * 3600,
-	JOIN_TRIES = 5, /* wrong proofs of one source, then it is refused for JOIN_PENALTY_MS */
-	JOIN_PENALTY_MS = 600000,
+	JOIN_SOURCES = 64, /* addresses whose wrong proofs are counted; beyond, the oldest is forgotten */
+	JOIN_ANSWER_MS = 20000, /* for the inviter to answer, dialling several addresses included */
 };
+
+struct join_limits {
+	uint64_t invite_s;   /* life of an invite when it is not said, up to JOIN_MAX_S */
+	unsigned tries;      /* wrong proofs of one source, then it is refused ... */
+	uint64_t penalty_ms; /* ... for so long */
+};
+#define JOIN_LIMITS_DEFAULT                                                                                  \
+	{                                                                                                    \
+		600, 5, 600000                                                                               \
+	}
 
 /* Borrowed, outlives it. */
 struct join_deps {
@@ -46,6 +55,7 @@ struct join_deps {
 	unsigned (*secure_addresses)(void *arg, char (*ret)[64], unsigned max);
 	void *arg;
 	uint64_t (*now)(void *arg); /* monotonic ms; NULL: the loop's */
+	struct join_limits limits;
 };
 /* Adds its routes, and begins to look after the certificate. */
 EDGED_MUST_CHECK int join_new(const struct join_deps *deps, struct join **ret, struct err *err);
@@ -53,6 +63,7 @@ void join_free(struct join *join);
 
 /* For /metrics. */
 struct join_counts {
+	uint64_t open, shut; /* now: invites, and sources that are refused */
 	uint64_t invites, joined, refused, renewals, renewal_failures;
 };
 struct join_counts join_counts(const struct join *join);

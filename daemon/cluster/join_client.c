@@ -15,7 +15,6 @@
 
 enum {
 	ANSWER_MAX = 64 * 1024,
-	ANSWER_MS = 20000, /* dialling several addresses included */
 };
 
 struct join_client {
@@ -178,7 +177,7 @@ static int start(struct join_client *client)
 		.node_id = client->result.node_id,
 		.send = { edged_str("POST"), edged_str(joining ? JOIN_SIGN_PATH : "/edge/v1/account/renew"),
 		        edged_str(client->result.node_id), &type, 1, { NULL, 0 } },
-		.answer_ms = ANSWER_MS,
+		.answer_ms = JOIN_ANSWER_MS,
 		.reply = &reply,
 		.arg = client,
 		.addresses = joining ? client->addresses : NULL,

@@ -45,16 +45,30 @@ void invite_close(struct invite *invite)
 
 static const struct invite_source *find_source(const struct invites *invites, const char *address)
 {
-	for (size_t i = 0; i < PROOF_SOURCES; i++)
+	for (size_t i = 0; i < JOIN_SOURCES; i++)
 		if (strcmp(invites->sources[i].address, address) == 0)
 			return &invites->sources[i];
 	return NULL;
 }
 
+static bool is_shut(const struct invites *invites, uint64_t now, const struct invite_source *source)
+{
+	return source->wrong >= invites->tries && now - source->latest < invites->penalty_ms;
+}
+
 bool invites_shut(const struct invites *invites, uint64_t now, const char *source)
 {
 	const struct invite_source *known = find_source(invites, source);
-	return known && known->wrong >= JOIN_TRIES && now - known->latest < JOIN_PENALTY_MS;
+	return known && is_shut(invites, now, known);
+}
+
+void invites_count(const struct invites *invites, uint64_t now, uint64_t *ret_open, uint64_t *ret_shut)
+{
+	*ret_open = *ret_shut = 0;
+	for (size_t i = 0; i < JOIN_INVITES; i++)
+		*ret_open += invites->open[i].until > now;
+	for (size_t i = 0; i < JOIN_SOURCES; i++)
+		*ret_shut += is_shut(invites, now, &invites->sources[i]);
 }
 
 /* A full table forgets the one that was wrong the longest ago: the secret is too long to be guessed at any
@@ -64,12 +78,12 @@ static void count_wrong(struct invites *invites, uint64_t now, const char *addre
 	struct invite_source *source = (struct invite_source *)(uintptr_t)find_source(invites, address);
 	if (!source) {
 		source = &invites->sources[0];
-		for (size_t i = 1; i < PROOF_SOURCES; i++)
+		for (size_t i = 1; i < JOIN_SOURCES; i++)
 			if (invites->sources[i].latest < source->latest)
 				source = &invites->sources[i];
 		*source = (struct invite_source){ .wrong = 0 };
 		snprintf(source->address, sizeof(source->address), "%s", address);
-	} else if (now - source->latest >= JOIN_PENALTY_MS) {
+	} else if (now - source->latest >= invites->penalty_ms) {
 		source->wrong = 0;
 	}
 	source->wrong++;

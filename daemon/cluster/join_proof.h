@@ -11,7 +11,7 @@
 #include "cluster/join.h"
 #include "cluster/token.h"
 
-enum { PROOF_LEN = 32, PROOF_EXPORT = 32, PROOF_SOURCES = 64 };
+enum { PROOF_LEN = 32, PROOF_EXPORT = 32 };
 #define PROOF_LABEL "EXPORTER-edged-join"
 
 /* `exported` is the connection's keying material for PROOF_LABEL. */
@@ -19,6 +19,8 @@ EDGED_MUST_CHECK int proof_make(const uint8_t secret[TOKEN_SECRET], const uint8_
         struct edged_slice request, uint8_t ret[PROOF_LEN]);
 
 struct invites {
+	unsigned tries; /* as in struct join_limits */
+	uint64_t penalty_ms;
 	struct invite {
 		uint8_t secret[TOKEN_SECRET];
 		uint64_t until; /* 0: free */
@@ -27,7 +29,7 @@ struct invites {
 		char address[64];
 		unsigned wrong;
 		uint64_t latest;
-	} sources[PROOF_SOURCES];
+	} sources[JOIN_SOURCES];
 };
 
 /* -ENOSPC: as many as there may be. */
@@ -38,6 +40,8 @@ struct invite *invites_match(struct invites *invites, uint64_t now, const char *
         const uint8_t exported[PROOF_EXPORT], struct edged_slice request, struct edged_slice proof);
 /* Has the source been wrong too often lately? */
 bool invites_shut(const struct invites *invites, uint64_t now, const char *source);
+/* How many invites are open, and how many sources are shut out. */
+void invites_count(const struct invites *invites, uint64_t now, uint64_t *ret_open, uint64_t *ret_shut);
 /* It was used, or must not be any more. */
 void invite_close(struct invite *invite);
 

@@ -75,6 +75,7 @@ static void call_end(struct link_call *call, const struct link_failure *failure)
 	void *arg = call->request.arg;
 	if (!failure)
 		call->link->links->counts.answers++;
+	call->link->links->counts.open--;
 	list_remove(&call->node);
 	free(call);
 	reply->end(arg, failure);
@@ -429,6 +430,7 @@ static struct link *make_link(
 {
 	struct link *link;
 	if (link_new(links, node_id, &link)) {
+		links->counts.refused++;
 		fail(failure, LINK_BUSY, NULL, "this node has as many links as it may");
 		return NULL;
 	}
@@ -485,6 +487,7 @@ static int begin(struct link *link, const struct link_request *request, struct l
         struct link_failure *failure)
 {
 	if (count_calls(link) >= link->links->deps.limits.calls) {
+		link->links->counts.refused++;
 		fail(failure, LINK_BUSY, link->addresses[0], "too many requests to that node are open");
 		return -ENOSPC;
 	}
@@ -506,6 +509,7 @@ static int begin(struct link *link, const struct link_request *request, struct l
 		return r;
 	}
 	list_append(&link->calls, &call->node);
+	link->links->counts.open++;
 	*ret = call;
 	return 0;
 }
@@ -537,6 +541,7 @@ void link_call_cancel(struct link_call *call)
 		link_stream_cancel(call->stream);
 	list_remove(&call->node);
 	free(call);
+	link->links->counts.open--;
 	if (!link->up && list_empty(&link->calls)) {
 		leave_pool(link);
 		if (link->dial)
@@ -718,5 +723,6 @@ struct links_counts links_counts(const struct links *links)
 	struct links_counts counts = links->counts;
 	counts.dialled = links->count;
 	counts.served = link_server_count(links->server);
+	counts.refused += link_server_refused(links->server);
 	return counts;
 }

@@ -124,8 +124,9 @@ struct edged_stream *links_stream_of(const struct links *links, const struct edg
 
 /* For /metrics. */
 struct links_counts {
-	uint64_t dialled, served;                 /* now */
+	uint64_t dialled, served, open;           /* now; open: calls without their whole answers */
 	uint64_t dials, failures, calls, answers; /* since the start; failures: dials that came to nothing */
+	uint64_t refused;                         /* calls and links beyond the limits */
 };
 struct links_counts links_counts(const struct links *links);
 

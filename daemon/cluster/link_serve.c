@@ -10,6 +10,7 @@ struct link_server {
 	struct link_server_options options;
 	struct list connections;
 	unsigned count;
+	uint64_t refused;
 };
 
 struct served_conn {
@@ -156,8 +157,10 @@ static int enlist(struct served_conn *served_conn)
 		.request = on_request,
 		.arg = served_conn,
 	};
-	if (server->count >= server->options.connections)
+	if (server->count >= server->options.connections) {
+		server->refused++;
 		return -ENOSPC;
+	}
 	int r = link_conn_init(&served_conn->conn, served_conn->stream, &options);
 	if (r)
 		return r;
@@ -292,6 +295,11 @@ void link_server_reset(struct link_server *server)
 unsigned link_server_count(const struct link_server *server)
 {
 	return server->count;
+}
+
+uint64_t link_server_refused(const struct link_server *server)
+{
+	return server->refused;
 }
 
 struct edged_stream *link_server_stream(const struct link_server *server, const struct edged_peer *peer)

@@ -38,6 +38,7 @@ bool link_server_check(struct link_server *server);
 /* Finishes what is open, then ends the connections: trust has changed. */
 void link_server_reset(struct link_server *server);
 unsigned link_server_count(const struct link_server *server);
+uint64_t link_server_refused(const struct link_server *server); /* connections beyond the limit, ever */
 /* The stream of the peer behind a request, by the pointer of request_peer(); NULL: it came by other ways. */
 struct edged_stream *link_server_stream(const struct link_server *server, const struct edged_peer *peer);
 

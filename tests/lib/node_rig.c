@@ -202,6 +202,7 @@ static const struct edged_route routes[] = {
 	{ "*", "/hold", serve_hold, NULL, NULL, 0, 0 },
 	{ "GET", "/stream", serve_stream, NULL, NULL, 0, 0 },
 	{ "GET", "/big", serve_big, NULL, NULL, 0, 0 },
+	{ "GET", "/nearby", serve_hello, NULL, NULL, EDGED_SCOPE_PROXIMITY, 0 },
 	{ 0 },
 };
 
@@ -295,7 +296,7 @@ static void make_services(struct node *node)
 	const struct links_deps links = { loop, node->requests, node->router, node->tls, find_for_links,
 		judged, node, LINKS_LIMITS_DEFAULT, fake_dial, fake_cancel };
 	const struct join_deps join = { loop, node->identity, NULL, node->requests, node->router,
-		secure_addresses, node, invite_time };
+		secure_addresses, node, invite_time, JOIN_LIMITS_DEFAULT };
 	const struct proxy_deps proxy = { loop, node->identity, NULL, node->requests, node->router, find_node,
 		node, 5000 };
 	assert_int_equal(links_new(&links, &node->links), 0);

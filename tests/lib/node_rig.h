@@ -3,7 +3,8 @@
  * Three nodes in one process, with identity, links, joining and proxy: real TLS over socket pairs; only dialling is a
  * fake, which connects "192.0.2.1:N" to node N - 1. Clients are front ends of the test's own.
  *
- * Each node serves /hello/v1/..., /hold (answers when the test does), /stream, /big and /edge/v1/services.
+ * Each node serves /hello/v1/..., /hold (answers when the test does), /stream, /big, /nearby (for any node) and
+ * /edge/v1/services.
  */
 #ifndef TESTS_NODE_RIG_H
 #define TESTS_NODE_RIG_H

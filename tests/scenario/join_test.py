@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two daemons become one account, and each serves through the other."""
+import datetime
 import os
 import shutil
 import signal
@@ -12,9 +13,10 @@ import edged
 LISTEN = ("http=127.0.0.1:0", "tls=0.0.0.0:0")
 
 
-def joined():
+def joined(*settings):
     """Two nodes that found each other, the second one joined by the first one's token, through edgectl."""
-    a, b = edged.Node(listen=LISTEN, cluster=True), edged.Node(listen=LISTEN, cluster=True)
+    args = [word for setting in settings for word in ("--set", setting)]
+    a, b = edged.Node(listen=LISTEN, cluster=True, args=args), edged.Node(listen=LISTEN, cluster=True)
     edged.wait_for(lambda: b.id in str(a.get("/mds/v1/nodes?clusters=linkLocal")), 20, "A sees B")
     assert a.get(f"/nodes/{b.id}/edge/v1/node", 403)["type"].endswith("node-not-trusted")
     token = a.http("POST", "/edge/v1/invites")[2]["token"]
@@ -105,6 +107,53 @@ def test_a_node_that_hangs_fails_requests_as_soon_as_the_cluster_knows():
     # Suspicion takes up to 3 x 1.5 s when nobody else is there to agree; the link alone would wait 15 s.
     assert took < 9, took
     edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B again")
+
+
+def figure(node, name):
+    """The value of one line of /metrics."""
+    for line in node.get("/metrics").decode().splitlines():
+        if line.startswith(f"{name} "):
+            return int(line.split(" ")[1])
+    raise AssertionError(f"/metrics has no {name}")
+
+
+def test_limits_of_links_are_kept_and_shown():
+    a, b, _ = joined("cluster.link_requests=1", 'cluster.link_idle="1s"')
+    edged.wait_for(lambda: listed(a)[b.id]["trusted"] and figure(a, "edged_link_requests_open") == 0, 5, "quiet")
+    assert figure(a, "edged_account_nodes_trusted") == 1
+    assert figure(a, "edged_account_services_bytes") > 10
+    passed = figure(a, 'edged_proxy_requests_total{to="others"}')
+    refused = figure(a, "edged_links_refused_total")
+    with a.connect() as stream:
+        stream.sendall(f"GET /nodes/{b.id}/edge/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        begun = stream.recv(1000)
+        assert begun.startswith(b"HTTP/1.1 200"), begun
+        assert figure(a, "edged_link_requests_open") == figure(a, "edged_proxy_requests_open") == 1
+        assert figure(a, 'edged_links{direction="dialled"}') == 1
+        problem = a.get(f"/nodes/{b.id}/edge/v1/node", 503)
+        assert problem["type"].endswith("link-busy") and b.id in problem["detail"], problem
+        assert figure(a, "edged_links_refused_total") == refused + 1
+        assert figure(a, 'edged_proxy_requests_total{to="others"}') == passed + 2
+    edged.wait_for(lambda: figure(a, "edged_link_requests_open") == 0, 5, "the request is cancelled")
+    edged.wait_for(lambda: figure(a, 'edged_links{direction="dialled"}') == 0, 5, "the idle link ends")
+    assert figure(a, "edged_cluster_members") >= 1 and figure(a, "edged_gossip_received_bytes_total") > 100
+
+
+def test_limits_of_joining_are_kept_and_shown():
+    a, b, token = joined("cluster.join_tries=2", 'cluster.join_penalty="2s"', 'cluster.invite_life="1m"')
+    assert figure(a, "edged_invites_total") == figure(a, "edged_joins_total") == 1
+    assert figure(a, "edged_invites_open") == 0
+    before = time.time()
+    expires = a.http("POST", "/edge/v1/invites")[2]["expires"]
+    life = datetime.datetime.fromisoformat(expires.replace("Z", "+00:00")).timestamp() - before
+    assert 50 < life <= 62, expires
+    assert figure(a, "edged_invites_open") == 1
+    c = edged.Node(listen=LISTEN, cluster=True)
+    problems = [c.http("POST", "/edge/v1/join", {"token": token})[2]["detail"] for _ in range(3)]
+    assert "(403)" in problems[0] and "(403)" in problems[1] and "(429)" in problems[2], problems
+    assert "Wait 2 s" in problems[2], problems
+    assert figure(a, "edged_join_sources_shut") == 1 and figure(a, "edged_joins_refused_total") == 2
+    edged.wait_for(lambda: figure(a, "edged_join_sources_shut") == 0, 5, "the penalty ends")
 
 
 edged.main()

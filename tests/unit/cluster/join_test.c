@@ -102,12 +102,12 @@ static void five_wrong_proofs_shut_the_door(void **state)
 	char token[TOKEN_TEXT_MAX], bad[TOKEN_TEXT_MAX];
 	invite(w, 0, "", token);
 	rewrite(token, change_secret, bad);
-	for (int i = 0; i < JOIN_TRIES; i++)
+	for (int i = 0; i < 5; i++)
 		assert_problem(join(w, 1, bad), 403, "inviter-refused");
 	struct client *client = join(w, 1, token);
 	assert_problem(client, 502, "inviter-refused");
 	assert_non_null(strstr(client->body.ptr, "429"));
-	w->ms = JOIN_PENALTY_MS;
+	w->ms = 600000;
 	invite(w, 0, "", token);
 	assert_int_equal(join(w, 1, token)->status, 200);
 }
@@ -177,7 +177,7 @@ static void certificates_are_renewed_over_a_link(void **state)
 	/* begun anew, it looks at the certificate at once */
 	join_free(w->node[1].join);
 	const struct join_deps deps = { w->loop, w->node[1].identity, w->node[1].links, w->node[1].requests,
-		w->node[1].router, secure_addresses, &w->node[1], NULL };
+		w->node[1].router, secure_addresses, &w->node[1], NULL, JOIN_LIMITS_DEFAULT };
 	assert_int_equal(join_new(&deps, &w->node[1].join, &err), 0);
 	run_until(w, renewed);
 	assert_string_not_equal(before, identity_certificate_pem(w->node[1].identity));

@@ -151,6 +151,10 @@ static void strangers_get_nothing_on_either_side(void **state)
 	assert_int_equal(bare_call(w, 0, 1, "/hello/v1/", at), 0);
 	run_until(w, call_over);
 	assert_int_equal(answered, 403);
+	/* not even to what the router would let it: a link is for nodes of the account */
+	assert_int_equal(bare_call(w, 0, 1, "/nearby", at), 0);
+	run_until(w, call_over);
+	assert_int_equal(answered, 403);
 	assert_int_equal(w->node[1].served, 0);
 	assert_int_equal(bare_call(w, 0, 1, JOIN_SIGN_PATH, at), 0);
 	run_until(w, call_over);
