@@ -44,15 +44,6 @@ static void replace_certificate(struct mesh *mesh, struct tls_context *tls)
 		log_error("cluster", "the new certificate is not in use: %s", err.text);
 }
 
-static uint16_t secure_port(const struct mesh *mesh)
-{
-	struct listener_info info;
-	for (unsigned i = 0; listeners_info(mesh->deps.listeners, i, &info); i++)
-		if (strcmp(info.protocol, "tls") == 0)
-			return info.port;
-	return 0;
-}
-
 static void see_member(struct mesh *mesh, const struct member *member)
 {
 	char id[NODE_ID_LEN + 1];
@@ -69,7 +60,7 @@ static void identity_changed(void *arg)
 	replace_certificate(mesh, mesh->serving);
 	replace_certificate(mesh, mesh->dialling);
 	links_reset(mesh->parts.links);
-	cluster_refresh(mesh->parts.cluster, secure_port(mesh));
+	cluster_refresh(mesh->parts.cluster);
 	if (peers_account_changed(mesh->parts.peers))
 		for (unsigned i = 0; (m = members_at(members, i)); i++)
 			if (member_is_live(m))
@@ -121,6 +112,17 @@ static void happened(void *arg, const char *type, struct edged_slice json)
 	struct mesh *mesh = arg;
 	log_info("cluster", "%s %.*s", type, EDGED_SLICE_FMT(json));
 	events_emit(mesh->deps.events, type, json);
+}
+
+static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
+{
+	const struct mesh *mesh = arg;
+	struct listener_info info;
+	unsigned n = 0;
+	for (unsigned i = 0; n < max && listeners_info(mesh->deps.listeners, i, &info); i++)
+		if (strcmp(info.protocol, "tls") == 0 && strlen(info.address) < sizeof(*ret))
+			memcpy(ret[n++], info.address, strlen(info.address) + 1);
+	return n;
 }
 
 static bool trusted(void *arg, const char *node_id)
@@ -183,6 +185,7 @@ static int make_cluster(struct mesh *mesh, struct err *err)
 		.router = mesh->deps.router,
 		.folder = mesh->folder,
 		.arg = mesh,
+		.secure_addresses = secure_addresses,
 		.services = services,
 		.trusted = trusted,
 		.services_of = services_of,
@@ -198,17 +201,6 @@ static bool find(void *arg, struct edged_slice id, struct node_record *ret)
 {
 	const struct mesh *mesh = arg;
 	return cluster_find(mesh->parts.cluster, id, ret, NULL);
-}
-
-static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
-{
-	const struct mesh *mesh = arg;
-	struct listener_info info;
-	unsigned n = 0;
-	for (unsigned i = 0; n < max && listeners_info(mesh->deps.listeners, i, &info); i++)
-		if (strcmp(info.protocol, "tls") == 0 && strlen(info.address) < sizeof(*ret))
-			memcpy(ret[n++], info.address, strlen(info.address) + 1);
-	return n;
 }
 
 static void judged(void *arg, const char *node_id, bool is_trusted, struct edged_slice certificate)
@@ -315,7 +307,7 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 
 int mesh_start(struct mesh *mesh, struct err *err)
 {
-	return cluster_start(mesh->parts.cluster, secure_port(mesh), err);
+	return cluster_start(mesh->parts.cluster, err);
 }
 
 static void left(void *arg)
@@ -365,5 +357,5 @@ struct tls_context *mesh_tls(const struct mesh *mesh)
 
 void mesh_refresh(struct mesh *mesh)
 {
-	cluster_refresh(mesh->parts.cluster, secure_port(mesh));
+	cluster_refresh(mesh->parts.cluster);
 }

@@ -154,7 +154,7 @@ static struct discovery_self self_of(struct cluster *c)
 		.name = c->record.name,
 		.account = c->record.account,
 		.gossip_port = c->gossip ? gossip_port(c->gossip) : 0,
-		.secure_port = c->secure_port,
+		.bound = &c->bound,
 		.epoch = election_epoch(swarm_election(c->swarm)),
 		.supernode = election_leads(swarm_election(c->swarm)),
 	};
@@ -308,6 +308,14 @@ static void set_age(struct cluster *c)
 		}
 }
 
+static void read_bound(struct cluster *c)
+{
+	char listeners[BOUND_MAX][64];
+	unsigned count =
+	        c->deps.secure_addresses ? c->deps.secure_addresses(c->deps.arg, listeners, BOUND_MAX) : 0;
+	bound_read(&c->bound, listeners, count);
+}
+
 static void describe(struct cluster *c)
 {
 	const struct identity *identity = c->deps.identity;
@@ -321,10 +329,9 @@ static void describe(struct cluster *c)
 	d->rank.eligible = c->options.eligible;
 	d->rank.pin = c->options.pin;
 	d->rank.stability = rank_stability_class(now_of(c) - c->born_ms, 0);
-	if (c->secure_port)
-		d->address_count = (uint8_t)faces_host_addresses(d->addresses, GOSSIP_ADDRESSES);
-	for (unsigned i = 0; i < d->address_count; i++)
-		d->addresses[i].port = c->secure_port;
+	d->address_count = (uint8_t)bound_addresses(&c->bound, d->addresses, GOSSIP_ADDRESSES);
+	if (bound_is_local(&c->bound))
+		d->rank.uplink = UPLINK_NONE; /* nobody gets anywhere through it */
 	d->services = hash_services(c);
 }
 
@@ -336,11 +343,11 @@ static void refresh(void *arg)
 	drive(c, swarm_describe(c->swarm, now_of(c), &c->record));
 }
 
-void cluster_refresh(struct cluster *c, uint16_t secure_port)
+void cluster_refresh(struct cluster *c)
 {
-	c->secure_port = secure_port;
 	if (!c->started)
 		return;
+	read_bound(c);
 	refresh(c);
 	struct discovery_self self = self_of(c);
 	if (c->discovery)
@@ -411,22 +418,26 @@ int cluster_new(const struct cluster_deps *deps, const struct cluster_options *o
 static int open_sockets(struct cluster *c, struct err *err)
 {
 	struct gossip_deps gossip_deps = { c->deps.loop, c->deps.identity, c->instance,
-		2u * c->options.swarm.members.max, received, hint, c };
-	int r = gossip_new(&gossip_deps, c->secure_port, &c->gossip, err);
+		2u * c->options.swarm.members.max, bound_is_local(&c->bound), received, hint, c };
+	uint16_t port = bound_port(&c->bound);
+	int r = gossip_new(&gossip_deps, port, &c->gossip, err);
 	if (r)
 		return r;
-	if (gossip_port(c->gossip) != c->secure_port && c->secure_port)
-		log_info("cluster", "UDP port %u is taken, the cluster uses %u", c->secure_port,
-		        gossip_port(c->gossip));
+	if (gossip_port(c->gossip) != port && port)
+		log_info(
+		        "cluster", "UDP port %u is taken, the cluster uses %u", port, gossip_port(c->gossip));
+	if (bound_is_local(&c->bound))
+		log_notice("cluster", "the secure port is open on loopback only: nodes of other hosts are "
+		                      "not looked for, and cannot find this one");
 	struct discovery_deps deps = { c->deps.loop, c->gossip, c->deps.folder, c->options.mdns,
 		c->options.seeds, c->options.interfaces, hint, connected, network_changed, c };
 	struct discovery_self self = self_of(c);
 	return discovery_new(&deps, &self, &c->discovery, err);
 }
 
-int cluster_start(struct cluster *c, uint16_t secure_port, struct err *err)
+int cluster_start(struct cluster *c, struct err *err)
 {
-	c->secure_port = secure_port;
+	read_bound(c);
 	describe(c);
 	drive(c, swarm_start(c->swarm, now_of(c), &c->record));
 	int r = c->options.enabled ? open_sockets(c, err) : 0;
@@ -468,18 +479,28 @@ uint64_t cluster_wall_ms(const struct cluster *c, uint64_t ms)
 	return clock_wall_ms() - (now > ms ? now - ms : 0);
 }
 
+/* The one that its datagrams come from goes first: that way is open. When it is not among those it tells (behind a
+ * translator, or one too many), it goes last: perhaps nobody listens there. */
 unsigned cluster_addresses(
         const struct cluster *c, const struct member *m, struct peer_addr *ret, unsigned max)
 {
 	const struct node_description *record = m ? &m->record : &c->record;
 	unsigned count = 0;
-	if (m && record->address_count) { /* its datagrams come from there: that way is open */
-		ret[count] = m->addr;
-		ret[count++].port = record->addresses[0].port;
+	bool told = !m || !record->address_count;
+	for (unsigned i = 0; i < record->address_count && count < max; i++) {
+		ret[count] = record->addresses[i];
+		if (m && peer_addr_same_host(&record->addresses[i], &m->addr)) {
+			ret[count] = ret[0];
+			ret[0] = record->addresses[i];
+			told = true;
+		}
+		count++;
 	}
-	for (unsigned i = 0; i < record->address_count && count < max; i++)
-		if (!count || !peer_addr_eq(&record->addresses[i], &ret[0]))
-			ret[count++] = record->addresses[i];
+	if (told)
+		return count;
+	count -= count == max;
+	ret[count] = m->addr;
+	ret[count++].port = record->addresses[0].port;
 	return count;
 }
 

@@ -34,6 +34,8 @@ struct cluster_deps {
 	struct router *router;
 	const char *folder; /* private; made when it is not there */
 	void *arg;          /* of all that follow; each may be NULL */
+	/* Addresses of the listeners for links, as listeners_info() tells them; returns how many. */
+	unsigned (*secure_addresses)(void *arg, char (*ret)[64], unsigned max);
 	/* Appends this node's services as a JSON array. */
 	int (*services)(void *arg, struct buf *out);
 	/* Has that node proven to be of this node's account? */
@@ -49,16 +51,16 @@ struct cluster_deps {
 /* Options and deps are copied, but not what they point to, which outlives the cluster. */
 EDGED_MUST_CHECK int cluster_new(const struct cluster_deps *deps, const struct cluster_options *options,
         struct cluster **ret, struct err *err);
-/* Opens sockets and begins. `secure_port` is that of the TLS listener that serves links, 0: none; the UDP port gets the
- * same number when it is free. */
-EDGED_MUST_CHECK int cluster_start(struct cluster *cluster, uint16_t secure_port, struct err *err);
+/* Once the listeners are open: opens sockets and begins. The UDP port gets the number of the first listener for links when
+ * it is free. When those are on loopback only, so is everything here, and nobody off this host hears of the node. */
+EDGED_MUST_CHECK int cluster_start(struct cluster *cluster, struct err *err);
 /* Hands over and says goodbye; `done` is called once, at the latest after 300 ms, perhaps from within. It must not free
  * the cluster. */
 void cluster_leave(struct cluster *cluster, void (*done)(void *arg), void *arg);
 void cluster_free(struct cluster *cluster);
 
 /* Account, services or listeners have changed: the others are told. */
-void cluster_refresh(struct cluster *cluster, uint16_t secure_port);
+void cluster_refresh(struct cluster *cluster);
 
 bool cluster_is_supernode(const struct cluster *cluster);
 /* For /metrics and tests. */

@@ -17,8 +17,8 @@ struct cluster {
 	struct timer *age; /* at the next step of the stability class */
 	struct node_description record;
 	uint64_t instance, saved_epoch;
-	uint64_t born_ms; /* of this process */
-	uint16_t secure_port;
+	uint64_t born_ms;   /* of this process */
+	struct bound bound; /* where it listens for links */
 	uint64_t told_duplicate_ms;
 	bool started, routed;
 	void (*left)(void *arg);

@@ -228,10 +228,11 @@ static int start_mdns(struct discovery *d, const struct discovery_self *self)
 	struct mdns_service service = { .type = TYPE,
 		.instance = instance,
 		.host = host,
-		.port = self->secure_port,
+		.bound = self->bound,
 		.txt = txt,
 		.txt_len = make_txt(self, txt) };
-	struct mdns_deps deps = { d->deps.loop, d->deps.interfaces, found, network_changed, d };
+	struct mdns_deps deps = { d->deps.loop, d->deps.interfaces, bound_is_local(self->bound), found,
+		network_changed, d };
 	return mdns_new(&deps, &service, &d->mdns);
 }
 
@@ -273,7 +274,7 @@ void discovery_update(struct discovery *d, const struct discovery_self *self)
 {
 	uint8_t txt[MDNS_TXT];
 	if (d->mdns)
-		mdns_update(d->mdns, self->secure_port, txt, make_txt(self, txt));
+		mdns_update(d->mdns, self->bound, txt, make_txt(self, txt));
 }
 
 struct mdns_counts discovery_counts(const struct discovery *d)

@@ -17,7 +17,8 @@ struct discovery_self {
 	const uint8_t *key; /* GOSSIP_KEY bytes */
 	uint64_t instance;
 	const char *id, *name, *account; /* account id or "" */
-	uint16_t gossip_port, secure_port;
+	uint16_t gossip_port;
+	const struct bound *bound; /* where it listens for links */
 	uint64_t epoch;
 	bool supernode;
 };

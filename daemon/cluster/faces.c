@@ -135,7 +135,7 @@ static bool usable(const struct ifaddrs *at, bool loopback)
 
 static bool wanted(const struct faces *f, const char *name)
 {
-	if (!f->deps.only || !f->deps.only[0])
+	if (f->deps.local || !f->deps.only || !f->deps.only[0])
 		return true;
 	for (unsigned i = 0; f->deps.only[i]; i++)
 		if (!strcmp(f->deps.only[i], name))
@@ -143,10 +143,10 @@ static bool wanted(const struct faces *f, const char *name)
 	return false;
 }
 
-static bool has_real(const struct faces *f, const struct ifaddrs *list)
+static bool has_real(const struct ifaddrs *list)
 {
 	for (const struct ifaddrs *at = list; at; at = at->ifa_next)
-		if (usable(at, false) && (!f || wanted(f, at->ifa_name)))
+		if (usable(at, false))
 			return true;
 	return false;
 }
@@ -225,11 +225,12 @@ static bool scan(struct faces *f)
 	struct ifaddrs *list;
 	if (getifaddrs(&list))
 		return false;
-	bool loopback = !has_real(f, list), other = false;
+	bool other = false;
 	for (unsigned i = 0; i < f->count; i++)
 		f->all[i].present = false;
 	for (const struct ifaddrs *at = list; at; at = at->ifa_next) {
-		if (!usable(at, loopback) || !wanted(f, at->ifa_name))
+		bool fits = usable(at, true) || (!f->deps.local && usable(at, false));
+		if (!fits || !wanted(f, at->ifa_name))
 			continue;
 		bool v6 = at->ifa_addr->sa_family == AF_INET6;
 		unsigned index = if_nametoindex(at->ifa_name);
@@ -317,7 +318,7 @@ unsigned faces_host_addresses(struct peer_addr *ret, unsigned max)
 	unsigned count = 0;
 	if (getifaddrs(&list))
 		return 0;
-	bool loopback = !has_real(NULL, list);
+	bool loopback = !has_real(list);
 	for (int link_local = 0; link_local < 2; link_local++)
 		for (const struct ifaddrs *at = list; at && count < max; at = at->ifa_next) {
 			struct peer_addr addr;

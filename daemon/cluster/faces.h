@@ -2,7 +2,7 @@
 /*
  * The network interfaces that multicast DNS uses: one socket for each interface and family on port 5353, shared with other
  * responders of the host, joined and re-joined as interfaces come and go (netlink). The loopback interface is
- * used only when the host has no other. Main loop only.
+ * among them, for daemons that listen there only. Main loop only.
  */
 #ifndef CLUSTER_FACES_H
 #define CLUSTER_FACES_H
@@ -29,6 +29,7 @@ struct face {
 struct faces_deps {
 	struct loop *loop;
 	const char *const *only; /* names of interfaces, NULL-terminated; NULL: all */
+	bool local;              /* the loopback interface only, whatever `only` says */
 	void (*received)(
 	        void *arg, struct face *face, const uint8_t *bytes, size_t len, const struct peer_addr *from);
 	/* Interfaces or addresses changed. */

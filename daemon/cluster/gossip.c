@@ -130,11 +130,21 @@ static void ready(void *arg, int what)
 
 /* --- sockets ---------------------------------------------------------------------------------------------------------------- */
 
-static int open_socket(bool v6, uint16_t port)
+static struct peer_addr place(bool v6, uint16_t port, bool local)
 {
-	struct peer_addr any = { .family = v6 ? 6 : 4, .port = port };
+	struct peer_addr at = { .family = v6 ? 6 : 4, .port = port };
+	if (local && v6)
+		at.ip[15] = 1;
+	else if (local)
+		memcpy(at.ip, (const uint8_t[]){ 127, 0, 0, 1 }, 4);
+	return at;
+}
+
+static int open_socket(bool v6, uint16_t port, bool local)
+{
+	struct peer_addr at = place(v6, port, local);
 	struct sockaddr_storage addr;
-	socklen_t size = addr_to_socket(&any, &addr);
+	socklen_t size = addr_to_socket(&at, &addr);
 	CLEANUP(close_fdp) int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -174,7 +184,7 @@ static void close_doors(struct gossip *g)
 static int open_doors(struct gossip *g, uint16_t port)
 {
 	for (int i = 0; i < FAMILIES; i++) {
-		g->doors[i].fd = open_socket(i == 1, port);
+		g->doors[i].fd = open_socket(i == 1, port, g->deps.local);
 		if (g->doors[i].fd == -EADDRINUSE || g->doors[i].fd == -EACCES) {
 			int r = g->doors[i].fd;
 			close_doors(g);

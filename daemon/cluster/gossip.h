@@ -18,6 +18,7 @@ struct gossip_deps {
 	const struct identity *identity;
 	uint64_t instance;
 	unsigned peers; /* nodes whose keys are kept */
+	bool local;     /* on loopback only */
 	/* A proven datagram. */
 	void (*received)(void *arg, const struct gossip_from *from, const uint8_t *bytes, size_t len);
 	/* The node at addr says that its key is this (not proven). */

@@ -23,7 +23,7 @@ struct mdns {
 	struct faces *faces;
 	struct timer *timer;
 	struct dns_name type, instance, host, types;
-	uint16_t port;
+	struct bound bound;
 	uint8_t txt[MDNS_TXT];
 	size_t txt_len;
 
@@ -64,7 +64,7 @@ static void write_srv(
 	size_t at =
 	        dns_write_record(w, section, &m->instance, DNS_SRV, manner->unique, ttl_of(manner, TTL_HOST));
 	dns_write_number(w, 0, 4);
-	dns_write_number(w, m->port, 2);
+	dns_write_number(w, bound_port(&m->bound), 2);
 	dns_write_data(w, m->host.wire, m->host.len);
 	dns_write_end(w, at);
 }
@@ -78,10 +78,13 @@ static void write_txt(
 	dns_write_end(w, at);
 }
 
+/* Those of the interface at which the service answers; a node without any can still be spoken to by datagrams. */
 static void write_host(struct dns_writer *w, const struct mdns *m, const struct face *face, unsigned section,
         const struct manner *manner)
 {
 	for (unsigned i = 0; i < face->count; i++) {
+		if (m->bound.count && !bound_covers(&m->bound, &face->addresses[i]))
+			continue;
 		bool v6 = face->addresses[i].family == 6;
 		size_t at = dns_write_record(w, section, &m->host, v6 ? DNS_AAAA : DNS_A, manner->unique,
 		        ttl_of(manner, TTL_HOST));
@@ -367,9 +370,9 @@ static bool make_names(struct mdns *m, const struct mdns_service *service)
 	       dns_name_make(&m->types, NULL, "_services._dns-sd._udp.local");
 }
 
-static void set_txt(struct mdns *m, uint16_t port, const uint8_t *txt, size_t len)
+static void set_txt(struct mdns *m, const struct bound *bound, const uint8_t *txt, size_t len)
 {
-	m->port = port;
+	m->bound = *bound;
 	m->txt_len = len < sizeof(m->txt) ? len : sizeof(m->txt);
 	memcpy(m->txt, txt, m->txt_len);
 }
@@ -380,7 +383,7 @@ int mdns_new(const struct mdns_deps *deps, const struct mdns_service *service, s
 	if (!m)
 		return -ENOMEM;
 	m->deps = *deps;
-	struct faces_deps faces_deps = { deps->loop, deps->only, received, faces_changed, m };
+	struct faces_deps faces_deps = { deps->loop, deps->only, deps->local, received, faces_changed, m };
 	int r = make_names(m, service) ? 0 : -EINVAL;
 	if (!r)
 		r = timer_new(deps->loop, tick, m, &m->timer);
@@ -391,7 +394,7 @@ int mdns_new(const struct mdns_deps *deps, const struct mdns_service *service, s
 		free(m);
 		return r;
 	}
-	set_txt(m, service->port, service->txt, service->txt_len);
+	set_txt(m, service->bound, service->txt, service->txt_len);
 	begin(m);
 	*ret = m;
 	return 0;
@@ -407,11 +410,19 @@ void mdns_free(struct mdns *m)
 	free(m);
 }
 
-void mdns_update(struct mdns *m, uint16_t port, const uint8_t *txt, size_t txt_len)
+static bool same_bound(const struct bound *a, const struct bound *b)
 {
-	if (port == m->port && txt_len == m->txt_len && !memcmp(txt, m->txt, txt_len))
+	bool same = a->count == b->count;
+	for (unsigned i = 0; same && i < a->count; i++)
+		same = peer_addr_eq(&a->at[i], &b->at[i]);
+	return same;
+}
+
+void mdns_update(struct mdns *m, const struct bound *bound, const uint8_t *txt, size_t txt_len)
+{
+	if (same_bound(bound, &m->bound) && txt_len == m->txt_len && !memcmp(txt, m->txt, txt_len))
 		return;
-	set_txt(m, port, txt, txt_len);
+	set_txt(m, bound, txt, txt_len);
 	uint64_t now = loop_now(m->deps.loop);
 	if (!m->announce_ms) {
 		m->announce_ms = now + ANNOUNCE_AGAIN; /* changes follow each other: say the last one */

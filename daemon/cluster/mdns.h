@@ -10,6 +10,7 @@
 #ifndef CLUSTER_MDNS_H
 #define CLUSTER_MDNS_H
 
+#include "cluster/bound.h"
 #include "cluster/faces.h"
 
 struct mdns;
@@ -18,11 +19,11 @@ enum { MDNS_TXT = 400 };
 
 /* What is announced. */
 struct mdns_service {
-	const char *type;     /* "_edged._tcp.local" */
-	const char *instance; /* one label */
-	const char *host;     /* "edged-abc.local" */
-	uint16_t port;
-	const uint8_t *txt; /* as on the wire: length, "key=value"; at most MDNS_TXT bytes */
+	const char *type;          /* "_edged._tcp.local" */
+	const char *instance;      /* one label */
+	const char *host;          /* "edged-abc.local" */
+	const struct bound *bound; /* its port is that of the service, its addresses those of the host */
+	const uint8_t *txt;        /* as on the wire: length, "key=value"; at most MDNS_TXT bytes */
 	size_t txt_len;
 };
 
@@ -32,6 +33,7 @@ struct dns_record;
 struct mdns_deps {
 	struct loop *loop;
 	const char *const *only; /* interfaces, see faces.h */
+	bool local;
 	/* A message that brought the TXT record of an instance of the type: ours (heard by ourselves) or another's.
 	 * `addresses`: where it came from (without a port), then what it says of its host. */
 	void (*found)(void *arg, const struct dns_reader *reader, const struct dns_record *txt,
@@ -44,8 +46,8 @@ EDGED_MUST_CHECK int mdns_new(
         const struct mdns_deps *deps, const struct mdns_service *service, struct mdns **ret);
 /* Says goodbye and ends. */
 void mdns_free(struct mdns *mdns);
-/* Port and TXT have changed. */
-void mdns_update(struct mdns *mdns, uint16_t port, const uint8_t *txt, size_t txt_len);
+/* Where it listens, or TXT, has changed. */
+void mdns_update(struct mdns *mdns, const struct bound *bound, const uint8_t *txt, size_t txt_len);
 
 struct mdns_counts {
 	uint64_t received, malformed, sent, answers, queries;

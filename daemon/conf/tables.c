@@ -24,7 +24,8 @@ static const struct edged_setting net_table[] = {
 	{ "listen", EDGED_TYPE_STRINGS, "[\"http=127.0.0.1:8083\", \"mqtt=127.0.0.1:1883\", \"tls=*:8443\"]", 0, 32, NULL, NULL,
 		"Where clients connect: PROTOCOL=ADDRESS:PORT each. Protocols are http, mqtt and auto (told apart by the first "
 		"bytes), and over TLS https, mqtts and tls (told apart by ALPN); an address may be * for all; port 0 takes a "
-		"free one" },
+		"free one. Other nodes come by tls; when that is open on loopback only, nodes of other hosts are neither "
+		"looked for nor told of this one" },
 	{ "control", EDGED_TYPE_STRING, "\"\"", 0, 107, NULL, NULL,
 		"Path of the Unix socket that edgectl talks to; empty means edged.sock in the state folder" },
 	{ "loops", EDGED_TYPE_INT, "1", 1, 64, "threads", NULL,

@@ -23,7 +23,7 @@ void members_send_to(struct members *ms, const uint8_t key[GOSSIP_KEY], const st
 	uint8_t bytes[GOSSIP_MAX];
 	message->incarnation = ms->incarnation;
 	message->version = ms->self.version;
-	message->digest = members_digest(ms);
+	message->digest = members_digest_for(ms, addr);
 	size_t len = gossip_encode(message, bytes);
 	if (!len)
 		return;
@@ -92,16 +92,32 @@ static bool sync_token(struct members *ms)
 	return true;
 }
 
+/* Where a member is for those at `to`: our loopback is not theirs. False: nowhere. */
+static bool address_for(const struct member *m, const struct peer_addr *to, struct peer_addr *ret)
+{
+	*ret = m->addr;
+	if (peer_addr_is_loopback(to))
+		return true;
+	if (member_is_local(m))
+		return false;
+	for (unsigned i = 0; peer_addr_is_loopback(ret) && i < m->record.address_count; i++) {
+		*ret = m->record.addresses[i];
+		ret->port = m->addr.port;
+	}
+	return !peer_addr_is_loopback(ret);
+}
+
 static void send_list(struct members *ms, struct member *to, uint8_t flags)
 {
 	struct gossip_message page = { .type = GOSSIP_SYNC, .flags = flags };
 	for (unsigned i = 0; i < ms->count; i++) {
 		const struct member *m = ms->all[i];
-		if (!member_is_live(m) || m == to)
+		struct peer_addr addr;
+		if (!member_is_live(m) || m == to || !address_for(m, &to->addr, &addr))
 			continue;
 		struct gossip_entry *entry = &page.entries[page.entry_count++];
 		memcpy(entry->key, m->key, GOSSIP_KEY);
-		entry->addr = m->addr;
+		entry->addr = addr;
 		entry->version = m->record.version;
 		if (page.entry_count < GOSSIP_SYNC_ENTRIES)
 			continue;
@@ -116,7 +132,7 @@ static void send_list(struct members *ms, struct member *to, uint8_t flags)
 
 static void compare_tables(struct members *ms, struct member *m, uint64_t theirs)
 {
-	uint64_t mine = members_digest(ms);
+	uint64_t mine = members_digest_for(ms, &m->addr);
 	if (theirs == mine)
 		return;
 	uint64_t pair = theirs ^ mine, age = ms->now - m->synced_ms;
@@ -175,7 +191,7 @@ static void take_list(struct members *ms, struct member *from, const struct goss
 	}
 	if (message->flags & GOSSIP_WANT && sync_token(ms)) {
 		from->synced_ms = ms->now;
-		from->synced_digest = message->digest ^ members_digest(ms);
+		from->synced_digest = message->digest ^ members_digest_for(ms, &from->addr);
 		send_list(ms, from, 0);
 	}
 }

@@ -159,6 +159,8 @@ static inline bool member_is_live(const struct member *m)
 }
 unsigned members_live(const struct members *members); /* without this node */
 uint64_t members_digest(const struct members *members);
+/* Does it listen on its host's loopback only? */
+bool member_is_local(const struct member *member);
 
 struct members_counts {
 	uint64_t received, sent, dropped, probes, failed_probes, suspicions, refuted, deaths, syncs,

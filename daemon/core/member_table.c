@@ -236,13 +236,31 @@ static uint64_t mix(const uint8_t id[GOSSIP_ID], uint32_t version)
 	return x ^ x >> 32;
 }
 
-uint64_t members_digest(const struct members *ms)
+bool member_is_local(const struct member *m)
+{
+	for (unsigned i = 0; i < m->record.address_count; i++)
+		if (!peer_addr_is_loopback(&m->record.addresses[i]))
+			return false;
+	return m->record.address_count > 0;
+}
+
+static uint64_t digest_of(const struct members *ms, bool with_local)
 {
 	uint64_t digest = mix(ms->id, ms->self.version);
 	for (unsigned i = 0; i < ms->count; i++)
-		if (member_is_live(ms->all[i]))
+		if (member_is_live(ms->all[i]) && (with_local || !member_is_local(ms->all[i])))
 			digest ^= mix(ms->all[i]->id, ms->all[i]->record.version);
 	return digest;
+}
+
+uint64_t members_digest(const struct members *ms)
+{
+	return digest_of(ms, true);
+}
+
+uint64_t members_digest_for(const struct members *ms, const struct peer_addr *addr)
+{
+	return digest_of(ms, peer_addr_is_loopback(addr));
 }
 
 struct members_counts members_counts(const struct members *ms)

@@ -27,6 +27,18 @@ static inline bool peer_addr_same_host(const struct peer_addr *a, const struct p
 	return a->family == b->family && a->scope == b->scope && !memcmp(a->ip, b->ip, 16);
 }
 
+static inline bool peer_addr_is_any(const struct peer_addr *a)
+{
+	static const uint8_t zeroes[16];
+	return !memcmp(a->ip, zeroes, 16);
+}
+
+static inline bool peer_addr_is_loopback(const struct peer_addr *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+	return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && !memcmp(a->ip, one, 16);
+}
+
 static inline bool peer_addr_is_link_local(const struct peer_addr *a)
 {
 	return a->family == 6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;

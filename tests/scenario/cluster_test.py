@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two daemons: they find each other, one is supernode and both say so, and when it is killed the other takes over."""
 import json
+import os
+import shutil
+import socket
+import threading
 import time
 
 import edged
-from edged import Node, wait_for
+from edged import Node, Skip, wait_for
 
 QUIET = ["--set", 'cluster.discovery="off"']  # other tests run on this machine
 
@@ -56,6 +60,58 @@ def test_the_other_takes_over_when_the_supernode_is_killed():
     wait_for(lambda: supernode(alive) == alive.id, 3, "the other is supernode")
     print(f"took over after {time.monotonic() - start:.2f} s")
     wait_for(lambda: set(listed(alive)) == {alive.id}, 8, "the killed one is no longer listed")
+
+
+def own_address():
+    """An address of this machine that others could dial, or Skip. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            address = probe.getsockname()[0]
+        except OSError as error:
+            raise Skip(f"no network: {error}") from error
+    if address.startswith("127."):
+        raise Skip("there is only loopback")
+    return address
+
+
+def secure(node, of=None):
+    """Where `of` can be dialled, as `node` says."""
+    return {a["url"]["href"] for a in listed(node)[(of or node).id]["addresses"]}
+
+
+def datagram_socket(port):
+    """The local addresses of UDP sockets on that port, IPv4, as the kernel prints them."""
+    with open("/proc/net/udp") as table:
+        return {line.split()[1] for line in table if line.split()[1].endswith(f":{port:04X}")}
+
+
+def test_only_addresses_that_listen_are_told():
+    address = own_address()
+    alone = Node(cluster=True, args=QUIET, listen=("http=127.0.0.1:0", f"tls={address}:0"))
+    port = alone.port("tls")
+    assert secure(alone) == {f"https://{address}:{port}"}
+    both = Node(cluster=True, args=QUIET, listen=("http=127.0.0.1:0", "tls=127.0.0.1:0", f"tls={address}:0"))
+    assert secure(both) and all(url.startswith(f"https://{address}:") for url in secure(both)), secure(both)
+    every = Node(cluster=True, args=QUIET, listen=("http=127.0.0.1:0", "tls=*:0"))
+    assert f"https://{address}:{every.port('tls')}" in secure(every), secure(every)
+    assert not any("127.0.0.1" in url for url in secure(every)), secure(every)
+
+
+def test_nodes_on_loopback_find_and_reach_each_other_and_nobody_else_hears_of_them():
+    a, b = Node(cluster=True), Node(cluster=True)
+    wait_for(lambda: b.id in listed(a) and a.id in listed(b), 10, "they find each other without seeds")
+    for node, other in ((a, b), (b, a)):
+        assert secure(node, other) == {f"https://127.0.0.1:{other.port('tls')}"}
+        assert "on loopback only" in node.log()
+        port = node.get("/edge/v1/cluster")["port"]
+        assert datagram_socket(port) == {f"0100007F:{port:04X}"}, datagram_socket(port)
+    b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
+    wait_for(lambda: listed(a)[b.id]["trusted"] and listed(b)[a.id]["trusted"], 5, "trust")
+    assert a.get(f"/nodes/{b.id}/edge/v1/node")["id"] == b.id
+    # and one that listens everywhere finds them as well, and they it
+    every = Node(cluster=True, listen=("http=127.0.0.1:0", "tls=*:0"))
+    wait_for(lambda: a.id in listed(every) and every.id in listed(a), 10, "the third is found")
 
 
 def test_unknown_cluster_is_refused():

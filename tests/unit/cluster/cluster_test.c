@@ -88,7 +88,7 @@ static void open_node(unsigned i, int seed)
 		.event = on_event };
 	struct err err = { "" };
 	assert_int_equal(cluster_new(&deps, &options, &n->cluster, &err), 0);
-	assert_int_equal(cluster_start(n->cluster, 0, &err), 0);
+	assert_int_equal(cluster_start(n->cluster, &err), 0);
 }
 
 static int setup(void **state)

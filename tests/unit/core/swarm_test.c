@@ -307,6 +307,36 @@ static void what_arrives_after_the_goodbye_raises_nobody(void **state)
 	sim_free(sim);
 }
 
+/* A node that listens on loopback only is known to its own host, which must not tell others of it, nor keep comparing
+ * tables with them because of it. */
+static void who_is_on_loopback_only_is_not_told_to_others(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 4);
+	sim->nodes[3].record.address_count = 1;
+	sim->nodes[3].record.addresses[0] =
+	        (struct peer_addr){ .family = 4, .port = 8443, .ip = { 127, 0, 0, 1 } };
+	for (unsigned i = 0; i < 3; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+		sim->blocked[3][i] = sim->blocked[i][3] = i != 0;
+	}
+	sim_start(sim, 3);
+	sim_hint(sim, 3, 0);
+	sim_run(sim, 10000);
+	assert_int_equal(sim_live(sim, 0), 3);
+	uint64_t lists = members_counts(swarm_members(sim->nodes[0].swarm)).syncs;
+	sim_run(sim, 60000);
+	for (unsigned i = 1; i < 3; i++) {
+		assert_null(sim_member(sim, i, 3));
+		assert_int_equal(sim_live(sim, i), 2);
+		assert_int_equal(sim_leader(sim, i), sim_leader(sim, 0));
+	}
+	/* with the node itself, whose table is another, and with nobody else */
+	assert_in_range(members_counts(swarm_members(sim->nodes[0].swarm)).syncs - lists, 0, 15);
+	sim_free(sim);
+}
+
 static void a_duplicate_id_is_reported_and_harms_nobody(void **state)
 {
 	(void)state;
@@ -490,6 +520,7 @@ int main(void)
 		cmocka_unit_test(a_lone_leader_deposes_no_supernode),
 		cmocka_unit_test(a_lone_leader_wins_no_followers),
 		cmocka_unit_test(what_arrives_after_the_goodbye_raises_nobody),
+		cmocka_unit_test(who_is_on_loopback_only_is_not_told_to_others),
 		cmocka_unit_test(a_duplicate_id_is_reported_and_harms_nobody),
 		cmocka_unit_test(a_restarted_node_is_itself_again),
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
