@@ -223,7 +223,13 @@ static void on_role(struct cluster *c, const struct role_grant *grant)
 static void say_duplicate(struct cluster *c, const char *id, const char *sentence)
 {
 	CLEANUP(buf_fini) struct buf json = BUF_EMPTY;
+	struct cluster_warning *warning = &c->duplicate;
 	uint64_t now = now_of(c);
+	bool lasts = !strcmp(warning->id, id) && now - warning->seen_ms < CLUSTER_WARNED_MS;
+	warning->since_ms = lasts ? warning->since_ms : now;
+	warning->seen_ms = now;
+	snprintf(warning->id, sizeof(warning->id), "%s", id);
+	snprintf(warning->text, sizeof(warning->text), "%s", sentence);
 	if (c->told_duplicate_ms && now - c->told_duplicate_ms < TELL_DUPLICATE)
 		return;
 	c->told_duplicate_ms = now;
@@ -240,9 +246,8 @@ static void on_duplicate(struct cluster *c, const struct swarm_event *event)
 	if (event->type == SWARM_OWN_DUPLICATE) {
 		snprintf(sentence, sizeof(sentence),
 		        "another host at %s has the same node id as this one; most likely the state folder "
-		        "was copied: "
-		        "remove %s/../identity on one of the two and start it again. Until then the others "
-		        "see only one of them",
+		        "was copied: remove the folder identity beside %s on one of the two and start it "
+		        "again. Until then the others see only one of them",
 		        addr, c->deps.folder);
 		say_duplicate(c, identity_node_id(c->deps.identity), sentence);
 		return;

@@ -328,6 +328,23 @@ static void add_counts(struct json *j, const struct cluster *c)
 	        (unsigned long long)(g.envelope.malformed + swarm_malformed(c->swarm)));
 }
 
+static void add_warnings(struct json *j, const struct cluster *c)
+{
+	const struct cluster_warning *warning = &c->duplicate;
+	bool lasts = *warning->id && loop_now(c->deps.loop) - warning->seen_ms < CLUSTER_WARNED_MS;
+	add(j, ",\"warnings\":[");
+	if (lasts) {
+		add(j, "{");
+		add_pair(j, "type", "nodeDuplicate");
+		add_pair(j, "id", warning->id);
+		add_pair(j, "text", warning->text);
+		add_time(j, "since", cluster_wall_ms(c, warning->since_ms));
+		add_time(j, "lastSeen", cluster_wall_ms(c, warning->seen_ms));
+		add(j, "}");
+	}
+	add(j, "]");
+}
+
 static int serve_cluster(void *self, edged_handle request)
 {
 	const struct cluster *c = self;
@@ -338,6 +355,7 @@ static int serve_cluster(void *self, edged_handle request)
 	addf(&j, ",\"enabled\":%s,\"port\":%u", c->options.enabled ? "true" : "false", cluster_port(c));
 	add_supernode(&j, c);
 	add_explanation(&j, c);
+	add_warnings(&j, c);
 	add(&j, ",\"members\":[");
 	for (unsigned i = 0; (m = members_at(members_of(c), i)); i++) {
 		if (m->state == MEMBER_HEARD)

@@ -6,6 +6,16 @@
 #include "cluster/cluster.h"
 #include "cluster/discovery.h"
 
+/* Two hosts with one node id, as it was last seen. */
+struct cluster_warning {
+	char id[NODE_ID_LEN + 1]; /* "": none */
+	char text[512];
+	uint64_t since_ms, seen_ms; /* loop time */
+};
+
+/* How long a warning is shown after it was last seen: those of one id meet each other rarely when nobody else is there. */
+enum { CLUSTER_WARNED_MS = 600000 };
+
 struct cluster {
 	struct cluster_options options;
 	struct cluster_deps deps;
@@ -19,6 +29,7 @@ struct cluster {
 	uint64_t instance, saved_epoch;
 	uint64_t born_ms;   /* of this process */
 	struct bound bound; /* where it listens for links */
+	struct cluster_warning duplicate;
 	uint64_t told_duplicate_ms;
 	bool started, routed;
 	void (*left)(void *arg);

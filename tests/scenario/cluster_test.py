@@ -114,6 +114,67 @@ def test_nodes_on_loopback_find_and_reach_each_other_and_nobody_else_hears_of_th
     wait_for(lambda: a.id in listed(every) and every.id in listed(a), 10, "the third is found")
 
 
+def warnings(node):
+    return node.get("/edge/v1/cluster")["warnings"]
+
+
+class Events:
+    """Collects the server-sent events of a node."""
+
+    def __init__(self, node):
+        self.text = ""
+        self.socket = node.connect()
+        self.socket.sendall(b"GET /edge/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        try:
+            while data := self.socket.recv(4096):
+                self.text += data.decode()
+        except OSError:
+            pass
+
+
+def test_a_copied_state_folder_is_named_and_harms_nobody():
+    a, c = pair()
+    wait_for(lambda: agreed(a, c), 3, "agreement")
+    a.edgectl("join", c.http("POST", "/edge/v1/invites")[2]["token"])
+    wait_for(lambda: listed(c)[a.id]["trusted"], 5, "A is of C's account")
+    events = {node: Events(node) for node in (a, c)}
+    copied = edged.folder()
+    shutil.copytree(os.path.join(a.state, "identity"), os.path.join(copied, "identity"))
+    seeds = json.dumps([f"127.0.0.1:{c.get('/edge/v1/cluster')['port']}"])
+    b = Node(cluster=True, state=copied, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
+    assert b.id == a.id
+    for node in (a, b, c):
+        wait_for(lambda: warnings(node), 10, "the duplicate is shown")
+        warning = warnings(node)[0]
+        assert warning["type"] == "nodeDuplicate" and warning["id"] == a.id, warning
+        assert warning["text"] in node.log()
+        assert "the same node id" in warning["text"]
+        assert len([line for line in node.log().splitlines() if "the same node id" in line and " error " in line]) == 1
+    for node in (a, b):  # what to do about it
+        assert "remove the folder identity" in warnings(node)[0]["text"]
+    assert str(c.get("/edge/v1/cluster")["members"][0]["address"]) in warnings(c)[0]["text"]
+    for node in (a, c):
+        wait_for(lambda: "event: nodeDuplicate" in events[node].text, 5, "the event")
+    # All go on: each for its own clients, and the one that was first for the cluster.
+    for node in (a, b):
+        assert node.get("/readyz")["status"] == "ready"
+        assert node.http("POST", "/things/lamp/shadow", {"state": {"desired": {"led": "on"}}})[0] == 200
+    for _ in range(20):
+        assert listed(c)[a.id]["reachable"] and set(listed(c)) == {a.id, c.id}
+        listeners = c.get(f"/nodes/{a.id}/edge/v1/node")["listeners"]
+        assert listeners == a.get("/edge/v1/node")["listeners"], "the first one is the member"
+    assert not any(line for line in c.log().splitlines() if "does not answer any more" in line), c.log()
+    # Once the copy has a key of its own, it is one more node.
+    b.stop()
+    shutil.rmtree(os.path.join(copied, "identity"))
+    b.restart()
+    assert b.id != a.id
+    wait_for(lambda: set(listed(c)) == {a.id, b.id, c.id}, 10, "three nodes")
+
+
 def test_unknown_cluster_is_refused():
     node = Node(cluster=True, args=QUIET)
     problem = node.get("/mds/v1/nodes?clusters=galaxy", 400)
