@@ -632,6 +632,21 @@ static void queues_are_bounded(void **state)
 	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 6);
 }
 
+/* What MQTT 5 clients are told is what holds for them, whatever the limit of older clients. */
+static void the_receive_maximum_told_is_the_one_that_holds(void **state)
+{
+	(void)state;
+	const struct fake_setting settings[] = { { "limits.receive", 3 }, { "limits.receiveOld", 1 },
+		{ NULL, 0 } };
+	boot(1, settings);
+	struct fake_peer *p = join(5, "p", CLEAN);
+	SEND(p, "\x34\6\0\1t\0\1\0\x34\6\0\1t\0\2\0\x34\6\0\1t\0\3\0");
+	EXPECT(p, "\x50\3\0\1\x10\x50\3\0\2\x10\x50\3\0\3\x10");
+	SEND(p, "\x34\6\0\1t\0\4\0");
+	EXPECT(p, "\xe0\1\x93");
+	assert_true(fake_closed(p));
+}
+
 static void slow_readers_lose_only_their_own(void **state)
 {
 	(void)state;
@@ -797,6 +812,7 @@ int main(void)
 		T(no_message_of_qos_2_comes_twice),
 		T(what_was_not_acknowledged_is_sent_again_in_order),
 		T(queues_are_bounded),
+		T(the_receive_maximum_told_is_the_one_that_holds),
 		T(slow_readers_lose_only_their_own),
 		T(sessions_end),
 		T(damage_does_not_keep_it_from_starting),

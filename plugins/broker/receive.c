@@ -106,7 +106,7 @@ static int receive_qos2(struct client *c, const struct publish *p)
 		answer(c, PUBREC, p->id, 0, false);
 		return 0;
 	}
-	if (s->flight->incoming_count >= c->broker->limits.receive_old)
+	if (c->version != MQTT_5 && s->flight->incoming_count >= c->broker->limits.receive_old)
 		return REASON_RECEIVE_MAX;
 	if (flight_add_incoming(s->flight, p->id))
 		return REASON_QUOTA;
