@@ -56,5 +56,6 @@ check 'public headers are C++' headers "${cxx[@]}" -x c++ -std=c++11
 check 'python compiles' python3 -c 'import ast, sys
 for f in sys.argv[1:]: ast.parse(open(f).read(), f)' "${python_files[@]}"
 check 'no mutable exported variables' exported
+check 'every MQTT statement has its test' tests/mqtt-conformance.py
 echo "$passed passed, $failed failed, 0 skipped"
 [[ $failed == 0 ]]

@@ -33,10 +33,10 @@ static void who_may_not_come_in_is_told(void **state)
 	assert_true(fake_closed(p));
 	p = fake_connect(host, 0, false);
 	SEND(p, "\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1a");
-	EXPECT(p, "\x20\3\0\x87\0");
+	REFUSED(p, 0x87);
 	p = fake_connect(host, 0, true);
 	SEND(p, "\x10\x0d\0\4MQTT\7\2\0\x3c\0\1a");
-	EXPECT(p, "\x20\3\0\x84\0");
+	REFUSED(p, 0x84);
 	p = fake_connect(host, 0, true);
 	SEND(p, "\x10\x0c\0\4MQTT\4\0\0\x3c\0\0"); /* no id, to be kept */
 	EXPECT(p, "\x20\2\0\2");
@@ -83,7 +83,7 @@ static void silence_ends_a_connection(void **state)
 	fake_sleep(host, 80000);
 	assert_false(fake_closed(p));
 	fake_sleep(host, 15000);
-	EXPECT(p, "\xe0\1\x8d");
+	BYE(p, 0x8d);
 	assert_true(fake_closed(p));
 	assert_int_equal(fake_timers(host), 0);
 }
@@ -95,7 +95,7 @@ static void the_newer_connection_takes_over(void **state)
 	struct fake_peer *old = join(5, "a", CLEAN), *p;
 	subscribe(join(4, "w", CLEAN), "will", 0);
 	p = join(5, "a", CLEAN);
-	EXPECT(old, "\xe0\1\x8e");
+	BYE(old, 0x8e);
 	assert_true(fake_closed(old));
 	assert_false(fake_closed(p));
 	assert_int_equal(fake_figure(host, "broker_sessions_taken_over_total", NULL), 1);
@@ -227,11 +227,11 @@ static void properties_of_a_message_are_passed_on(void **state)
 	EXPECT(old, "\x30\4\0\1ty");
 	quiet(sub);
 	SEND(pub, "\x30\x07\0\0\3\x23\0\2y"); /* one that was not set */
-	EXPECT(pub, "\xe0\1\x82");
+	BYE(pub, 0x82);
 	assert_true(fake_closed(pub));
 	pub = join(5, "p", CLEAN);
 	SEND(pub, "\x30\x08\0\1t\3\x23\0\x0by"); /* over the maximum */
-	EXPECT(pub, "\xe0\1\x94");
+	BYE(pub, 0x94);
 }
 
 static void options_of_a_subscription_count(void **state)
@@ -253,7 +253,7 @@ static void options_of_a_subscription_count(void **state)
 	SEND(q, "\x82\7\0\1\0\0\1t\x20"); /* never */
 	EXPECT(q, "\x90\4\0\1\0\0");
 	SEND(q, "\x82\x10\0\1\0\0\x0a$share/g/t\4"); /* shared and no local */
-	EXPECT(q, "\xe0\1\x82");
+	BYE(q, 0x82);
 }
 
 static void shared_subscribers_take_turns(void **state)
@@ -290,7 +290,7 @@ static void bad_topics_are_refused(void **state)
 	SEND(p, "\x82\x0b\0\1\0\0\5a/#/b\0");
 	EXPECT(p, "\x90\4\0\1\0\x8f");
 	SEND(p, "\x30\6\0\2a#\0x");
-	EXPECT(p, "\xe0\1\x90");
+	BYE(p, 0x90);
 	assert_true(fake_closed(p));
 	p = join(4, "q", CLEAN);
 	SEND(p, "\x82\x0e\0\1\0\5a/#/b\0\0\1c\1");
@@ -643,7 +643,7 @@ static void the_receive_maximum_told_is_the_one_that_holds(void **state)
 	SEND(p, "\x34\6\0\1t\0\1\0\x34\6\0\1t\0\2\0\x34\6\0\1t\0\3\0");
 	EXPECT(p, "\x50\3\0\1\x10\x50\3\0\2\x10\x50\3\0\3\x10");
 	SEND(p, "\x34\6\0\1t\0\4\0");
-	EXPECT(p, "\xe0\1\x93");
+	BYE(p, 0x93);
 	assert_true(fake_closed(p));
 }
 
@@ -689,7 +689,7 @@ static void sessions_end(void **state)
 	assert_int_equal(fake_figure(host, "broker_sessions", NULL), 0);
 	s = join(5, "s", CLEAN);
 	SEND(s, "\xe0\7\0\5\x11\0\0\0\1");
-	EXPECT(s, "\xe0\1\x82");
+	BYE(s, 0x82);
 	/* Over the limit of seven days: lowered, and said so. */
 	s = join_with(5, "s", CLEAN, "\x11\xff\xff\xff\xff", 5, NULL, 0);
 	struct edged_slice got = fake_take(s);
@@ -783,7 +783,6 @@ static void it_stops_in_the_middle_of_everything(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(clients_of_all_versions_are_accepted),
 		T(who_may_not_come_in_is_told),

@@ -4,6 +4,7 @@
 #include "client.h"
 #include "connect.h"
 #include "queue.h"
+#include "reason.h"
 #include "receive.h"
 #include "shard.h"
 
@@ -156,9 +157,12 @@ static void say_goodbye(struct client *c, uint8_t reason)
 {
 	if (c->version != MQTT_5 || !c->session || c->muted || reason == 0)
 		return;
-	uint8_t bytes[8];
+	uint8_t bytes[128];
 	struct writer w = writer(bytes, sizeof(bytes));
-	write_disconnect(&w, reason, edged_slice(NULL, 0));
+	struct edged_slice text = c->terse ? edged_slice(NULL, 0) : reason_text(reason);
+	if (text.len + 8 > c->max_packet)
+		text.len = 0;
+	write_disconnect(&w, reason, text);
 	client_write(c, bytes, (size_t)(w.at - bytes));
 }
 

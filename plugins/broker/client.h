@@ -29,9 +29,10 @@ struct client {
 	uint8_t version; /* 0 before CONNECT */
 	bool muted;      /* accepted, but CONNACK waits for the store: nothing may be sent yet */
 	bool closing;
-	bool held; /* reading is paused until acknowledgements are out */
+	bool held;  /* reading is paused until acknowledgements are out */
+	bool terse; /* it wants no reason strings */
 	/* for CONNACK: */
-	bool present, assigned, tell_expiry, tell_keep_alive;
+	bool present, assigned, tell_expiry, tell_keep_alive, tell_response;
 };
 
 /* The handler of protocol "mqtt"; self is the broker. */

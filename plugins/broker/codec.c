@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec.h"
 
+#include "reason.h"
+
 /* Flags of the fixed header that each type must have (section 2.1.3); PUBLISH is judged by itself. */
 static const uint8_t fixed_flags[16] = { [PUBREL] = 2, [SUBSCRIBE] = 2, [UNSUBSCRIBE] = 2 };
 
@@ -147,6 +149,8 @@ static int read_tail(struct reader *r, uint8_t version, unsigned type, unsigned 
 	props_init(ret_props);
 	if (version == MQTT_5 && read_left(r))
 		*ret_reason = read_u8(r);
+	if (!reason_allowed(type, *ret_reason))
+		return REASON_PROTOCOL;
 	if (version == MQTT_5 && read_left(r)) {
 		int reason = props_read(r, type, max_users, ret_props);
 		if (reason)
@@ -175,13 +179,13 @@ bool filters_next(struct filters *f, struct edged_slice *ret_filter, uint8_t *re
 	return !f->list.failed;
 }
 
-static bool options_valid(uint8_t options, uint8_t version)
+static int judge_options(uint8_t options, uint8_t version)
 {
-	if ((options & OPT_QOS) == 3)
-		return false;
-	if (version != MQTT_5)
-		return !(options & ~OPT_QOS);
-	return !(options & 0xc0) && (options & OPT_RETAIN_HANDLING) != OPT_RETAIN_HANDLING;
+	if (options & (version == MQTT_5 ? 0xc0 : ~OPT_QOS))
+		return REASON_MALFORMED;
+	if ((options & OPT_QOS) == 3 || (options & OPT_RETAIN_HANDLING) == OPT_RETAIN_HANDLING)
+		return version == MQTT_5 ? REASON_PROTOCOL : REASON_MALFORMED;
+	return 0;
 }
 
 int parse_filters(const struct frame *frame, uint8_t version, unsigned max_users, struct filters *ret)
@@ -204,8 +208,9 @@ int parse_filters(const struct frame *frame, uint8_t version, unsigned max_users
 	struct edged_slice filter;
 	uint8_t options;
 	while (filters_next(ret, &filter, &options)) {
-		if (!options_valid(options, version))
-			return version == MQTT_5 ? REASON_PROTOCOL : REASON_MALFORMED;
+		int reason = judge_options(options, version);
+		if (reason)
+			return reason;
 		ret->count++;
 	}
 	if (ret->list.failed)
@@ -264,6 +269,10 @@ static void write_connack_props(struct writer *w, const struct connack *c)
 		write_u8(w, PROP_ASSIGNED_ID);
 		write_binary(w, c->assigned_id);
 	}
+	if (c->response_info.len) {
+		write_u8(w, PROP_RESPONSE_INFO);
+		write_binary(w, c->response_info);
+	}
 	if (c->text.len) {
 		write_u8(w, PROP_REASON);
 		write_binary(w, c->text);
@@ -279,7 +288,7 @@ void write_connack(struct writer *w, uint8_t version, const struct connack *c)
 		write_u8(w, old_connack_code(c->reason));
 		return;
 	}
-	uint8_t bytes[512];
+	uint8_t bytes[CONNACK_MAX];
 	struct writer props = writer(bytes, sizeof(bytes));
 	write_connack_props(&props, c);
 	uint32_t n = (uint32_t)(props.at - bytes);

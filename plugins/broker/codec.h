@@ -141,7 +141,9 @@ struct connack {
 	uint16_t keep_alive;
 	bool has_keep_alive;
 	struct edged_slice text; /* reason string */
+	struct edged_slice response_info;
 };
+#define CONNACK_MAX 1500 /* room for any */
 void write_connack(struct writer *w, uint8_t version, const struct connack *connack);
 void write_ack(struct writer *w, uint8_t version, enum packet_type type, uint16_t id, uint8_t reason);
 /* SUBACK and UNSUBACK. */

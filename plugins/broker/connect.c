@@ -6,24 +6,29 @@
 #include "connect.h"
 #include "persist.h"
 #include "queue.h"
+#include "reason.h"
 #include "receive.h"
 #include "shard.h"
 
 /* --- refusing ---------------------------------------------------------------------------------------------------------- */
 
 /* CONNACK with a reason, then the end. MQTT 3 knows no answer to a packet that makes no sense. */
-static int refuse(struct client *c, uint8_t version, uint8_t reason)
+static int refuse(struct client *c, const struct connect *p, uint8_t reason)
 {
+	uint8_t version = p->version;
 	bool known = reason == REASON_VERSION || reason == REASON_CLIENT_ID ||
 	             reason == REASON_NOT_AUTHORIZED || reason == REASON_UNAVAILABLE ||
 	             reason == REASON_QUOTA;
 	count_one(c->broker->figures.refused);
 	if (version >= MQTT_5 || known) {
-		uint8_t bytes[16];
+		uint8_t bytes[128];
 		struct writer w = writer(bytes, sizeof(bytes));
 		struct connack connack = { .reason = reason };
+		if (p->props.request_problem && p->props.max_packet >= sizeof(bytes))
+			connack.text = reason_text(reason);
 		write_connack(&w, version >= MQTT_5 ? MQTT_5 : version, &connack);
-		client_write(c, bytes, (size_t)(w.at - bytes));
+		if ((size_t)(w.at - bytes) <= p->props.max_packet)
+			client_write(c, bytes, (size_t)(w.at - bytes));
 	}
 	return reason;
 }
@@ -124,6 +129,8 @@ static void tune(struct client *c, const struct connect *p)
 {
 	const struct limits *limits = &c->broker->limits;
 	c->max_packet = p->props.max_packet;
+	c->terse = !p->props.request_problem;
+	c->tell_response = p->props.request_response;
 	c->window =
 	        p->props.receive_max < limits->inflight ? p->props.receive_max : (uint16_t)limits->inflight;
 	c->keep_alive = p->keep_alive;
@@ -153,7 +160,7 @@ static int attach(struct client *c, const struct connect *p, struct edged_slice 
 	take_over(c->shard, id);
 	struct session *s = get_session(c, p, id, &wait);
 	if (!s)
-		return refuse(c, p->version, REASON_QUOTA);
+		return refuse(c, p, REASON_QUOTA);
 	message_unref(s->will);
 	s->will = p->will ? make_will(p, id) : NULL;
 	s->will_delay = p->will_props.will_delay;
@@ -177,8 +184,20 @@ static int attach(struct client *c, const struct connect *p, struct edged_slice 
 	return 0;
 }
 
+/* Where answers may be sent to, for a client that asked: topics below "responses/ITS-ID". */
+static struct edged_slice response_info(const struct session *s, char *out)
+{
+	struct edged_slice id = session_id(s);
+	if (memchr(id.ptr, '+', id.len) || memchr(id.ptr, '#', id.len))
+		return edged_slice(NULL, 0);
+	memcpy(out, "responses/", 10);
+	memcpy(out + 10, id.ptr, id.len);
+	return edged_slice(out, 10 + id.len);
+}
+
 void client_accepted(struct client *c, int result)
 {
+	char response[1024];
 	const struct limits *limits = &c->broker->limits;
 	struct connack connack = {
 		.present = c->present && !result,
@@ -194,9 +213,16 @@ void client_accepted(struct client *c, int result)
 		.keep_alive = c->keep_alive,
 		.has_keep_alive = c->tell_keep_alive && !result,
 	};
-	uint8_t bytes[512];
+	uint8_t bytes[CONNACK_MAX];
 	struct writer w = writer(bytes, sizeof(bytes));
+	if (c->tell_response && c->session->id_len < sizeof(response) - 10)
+		connack.response_info = response_info(c->session, response);
 	write_connack(&w, c->version, &connack);
+	if ((size_t)(w.at - bytes) > c->max_packet) {
+		c->muted = true; /* nothing that we could say is small enough */
+		client_close(c, REASON_TOO_LARGE);
+		return;
+	}
 	client_write(c, bytes, (size_t)(w.at - bytes));
 	if (result) {
 		client_close(c, REASON_UNAVAILABLE);
@@ -231,11 +257,11 @@ static int process(struct client *c, const struct frame *frame)
 	if (!r)
 		r = judge(c, &p);
 	if (r)
-		return refuse(c, p.version, (uint8_t)r);
+		return refuse(c, &p, (uint8_t)r);
 	char bytes[48];
 	c->assigned = p.client_id.len == 0;
 	struct edged_slice id = c->assigned ? assign(c, bytes, sizeof(bytes)) : p.client_id;
-	return id.len ? attach(c, &p, id) : refuse(c, p.version, REASON_UNAVAILABLE);
+	return id.len ? attach(c, &p, id) : refuse(c, &p, REASON_UNAVAILABLE);
 }
 
 /* On the loop of the session. */

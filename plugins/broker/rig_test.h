@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "codec.h"
@@ -52,6 +55,36 @@ static inline void crash(void)
 	boot(1, NULL);
 }
 
+/* --- the wall clock --- */
+
+static int64_t wall_ahead; /* ms that it is ahead of the real one */
+
+static inline uint64_t real_ms(void)
+{
+	struct timespec t;
+	(void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Instead of libc's, for the objects in this program. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int r = (int)syscall(SYS_clock_gettime, id, t);
+	if (id == CLOCK_REALTIME) {
+		uint64_t ms = real_ms() + (uint64_t)wall_ahead;
+		*t = (struct timespec){ .tv_sec = (time_t)(ms / 1000),
+			.tv_nsec = (long)(ms % 1000) * 1000000 };
+	}
+	return r;
+}
+
+/* Both clocks. */
+static inline void pass(uint64_t ms)
+{
+	wall_ahead += (int64_t)ms;
+	fake_sleep(host, ms);
+}
+
 /* --- a client's words ----------------------------------------------------------------------------------------------------- */
 
 #define SEND(peer, bytes) fake_send(peer, bytes, sizeof(bytes) - 1, 0)
@@ -68,6 +101,23 @@ static inline void expect(struct fake_peer *peer, const char *bytes, size_t n, i
 	fail_msg("line %d: got %zu bytes: %s", line, got.len, text);
 }
 #define EXPECT(peer, bytes) expect(peer, bytes, sizeof(bytes) - 1, __LINE__)
+
+/* One packet of that type with that reason code at body[at], and the end of the connection. */
+static inline void expect_end(struct fake_peer *peer, uint8_t type, size_t at, uint8_t reason, int line)
+{
+	struct edged_slice got = fake_take(peer);
+	struct frame f = { 0 };
+	if (frame_read((const uint8_t *)got.ptr, got.len, VARINT_MAX, &f) || f.type != type ||
+	        f.size != got.len)
+		fail_msg("line %d: got %zu bytes that begin with 0x%02x", line, got.len,
+		        got.len ? (uint8_t)got.ptr[0] : 0);
+	if (f.body[at] != reason)
+		fail_msg("line %d: reason 0x%02x", line, f.body[at]);
+	if (!fake_closed(peer))
+		fail_msg("line %d: still open", line);
+}
+#define BYE(peer, reason)     expect_end(peer, DISCONNECT, 0, reason, __LINE__)
+#define REFUSED(peer, reason) expect_end(peer, CONNACK, 1, reason, __LINE__)
 
 /* flags: those of CONNECT; tail: all behind the client id. */
 static inline struct fake_peer *join_with(uint8_t version, const char *id, uint8_t flags, const char *props,
@@ -122,5 +172,8 @@ static inline void quiet(struct fake_peer *peer)
 {
 	(void)fake_take(peer);
 }
+
+/* A test with a broker of its own. */
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 #endif

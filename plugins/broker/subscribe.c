@@ -88,6 +88,10 @@ static int answer(const struct request *q, enum packet_type type, uint16_t id)
 		return REASON_UNSPECIFIED;
 	struct writer w = writer(bytes, room);
 	write_codes(&w, c->version, type, id, q->codes, q->count);
+	if ((size_t)(w.at - bytes) > c->max_packet) {
+		free(bytes);
+		return REASON_TOO_LARGE;
+	}
 	if (!q->wrote) {
 		client_write(c, bytes, (size_t)(w.at - bytes));
 		free(bytes);

@@ -17,11 +17,13 @@ static void acknowledge(const struct todo *todo, struct client *client, int resu
 	uint8_t reason = result ? REASON_QUOTA : todo->reason;
 	if (result && todo->packet == PUBREC && session->flight)
 		(void)flight_drop_incoming(session->flight, todo->id);
+	if (result && todo->packet == PUBCOMP && session->flight)
+		(void)flight_add_incoming(session->flight, todo->id); /* it was not released after all */
 	if (!client)
 		return;
-	if (result && client->version != MQTT_5)
-		client_close(
-		        client, REASON_QUOTA); /* it has no way to hear "no", and sends the message again */
+	/* It has no way to hear "no", and sends the packet again when it is back. */
+	if (result && (client->version != MQTT_5 || todo->packet == PUBCOMP))
+		client_close(client, REASON_QUOTA);
 	else
 		client_send_ack(client, todo->packet, todo->id, reason);
 	client_relieved(client);

@@ -513,7 +513,7 @@ static void finish(struct world *w)
 		for (bool more = true; more;) {
 			more = false;
 			for (unsigned i = 0; i < ACTORS; i++) {
-				more |= listen_to(w, &w->actors[i]);
+				more |= listen_to(w, &w->actors[i]) || w->actors[i].owed_count;
 				pay(&w->actors[i], OPEN);
 			}
 		}
