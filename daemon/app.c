@@ -487,15 +487,16 @@ static int make_parts(struct app *app, struct err *err)
 	if (!r)
 		r = make_mesh(app, err);
 	if (!r)
+		r = make_http(app, err);
+	if (!r)
 		r = metrics_new(&app->metrics);
 	if (!r)
 		r = figures_new(&(struct figures_deps){ .metrics = app->metrics,
 		                        .requests = app->requests,
 		                        .store = app->store,
-		                        .mesh = app->mesh },
+		                        .mesh = app->mesh,
+		                        .http = app->http },
 		        &app->figures);
-	if (!r)
-		r = make_http(app, err);
 	if (!r)
 		r = make_plugins(app, err);
 	if (!r)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "core/request.h"
+#include "io/http_server.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "mesh.h"
@@ -15,8 +16,15 @@
 #include "plugin/metrics.h"
 #include "store/store.h"
 
+/* One of a family that the HTTP server counts by name. */
+struct family_reader {
+	const struct http_server *http;
+	size_t i;
+};
+
 struct figures {
 	struct figures_deps deps;
+	struct family_reader refusals[HTTP_REFUSAL_COUNT], late[HTTP_LATE_COUNT];
 };
 
 /* One reader for each figure; the counts come as structs that are cheap to take. */
@@ -40,6 +48,10 @@ READER(answered_3xx, requests_counts(figures->deps.requests).answered_3xx)
 READER(answered_4xx, requests_counts(figures->deps.requests).answered_4xx)
 READER(answered_5xx, requests_counts(figures->deps.requests).answered_5xx)
 READER(requests_left, requests_counts(figures->deps.requests).gone)
+READER(requests_expired, requests_counts(figures->deps.requests).expired)
+READER(http_connections, http_server_counts(figures->deps.http).connections)
+READER(http_half_closed, http_server_counts(figures->deps.http).half_closed)
+READER(http_upgraded, http_server_counts(figures->deps.http).upgraded)
 READER(store_transactions, store_counts(figures->deps.store).transactions)
 READER(store_commits, store_counts(figures->deps.store).commits)
 READER(store_failures, store_counts(figures->deps.store).failures)
@@ -81,6 +93,12 @@ static const struct row {
 	{ EDGED_COUNTER, "http_answers_total", "class=\"5xx\"", "Requests answered", answered_5xx },
 	{ EDGED_COUNTER, "http_requests_left_total", NULL, "Requests whose client left first",
 	        requests_left },
+	{ EDGED_COUNTER, "http_requests_expired_total", NULL, "Requests that no service answered in time",
+	        requests_expired },
+	{ EDGED_GAUGE, "http_connections", NULL, "Open connections that speak HTTP/1.1", http_connections },
+	{ EDGED_COUNTER, "http_half_closed_total", NULL,
+	        "Clients that finished sending before they had their answer", http_half_closed },
+	{ EDGED_COUNTER, "http_websockets_total", NULL, "Connections that became WebSockets", http_upgraded },
 	{ EDGED_COUNTER, "store_transactions_total", NULL, "Transactions written to the disk",
 	        store_transactions },
 	{ EDGED_COUNTER, "store_commits_total", NULL, "Commits that they held", store_commits },
@@ -92,6 +110,39 @@ static const struct row {
 	        slow_callbacks },
 	{ EDGED_GAUGE, "process_resident_bytes", NULL, "Memory of the process", resident_bytes },
 };
+
+static int64_t read_refusal(void *arg)
+{
+	const struct family_reader *reader = arg;
+	return (int64_t)http_server_counts(reader->http).refused[reader->i];
+}
+
+static int64_t read_late(void *arg)
+{
+	const struct family_reader *reader = arg;
+	return (int64_t)http_server_counts(reader->http).late[reader->i];
+}
+
+/* The families of the HTTP server, a figure for each reason. */
+static int add_http(struct figures *figures)
+{
+	struct metrics *metrics = figures->deps.metrics;
+	char label[64];
+	int r = 0;
+	for (size_t i = 0; i < HTTP_REFUSAL_COUNT && !r; i++) {
+		figures->refusals[i] = (struct family_reader){ figures->deps.http, i };
+		snprintf(label, sizeof(label), "reason=\"%s\"", http_refusal_name(i));
+		r = metrics_read(metrics, figures, EDGED_COUNTER, "http_refused_total", label,
+		        "Requests refused before any service saw them", read_refusal, &figures->refusals[i]);
+	}
+	for (size_t i = 0; i < HTTP_LATE_COUNT && !r; i++) {
+		figures->late[i] = (struct family_reader){ figures->deps.http, i };
+		snprintf(label, sizeof(label), "what=\"%s\"", http_late_name((enum http_late)i));
+		r = metrics_read(metrics, figures, EDGED_COUNTER, "http_timeouts_total", label,
+		        "Connections ended for taking too long", read_late, &figures->late[i]);
+	}
+	return r;
+}
 
 int figures_new(const struct figures_deps *deps, struct figures **ret)
 {
@@ -107,7 +158,9 @@ int figures_new(const struct figures_deps *deps, struct figures **ret)
 			return r;
 		}
 	}
-	int r = mesh_figures_add(deps->metrics, figures, mesh_parts(deps->mesh));
+	int r = add_http(figures);
+	if (!r)
+		r = mesh_figures_add(deps->metrics, figures, mesh_parts(deps->mesh));
 	if (r) {
 		figures_free(figures);
 		return r;

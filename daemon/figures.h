@@ -8,6 +8,7 @@
 struct figures;
 struct mesh;
 struct metrics;
+struct http_server;
 struct requests;
 struct store;
 
@@ -16,6 +17,7 @@ struct figures_deps {
 	struct requests *requests;
 	struct store *store;
 	const struct mesh *mesh;
+	const struct http_server *http;
 };
 
 EDGED_MUST_CHECK int figures_new(const struct figures_deps *deps, struct figures **ret);

@@ -321,7 +321,7 @@ static void link_closed(void *conn, int reason)
 }
 
 static const struct edged_stream_handler handler = { sizeof(struct edged_stream_handler), link_open,
-	link_data, link_drained, link_closed };
+	link_data, link_drained, link_closed, NULL, NULL };
 
 /* --- dialling --- */
 

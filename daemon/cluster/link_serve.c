@@ -239,7 +239,7 @@ static void on_closed(void *conn, int reason)
 }
 
 const struct edged_stream_handler link_server_handler = { sizeof(struct edged_stream_handler), on_open,
-	on_data, on_drained, on_closed };
+	on_data, on_drained, on_closed, NULL, NULL };
 
 /* --- the server --- */
 

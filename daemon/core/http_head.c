@@ -65,6 +65,17 @@ bool http_has_word(struct edged_slice value, const char *word)
 	return is_name(trim(value), word);
 }
 
+void http_head_drop(struct http_head *head, const char *prefix)
+{
+	size_t n = strlen(prefix), kept = 0;
+	for (size_t i = 0; i < head->header_count; i++) {
+		struct edged_slice name = head->headers[i].name;
+		if (name.len < n || strncasecmp(name.ptr, prefix, n) != 0)
+			head->headers[kept++] = head->headers[i];
+	}
+	head->header_count = kept;
+}
+
 struct edged_slice http_head_header(const struct http_head *head, const char *name)
 {
 	for (size_t i = 0; i < head->header_count; i++)

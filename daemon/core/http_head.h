@@ -41,6 +41,8 @@ struct http_head {
  * refusal *ret holds what was read so far. */
 bool http_head_parse(struct edged_slice text, const struct http_head_limits *limits, struct http_head *ret,
         struct http_refusal *refusal);
+/* Forgets all headers whose names begin with `prefix`, in any case. */
+void http_head_drop(struct http_head *head, const char *prefix);
 /* The value of the first header of that name; .ptr NULL when there is none. */
 struct edged_slice http_head_header(const struct http_head *head, const char *name);
 /* Is `word` one of the comma-separated words of the value (in any case)? */

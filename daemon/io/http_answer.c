@@ -23,6 +23,7 @@ void http_answer_clear(struct http_conn *conn)
 	buf_fini(&conn->out);
 	conn->out_at = 0;
 	conn->ended = conn->broken = conn->wants_room = false;
+	conn->events = conn->line_begun = false;
 }
 
 /* The library asks for bytes of a streamed answer. */
@@ -95,10 +96,19 @@ static struct MHD_Response *make_response(struct http_conn *conn, int64_t length
 	return make_whole(conn, (size_t)length);
 }
 
+static bool are_events(const struct header *headers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (edged_slice_is(headers[i].name, "Content-Type"))
+			return edged_slice_starts(headers[i].value, "text/event-stream");
+	return false;
+}
+
 static void front_head(void *front, int status, const struct header *headers, size_t count, int64_t length)
 {
 	struct http_conn *conn = front;
 	conn->status = status;
+	conn->events = length < 0 && are_events(headers, count);
 	conn->response = make_response(conn, length);
 	if (!conn->response || add_headers(conn->response, headers, count)) {
 		conn->broken = true;
@@ -119,6 +129,7 @@ static size_t front_body(void *front, struct edged_slice bytes)
 		conn->filled += n;
 		return 0;
 	}
+	conn->line_begun = bytes.ptr[bytes.len - 1] != '\n';
 	if (buf_add(&conn->out, bytes.ptr, bytes.len))
 		conn->broken = true;
 	http_conn_wake(conn);

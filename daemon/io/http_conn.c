@@ -8,6 +8,7 @@
 
 #include "core/target.h"
 #include "io/http_answer.h"
+#include "io/http_end.h"
 #include "io/http_upgrade.h"
 
 /* HELD bytes of next requests are read ahead. PAIR bytes at most hide in the socket pair, where back-pressure does not
@@ -43,6 +44,7 @@ void http_conn_maybe_free(struct http_conn *conn)
 {
 	if (conn->stream || conn->mhd)
 		return;
+	timer_free(conn->probe);
 	http_answer_clear(conn);
 	http_guard_fini(&conn->guard);
 	buf_fini(&conn->held);
@@ -141,6 +143,7 @@ static bool pump(struct http_conn *conn)
 			finish(conn);
 			return false;
 		}
+		conn->answering = true;
 		if (streams->write(conn->stream, bytes, (size_t)n))
 			return false;
 		if ((size_t)n < sizeof(bytes))
@@ -178,9 +181,9 @@ static void next_request(struct http_conn *conn)
 	const struct edged_stream_1 *streams = conn->server->streams;
 	http_answer_clear(conn);
 	buf_fini(&conn->body);
-	conn->done = conn->opened = false;
+	conn->done = conn->opened = conn->answering = false;
 	http_guard_next(&conn->guard);
-	if (conn->server->stopping) {
+	if (conn->server->stopping || (conn->half && conn->held.len == 0)) {
 		finish(conn);
 		return;
 	}
@@ -195,6 +198,8 @@ static void next_request(struct http_conn *conn)
 	conn->held = (struct buf)BUF_EMPTY;
 	streams->resume(conn->stream);
 	take(conn, buf_slice(&held));
+	if (conn->half && !conn->closing && conn->guard.state != HTTP_GUARD_AT_END)
+		finish(conn); /* the rest of that request will never come */
 }
 
 void http_conn_settle(struct http_conn *conn)
@@ -226,7 +231,7 @@ void http_conn_refuse(struct http_conn *conn, const char *more)
 {
 	const struct edged_stream_1 *streams = conn->server->streams;
 	CLEANUP(buf_fini) struct buf answer = BUF_EMPTY;
-	conn->server->counts.refused++;
+	http_server_count_refusal(conn->server, conn->guard.refusal.type);
 	conn->closing = true;
 	http_conn_detach(conn);
 	if (http_guard_answer(&conn->guard, more, &answer) == 0)
@@ -427,12 +432,11 @@ static ssize_t conn_data(void *arg, const uint8_t *bytes, size_t n)
 /* It may still be on another loop when it was on its way: then it has nothing to take leave of. */
 static void conn_closed(void *arg, int reason)
 {
+	(void)reason;
 	struct http_conn *conn = arg;
 	conn->stream = NULL;
 	conn->closing = true;
 	if (!list_empty(&conn->link)) {
-		if (reason == -ETIMEDOUT)
-			conn->server->counts.timeouts++;
 		edged_handle request = conn->request;
 		conn->request = 0;
 		if (request)
@@ -448,4 +452,6 @@ const struct edged_stream_handler http_conn_handler = {
 	.data = conn_data,
 	.drained = drained,
 	.closed = conn_closed,
+	.finished = http_end_finished,
+	.expired = http_end_expired,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the HTTP server share. http_server.c holds the library's daemon and runs it, http_conn.c takes a
- * client's bytes to it and back, http_answer.c makes its answers, http_upgrade.c turns a connection into a WebSocket.
+ * client's bytes to it and back, http_answer.c makes its answers, http_upgrade.c turns a connection into a WebSocket,
+ * http_end.c deals with clients that finish early or are late.
  *
  * A connection ends when both its stream and the library's side of it have ended, in whatever order.
  */
@@ -36,6 +37,9 @@ struct http_conn {
 	struct http_guard guard;
 	uint64_t body_start; /* ms, when the head was complete */
 	bool first;          /* no request has come yet: the deadline runs since open() */
+	bool half;           /* the client has finished sending: it gets its answers, then we close */
+	bool answering;      /* bytes of the current answer are on their way */
+	struct timer *probe; /* while half: is it there at all? */
 	bool closing;        /* our last words are said, the client's are not heard any more */
 	struct buf held;     /* bytes of next requests */
 	/* the daemon's side */
@@ -59,8 +63,11 @@ struct http_conn {
 	struct buf out; /* waiting bytes of a streamed answer, from out_at on */
 	size_t out_at;
 	bool ended, broken, wants_room;
+	bool events;     /* it is of server-sent events, ... */
+	bool line_begun; /* ... and its last line is not whole yet */
 };
 
+void http_server_count_refusal(struct http_server *server, const char *type);
 void http_server_schedule(struct http_server *server); /* runs the daemon at the end of the turn */
 void http_conn_hot(struct http_conn *conn);            /* looks after it then */
 

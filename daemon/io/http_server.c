@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/http_server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "io/http_answer.h"
@@ -68,7 +70,8 @@ static void refuse_open(struct http_conn *conn, int error)
 static void dispatch(struct http_conn *conn)
 {
 	struct http_server *server = conn->server;
-	const struct http_head *head = conn->guard.head;
+	struct http_head *head = conn->guard.head;
+	http_head_drop(head, "edged-"); /* those are said between nodes; a client cannot speak for one */
 	struct request_init init = { .method = head->method,
 		.target = head->target,
 		.headers = head->headers,
@@ -305,6 +308,34 @@ void http_server_free(struct http_server *server)
 	timer_free(server->expire);
 	deferred_cancel(&server->run);
 	free(server);
+}
+
+#define REFUSAL_NAME(name) name,
+static const char *const refusals[] = { HTTP_REFUSALS(REFUSAL_NAME) };
+
+const char *http_refusal_name(size_t i)
+{
+	return refusals[i];
+}
+
+const char *http_late_name(enum http_late late)
+{
+	static const char *const names[HTTP_LATE_COUNT] = {
+		[HTTP_LATE_HEADER] = "header",
+		[HTTP_LATE_BODY] = "body",
+		[HTTP_LATE_IDLE] = "idle",
+		[HTTP_LATE_READER] = "reader",
+	};
+	return names[late];
+}
+
+void http_server_count_refusal(struct http_server *server, const char *type)
+{
+	size_t i = 0;
+	while (i < ARRAY_LEN(refusals) && strcmp(refusals[i], type) != 0)
+		i++;
+	assert(i < ARRAY_LEN(refusals));
+	server->counts.refused[i]++;
 }
 
 struct http_server_counts http_server_counts(const struct http_server *server)

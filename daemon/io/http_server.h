@@ -48,13 +48,41 @@ void http_server_stop(struct http_server *server);
 /* Ends all its connections; requests that are still open are gone. */
 void http_server_free(struct http_server *server);
 
+/* Why a request was refused before any service saw it: the last part of the problem's type. */
+#define HTTP_REFUSALS(X)                                                                                     \
+	X("bad-request")                                                                                     \
+	X("bad-target")                                                                                      \
+	X("target-too-long")                                                                                 \
+	X("headers-too-large")                                                                               \
+	X("too-many-headers")                                                                                \
+	X("body-too-large")                                                                                  \
+	X("http-version")                                                                                    \
+	X("expectation-failed")                                                                              \
+	X("timeout")                                                                                         \
+	X("unauthorized")                                                                                    \
+	X("forbidden")                                                                                       \
+	X("misdirected")                                                                                     \
+	X("not-admitted")                                                                                    \
+	X("websocket-version")                                                                               \
+	X("websocket-handshake")                                                                             \
+	X("no-broker")                                                                                       \
+	X("limit-reached")
+#define HTTP_REFUSAL_ONE(name) +1
+enum { HTTP_REFUSAL_COUNT = HTTP_REFUSALS(HTTP_REFUSAL_ONE) };
+
+/* What took too long: the head, the body, the next request, or the client's reading of its answer. */
+enum http_late { HTTP_LATE_HEADER, HTTP_LATE_BODY, HTTP_LATE_IDLE, HTTP_LATE_READER, HTTP_LATE_COUNT };
+
 /* For /metrics. */
 struct http_server_counts {
 	uint64_t connections; /* open now */
-	uint64_t refused;     /* requests refused before any service saw them */
-	uint64_t timeouts;    /* connections that took too long */
+	uint64_t half_closed; /* of clients that shut down their side before the answer, ever */
 	uint64_t upgraded;    /* to WebSocket */
+	uint64_t refused[HTTP_REFUSAL_COUNT];
+	uint64_t late[HTTP_LATE_COUNT];
 };
+const char *http_refusal_name(size_t i);
+const char *http_late_name(enum http_late late);
 struct http_server_counts http_server_counts(const struct http_server *server);
 
 #endif

@@ -2,6 +2,9 @@
 #include "io/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +27,16 @@ static void finish(struct edged_stream *s);
 static void on_deadline(struct deadline *deadline)
 {
 	struct edged_stream *s = CONTAINER_OF(deadline, struct edged_stream, deadline);
-	if (s->state == STREAM_OPEN)
-		stream_close_for(s, -ETIMEDOUT);
-	else
+	if (s->state != STREAM_OPEN) {
 		stream_end(s, -ETIMEDOUT);
+		return;
+	}
+	if (s->opened && EDGED_HAS(s->handler, expired)) {
+		s->busy = true;
+		s->handler->expired(s->conn);
+		s->busy = false;
+	}
+	stream_close_for(s, -ETIMEDOUT); /* unless the handler did */
 }
 
 static void local_free(void *arg)
@@ -176,6 +185,42 @@ void stream_close_for(struct edged_stream *s, int reason)
 	loop_defer(s->loop, &s->turn_end);
 }
 
+/* --- half closed --- */
+
+bool stream_is_dead(const struct edged_stream *s)
+{
+	struct pollfd peer = { .fd = s->fd };
+	return poll(&peer, 1, 0) == 1 && peer.revents & (POLLHUP | POLLERR);
+}
+
+/* The kernel asks whether the peer is there: one that closed its socket forgets it after a while, and then denies it. */
+static void let_kernel_ask(int fd)
+{
+	int on = 1, seconds = STREAM_HALF_PROBE_S, times = 3;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+}
+
+/* The end that was read stays readable, so that from here on only changes wake the loop: both events are edges. */
+void stream_keep_half(struct edged_stream *s)
+{
+	bool blocked = s->write_event != NULL;
+	if (s->reading)
+		event_del(&s->event);
+	s->reading = false;
+	s->half = true;
+	let_kernel_ask(s->fd);
+	stream_attach(s);
+	int r = stream_want_write(s, false);
+	if (!r)
+		r = stream_want_write(s, blocked);
+	if (r)
+		stream_end(s, r);
+	stream_update(s);
+}
+
 /* All is out: the handler leaves, and the peer gets the time that is left to read it. */
 static void linger(struct edged_stream *s)
 {
@@ -230,13 +275,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 void stream_attach(struct edged_stream *s)
 {
-	event_assign(&s->event, loop_base(s->loop), s->fd, EV_READ | EV_PERSIST, on_readable, s);
+	short what = (short)(EV_READ | EV_PERSIST | (s->half ? EV_ET : 0));
+	event_assign(&s->event, loop_base(s->loop), s->fd, what, on_readable, s);
 }
 
 void stream_update(struct edged_stream *s)
 {
-	bool wanted =
-	        !s->eof && !s->paused && !s->moving && s->state != STREAM_CLOSING && s->state != STREAM_ENDED;
+	bool wanted = (!s->eof || s->half) && !s->paused && !s->moving && s->state != STREAM_CLOSING &&
+	              s->state != STREAM_ENDED;
 	if (wanted == s->reading)
 		return;
 	s->reading = wanted;

@@ -134,14 +134,31 @@ static void take(struct edged_stream *s, uint8_t *bytes, size_t before, size_t n
 		stream_close_for(s, r == WEBSOCKET_CLOSED ? 0 : r);
 }
 
+static bool handler_goes_on(struct edged_stream *s)
+{
+	if (!s->opened || !EDGED_HAS(s->handler, finished))
+		return false;
+	s->busy = true;
+	bool goes_on = s->handler->finished(s->conn);
+	s->busy = false;
+	return goes_on && s->state == STREAM_OPEN;
+}
+
 static void peer_ended(struct edged_stream *s)
 {
+	if (s->half) {
+		if (stream_is_dead(s))
+			stream_end(s, -ECONNRESET);
+		return;
+	}
 	s->eof = true;
 	stream_update(s);
-	if (s->state == STREAM_OPEN && !s->over)
-		stream_close_for(s, 0);
-	else
+	if (s->state != STREAM_OPEN || s->over)
 		stream_end(s, -ECONNRESET);
+	else if (!stream_is_dead(s) && handler_goes_on(s))
+		stream_keep_half(s);
+	else
+		stream_close_for(s, 0);
 }
 
 static void read_some(struct edged_stream *s)

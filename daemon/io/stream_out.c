@@ -242,7 +242,8 @@ int stream_want_write(struct edged_stream *s, bool wanted)
 	if (wanted == (s->write_event != NULL))
 		return 0;
 	if (wanted) {
-		s->write_event = event_new(loop_base(s->loop), s->fd, EV_WRITE | EV_PERSIST, on_writable, s);
+		short what = (short)(EV_WRITE | EV_PERSIST | (s->half ? EV_ET : 0));
+		s->write_event = event_new(loop_base(s->loop), s->fd, what, on_writable, s);
 		return s->write_event && event_add(s->write_event, NULL) == 0 ? 0 : -ENOMEM;
 	}
 	event_free(TAKE(s->write_event));
@@ -268,6 +269,8 @@ void stream_flush(struct edged_stream *s)
 	int r = send_queue(s);
 	if (r == -EAGAIN)
 		r = 0;
+	else if (!r && s->queued && s->half)
+		loop_defer(s->loop, &s->turn_end); /* an edge comes only after the socket was full */
 	if (!r)
 		r = stream_want_write(s, s->queued > 0);
 	if (r)

@@ -26,6 +26,7 @@
 #define STREAM_HARD_LIMIT   (1024u * 1024u)
 #define STREAM_FIRST_BYTES  16
 #define STREAM_LINGER_BYTES (4u * 1024u * 1024u)
+#define STREAM_HALF_PROBE_S 20 /* seconds between the kernel's questions to a peer that shut down its side */
 #define STREAM_LAST_COPIES  (16u * 1024u * 1024u) /* of all streams of a handler that ends */
 
 enum stream_state { STREAM_OPENING, STREAM_OPEN, STREAM_CLOSING, STREAM_LINGER, STREAM_ENDED };
@@ -83,6 +84,7 @@ struct edged_stream {
 	bool paused : 1;
 	bool reading : 1; /* the read event is in */
 	bool eof : 1;
+	bool half : 1;       /* after eof: the peer may still read, and the handler has something to say */
 	bool was_full : 1;   /* drained() is owed */
 	bool again : 1;      /* look at what is there without waiting for the socket */
 	bool over : 1;       /* hand over to transition->handler */
@@ -110,6 +112,10 @@ static inline struct stream_loop *stream_local(const struct edged_stream *stream
 /* Ends it now; what is queued is dropped, closed() follows at the end of the turn. The first reason counts.
  */
 void stream_end(struct edged_stream *stream, int reason);
+/* Is there a peer no more, neither to send nor to read? */
+bool stream_is_dead(const struct edged_stream *stream);
+/* After eof: goes on writing; that the peer leaves is noticed. */
+void stream_keep_half(struct edged_stream *stream);
 /* Sends what is queued, then ends. */
 void stream_close_for(struct edged_stream *stream, int reason);
 /* Takes the read event in or out, as the state asks. */

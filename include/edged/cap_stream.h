@@ -39,6 +39,12 @@ struct edged_stream_handler {
 	 * and only then, the stream still takes write() and write_blob(): last words, sent within 2 s or dropped. The last
 	 * call for this conn. */
 	void (*closed)(void *conn, int reason);
+	/* The peer will send no more, but may still read: it shut down its side (RFC 9112 section 9.6), or it left, which over
+	 * TCP shows only once something is written to it; closed() then follows. True: an answer is still to be written,
+	 * and the handler closes. False, or NULL: what is queued is sent, and closed(0) follows. */
+	bool (*finished)(void *conn);
+	/* The deadline has passed. What is written here is sent before the stream ends with -ETIMEDOUT. May be NULL. */
+	void (*expired)(void *conn);
 };
 
 struct edged_stream_1 {
