@@ -24,6 +24,7 @@
 #include "notify.h"
 #include "plugin/host.h"
 #include "plugin/metrics.h"
+#include "reload.h"
 #include "settings.h"
 #include "state.h"
 #include "store/store.h"
@@ -232,23 +233,25 @@ static void plugins_changed(void *arg)
 
 /* --- signals ------------------------------------------------------------------------------------------------------------- */
 
-static void reload(struct app *app)
+static void load_anew(struct app *app)
 {
-	struct conf_findings findings = { 0 };
-	struct conf *conf = NULL;
+	const struct reload_parts parts = {
+		.args = app->args,
+		.conf = app->conf,
+		.plugins = app->plugins,
+		.listeners = app->listeners,
+		.tls = mesh_tls(app->mesh),
+		.requests = app->requests,
+		.http = app->http,
+	};
+	struct err err = { "" };
 	notify_reloading();
-	int r = settings_load(app->args, &conf, &findings);
-	if (!r)
-		r = conf_finish(conf, &findings);
-	if (r || findings.errors) {
-		log_error("edged", "reload: the configuration has errors, nothing was changed: %s",
-		        findings.text.ptr ? findings.text.ptr : strerror(-r));
-	} else {
-		settings_apply(conf);
-		log_notice("edged", "reloaded: log.level is in effect; other keys need a restart");
+	if (reload(&parts) && app->listening) {
+		app->failure = &err;
+		if (write_run(app))
+			log_error("edged", "reload: %s", err.text);
+		mesh_refresh(app->mesh);
 	}
-	conf_free(conf);
-	conf_findings_fini(&findings);
 	notify_ready();
 }
 
@@ -277,7 +280,7 @@ static void on_signal(void *arg, int signo)
 {
 	struct app *app = arg;
 	if (signo == SIGHUP) {
-		reload(app);
+		load_anew(app);
 		return;
 	}
 	if (app->stopping)
@@ -380,19 +383,8 @@ static int make_mesh(struct app *app, struct err *err)
 
 static int make_network(struct app *app)
 {
-	const struct listener_limits limits = {
-		.connections = (unsigned)conf_int(app->conf, "net.connections"),
-		.connections_per_source = (unsigned)conf_int(app->conf, "net.connections_per_source"),
-		.accepts_per_second = (unsigned)conf_int(app->conf, "net.accepts_per_second"),
-		.handshake_ms = (uint64_t)conf_int(app->conf, "net.handshake"),
-	};
-	const struct request_limits request_limits = {
-		.open = (uint32_t)conf_int(app->conf, "http.requests"),
-		.streams = (uint32_t)conf_int(app->conf, "http.streams"),
-		.answer_ms = (uint64_t)conf_int(app->conf, "http.answer_time"),
-		.stream_mark = (size_t)conf_int(app->conf, "http.stream_mark"),
-		.stream_limit = (size_t)conf_int(app->conf, "http.stream_limit"),
-	};
+	const struct listener_limits limits = settings_listeners(app->conf);
+	const struct request_limits request_limits = settings_requests(app->conf);
 	int r = listeners_new(app->loops, &limits, &app->listeners);
 	if (!r)
 		r = requests_new(&request_limits, now_ms, app, &app->requests);
@@ -406,12 +398,8 @@ static int make_http(struct app *app, struct err *err)
 		.listeners = app->listeners,
 		.requests = app->requests,
 		.router = app->router,
-		.header_ms = (uint64_t)conf_int(app->conf, "http.header_time"),
-		.body_ms = (uint64_t)conf_int(app->conf, "http.body_time"),
-		.idle_ms = (uint64_t)conf_int(app->conf, "http.idle_time"),
+		.limits = settings_http(app->conf),
 		.head_bytes = (size_t)conf_int(app->conf, "http.header"),
-		.headers = (size_t)conf_int(app->conf, "http.headers"),
-		.body_bytes = (size_t)conf_int(app->conf, "http.body"),
 		.admit = admit,
 		.admit_arg = app,
 	};
@@ -430,6 +418,7 @@ static int make_plugins(struct app *app, struct err *err)
 		.findings = &app->findings,
 		.metrics = app->metrics,
 		.state = state_folder(app->state),
+		.limits = settings_plugins(app->conf),
 		.changed = plugins_changed,
 		.arg = app,
 	};
@@ -517,7 +506,7 @@ int app_new(const struct args *args, struct app **ret, struct err *err)
 	signal(SIGPIPE, SIG_IGN);
 	int r = settings_fault(&app->findings, settings_load(args, &app->conf, &app->findings), err);
 	if (!r) {
-		settings_apply(app->conf);
+		settings_log(app->conf);
 		r = open_state(app, err);
 	}
 	if (!r)

@@ -8,8 +8,6 @@
 
 #include "base/log.h"
 #include "conf/tables.h"
-#include "io/listener.h"
-#include "plugin/host.h"
 #include "plugin/metrics.h"
 
 #ifndef EDGED_PLUGIN_FOLDER
@@ -109,7 +107,7 @@ int settings_inspect(const struct args *args)
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-void settings_apply(const struct conf *conf)
+void settings_log(const struct conf *conf)
 {
 	static const struct {
 		const char *name;
@@ -119,4 +117,46 @@ void settings_apply(const struct conf *conf)
 	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
 		if (strcmp(levels[i].name, conf_string(conf, "log.level")) == 0)
 			log_set_level(levels[i].level);
+}
+
+struct listener_limits settings_listeners(const struct conf *conf)
+{
+	return (struct listener_limits){
+		.connections = (unsigned)conf_int(conf, "net.connections"),
+		.connections_per_source = (unsigned)conf_int(conf, "net.connections_per_source"),
+		.accepts_per_second = (unsigned)conf_int(conf, "net.accepts_per_second"),
+		.handshake_ms = (uint64_t)conf_int(conf, "net.handshake"),
+	};
+}
+
+struct request_limits settings_requests(const struct conf *conf)
+{
+	return (struct request_limits){
+		.open = (uint32_t)conf_int(conf, "http.requests"),
+		.streams = (uint32_t)conf_int(conf, "http.streams"),
+		.answer_ms = (uint64_t)conf_int(conf, "http.answer_time"),
+		.stream_mark = (size_t)conf_int(conf, "http.stream_mark"),
+		.stream_limit = (size_t)conf_int(conf, "http.stream_limit"),
+	};
+}
+
+struct http_server_limits settings_http(const struct conf *conf)
+{
+	return (struct http_server_limits){
+		.header_ms = (uint64_t)conf_int(conf, "http.header_time"),
+		.body_ms = (uint64_t)conf_int(conf, "http.body_time"),
+		.idle_ms = (uint64_t)conf_int(conf, "http.idle_time"),
+		.headers = (size_t)conf_int(conf, "http.headers"),
+		.body_bytes = (size_t)conf_int(conf, "http.body"),
+	};
+}
+
+struct plugin_limits settings_plugins(const struct conf *conf)
+{
+	struct plugin_limits limits = { .start_ms = (uint64_t)conf_int(conf, "plugin.start_time") };
+	limits.ledger.most[LEDGER_TIMERS] = (unsigned)conf_int(conf, "plugin.timers");
+	limits.ledger.most[LEDGER_STORE_CALLS] = (unsigned)conf_int(conf, "plugin.store_calls");
+	limits.ledger.most[LEDGER_POSTS] = (unsigned)conf_int(conf, "plugin.posts");
+	limits.ledger.most[LEDGER_DEFERRED] = (unsigned)conf_int(conf, "plugin.deferred");
+	return limits;
 }

@@ -10,7 +10,10 @@
 #include "base/err.h"
 #include "conf/conf.h"
 
-struct plugins;
+#include "core/request.h"
+#include "io/http_server.h"
+#include "io/listener.h"
+#include "plugin/host.h"
 
 /* The daemon's tables, then file and command line. Plugins add their tables afterwards, then comes conf_finish(). */
 EDGED_MUST_CHECK int settings_load(
@@ -20,8 +23,12 @@ EDGED_MUST_CHECK int settings_add_plugins(
         struct conf *conf, struct plugins *plugins, bool create, struct err *err);
 /* Prints the findings; an error among them makes the result -EINVAL with a sentence. */
 int settings_fault(struct conf_findings *findings, int r, struct err *err);
-/* What can change while the daemon runs: log.level. */
-void settings_apply(const struct conf *conf);
+/* Sections as the parts want them. */
+void settings_log(const struct conf *conf); /* sets it at once */
+struct listener_limits settings_listeners(const struct conf *conf);
+struct request_limits settings_requests(const struct conf *conf);
+struct http_server_limits settings_http(const struct conf *conf);
+struct plugin_limits settings_plugins(const struct conf *conf);
 /* --check, --print-...: judges the configuration with the tables of all plugins, touches no state. Returns the exit
  * code of the process. */
 int settings_inspect(const struct args *args);

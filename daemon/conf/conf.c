@@ -41,13 +41,6 @@ static void section_free(struct conf_section *section)
 
 DEFINE_CLEANUP(struct conf_section *, section_free)
 
-static void forget_texts(struct conf *conf)
-{
-	for (struct map_entry *e = map_first(conf->texts); e; e = map_next(conf->texts, e))
-		free(map_value(e));
-	map_fini(conf->texts);
-}
-
 int conf_new(struct conf **ret)
 {
 	CLEANUP(conf_freep) struct conf *conf = calloc(1, sizeof(*conf));
@@ -67,7 +60,7 @@ void conf_free(struct conf *conf)
 	if (!conf)
 		return;
 	if (conf->texts)
-		forget_texts(conf);
+		model_forget_texts(conf);
 	free(conf->texts);
 	for (size_t i = 0; i < conf->section_count; i++)
 		section_free(conf->sections[i]);
@@ -75,6 +68,9 @@ void conf_free(struct conf *conf)
 	for (size_t i = 0; i < conf->source_count; i++)
 		source_free(conf->sources[i]);
 	free(conf->sources);
+	for (size_t i = 0; i < conf->former_count; i++)
+		source_free(conf->former[i]);
+	free(conf->former);
 	map_fini(&conf->rows);
 	free(conf);
 }
@@ -245,7 +241,7 @@ int conf_declare(struct conf *conf, const char *section_name, const struct edged
 	int r = append_section(conf, section_name, &section);
 	if (r)
 		return r;
-	forget_texts(conf);
+	model_forget_texts(conf);
 	section->check = check;
 	r = section_fill(section, settings, setting_size, findings);
 	if (!r)
@@ -269,8 +265,23 @@ void conf_undeclare(struct conf *conf, const char *name)
 	struct conf_section *section = model_section(conf, name);
 	if (!section)
 		return;
-	forget_texts(conf);
+	model_forget_texts(conf);
 	remove_section(conf, section);
+}
+
+int conf_reloadable(
+        struct conf *conf, const char *section_name, const char *const *names, struct conf_findings *findings)
+{
+	for (size_t i = 0; names && names[i]; i++) {
+		char key[256];
+		snprintf(key, sizeof(key), "%s.%s", section_name, names[i]);
+		struct conf_row *row = model_row(conf, key);
+		if (!row)
+			return findings_add(findings, section_name, names[i],
+			        "is said to take effect at a reload, but is no row of the table");
+		row->reload = true;
+	}
+	return 0;
 }
 
 /* --- loading
@@ -291,7 +302,7 @@ static int add_source(struct conf *conf, struct conf_source *source, int r, stru
 	}
 	conf->sources = sources;
 	conf->sources[conf->source_count++] = source;
-	forget_texts(conf);
+	model_forget_texts(conf);
 	int judged = judge_sources(conf, conf->source_count - 1, NULL, findings);
 	if (judged)
 		return judged;

@@ -37,6 +37,15 @@ EDGED_MUST_CHECK int conf_declare(struct conf *conf, const char *section,
         const struct edged_setting *settings, uint32_t setting_size,
         int (*check)(struct edged_slice config, char *why, size_t why_size), struct conf_findings *findings);
 void conf_undeclare(struct conf *conf, const char *section);
+/* Says which rows of a declared section (names as in its table, NULL-terminated; NULL: none) take effect at a reload; all
+ * others do at a restart. -EINVAL: the finding names one that is no row. */
+EDGED_MUST_CHECK int conf_reloadable(
+        struct conf *conf, const char *section, const char *const *names, struct conf_findings *findings);
+/* A reload: takes the sources of `fresh`, which has the same sections, judged and without errors, and the values of keys
+ * that take effect at a reload; the others keep theirs. `changed` is called for every key whose value differs, afterwards;
+ * `now`: it took effect. `fresh` is only good to be freed then. -ENOMEM: nothing has changed. */
+EDGED_MUST_CHECK int conf_adopt(struct conf *conf, struct conf *fresh,
+        void (*changed)(void *arg, const char *key, bool now), void *arg);
 
 /* Reads a file (at most 1 MiB). Syntax errors and values that break a declared table are findings; all of
  * them, not only the first. -EINVAL (findings say what); other errors when it cannot be read (a finding too).

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct conf_section *model_section(const struct conf *conf, const char *name)
@@ -14,6 +15,13 @@ struct conf_section *model_section(const struct conf *conf, const char *name)
 struct conf_row *model_row(const struct conf *conf, const char *key)
 {
 	return map_get(&conf->rows, edged_str(key));
+}
+
+void model_forget_texts(struct conf *conf)
+{
+	for (struct map_entry *e = map_first(conf->texts); e; e = map_next(conf->texts, e))
+		free(map_value(e));
+	map_fini(conf->texts);
 }
 
 static bool below(const char *key, const char *group, size_t n)

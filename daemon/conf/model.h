@@ -24,6 +24,8 @@ struct conf {
 	size_t section_count;
 	struct conf_source **sources; /* later ones win */
 	size_t source_count;
+	struct conf_source **former; /* of before a reload: values that wait for a restart came from them */
+	size_t former_count;
 	struct map rows;   /* key to struct conf_row */
 	struct map *texts; /* key to what conf_json() gave, until the next change */
 };
@@ -32,6 +34,8 @@ struct conf_section *model_section(const struct conf *conf, const char *name);
 struct conf_row *model_row(const struct conf *conf, const char *key);
 /* Is `path` an object that holds declared keys? "" and "plugins" are, even while they hold none. */
 bool model_is_group(const struct conf *conf, const char *path);
+/* What conf_json() gave is not valid any more. */
+void model_forget_texts(struct conf *conf);
 /* Walks all declared keys in order of declaration. */
 void model_each(const struct conf *conf, void (*each)(void *arg, const struct conf_row *row), void *arg);
 

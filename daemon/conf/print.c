@@ -87,8 +87,8 @@ struct json_print {
 static void json_row(void *arg, const struct conf_row *row)
 {
 	struct json_print *print = arg;
-	json_t *entry =
-	        json_pack("{s:o, s:s}", "value", row_written(row, row->value), "origin", origin(row).text);
+	json_t *entry = json_pack("{s:o, s:s, s:s}", "value", row_written(row, row->value), "origin",
+	        origin(row).text, "effect", row->reload ? "reload" : "restart");
 	if (!entry || json_object_set_new(print->tree, row->key, entry))
 		print->result = -ENOMEM;
 }
@@ -190,8 +190,11 @@ static void put_leaf(
 	char allowed[512];
 	row_allowed(row, allowed, sizeof(allowed));
 	put_comment(page, depth, "//", row->text);
-	if (page->sample)
-		put_comment(page, depth, "// Allowed:", allowed);
+	if (page->sample) {
+		char more[640];
+		snprintf(more, sizeof(more), "%s; %s", allowed, row_effect(row));
+		put_comment(page, depth, "// Allowed:", more);
+	}
 	indent(page, depth);
 	if (buf_addf(page->out, "%s\"%s\": ", page->sample ? "// " : "", name) ||
 	        dump_written(row, page->sample ? row->def : row->value, page->out))
@@ -200,6 +203,8 @@ static void put_leaf(
 	if (!page->sample) {
 		put(page, " // ");
 		put(page, origin(row).text);
+		put(page, "; ");
+		put(page, row_effect(row));
 	}
 	put(page, "\n");
 }

@@ -230,6 +230,11 @@ json_t *row_written(const struct conf_row *row, const json_t *value)
 	return json_deep_copy(value);
 }
 
+const char *row_effect(const struct conf_row *row)
+{
+	return row->reload ? "takes effect at a reload" : "takes effect at a restart";
+}
+
 /* --- rows of tables
  * ------------------------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@ struct conf_row {
 	int64_t min, max; /* both 0: no range */
 	char *unit;       /* "" when it has none */
 	char *text;
+	bool reload;                      /* a new value takes effect at a reload, else at a restart */
 	char **choices;                   /* NULL-terminated; NULL for other types */
 	json_t *def;                      /* normalised: durations in ms and sizes in bytes, as numbers */
 	json_t *value;                    /* effective */
@@ -37,6 +38,8 @@ EDGED_MUST_CHECK int row_judge(
 
 /* A normalised value as people write it: "5s" for 5000. */
 json_t *row_written(const struct conf_row *row, const json_t *value);
+/* When a new value takes effect, as part of a sentence. */
+const char *row_effect(const struct conf_row *row);
 /* What is allowed, as part of a sentence: `a duration such as "5s", from "1s" to "1h"`. */
 void row_allowed(const struct conf_row *row, char *ret, size_t size);
 

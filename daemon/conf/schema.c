@@ -67,7 +67,9 @@ static json_t *type_schema(const struct conf_row *row)
 static json_t *row_schema(const struct conf_row *row)
 {
 	json_t *schema = type_schema(row);
-	if (!schema || (row->text[0] && json_object_set_new(schema, "description", json_string(row->text))) ||
+	if (!schema ||
+	        json_object_set_new(schema, "description",
+	                json_sprintf("%s%s%s", row->text, row->text[0] ? "; " : "", row_effect(row))) ||
 	        json_object_set_new(schema, "default", row_written(row, row->def))) {
 		json_decref(schema);
 		return NULL;
@@ -195,7 +197,8 @@ static void manual_row(void *arg, const struct conf_row *row)
 	}
 	put_text(manual, ".\nThe default is ");
 	put_text(manual, text ? text : "");
-	put_text(manual, ".\n");
+	put_text(manual, row->reload ? "; a change takes effect at a reload.\n"
+	                             : "; a change takes effect at a restart.\n");
 	free(text);
 }
 

@@ -89,6 +89,16 @@ static const struct edged_setting plugin_table[] = {
 	{ "deny", EDGED_TYPE_STRINGS, "[]", 0, 256, NULL, NULL,
 		"What plugins do not get: CAPABILITY for all of them, or PLUGIN:CAPABILITY for one, "
 		"such as \"hello:edged.store/1\"" },
+	{ "start_time", EDGED_TYPE_DURATION, "\"30s\"", 100, HOUR, "ms", NULL,
+		"Time for a plugin to start; one that takes longer has failed" },
+	{ "timers", EDGED_TYPE_INT, "100000", 1, 10000000, "timers", NULL,
+		"Most timers of one plugin" },
+	{ "store_calls", EDGED_TYPE_INT, "100000", 1, 10000000, "calls", NULL,
+		"Most calls of one plugin to the store that wait for their results" },
+	{ "posts", EDGED_TYPE_INT, "10000", 1, 10000000, "posts", NULL,
+		"Most calls of one plugin from one loop to another that wait for their turn" },
+	{ "deferred", EDGED_TYPE_INT, "100000", 1, 10000000, "calls", NULL,
+		"Most calls of one plugin, on each loop, that wait for the end of the loop's turn" },
 	{ 0 }
 };
 
@@ -142,6 +152,15 @@ static const struct edged_setting access_table[] = {
 };
 /* clang-format on */
 
+/* What takes effect at a reload. The other keys make parts that live as long as the daemon. */
+static const char *const log_reload[] = { "level", NULL };
+static const char *const net_reload[] = { "listen", "connections", "connections_per_source",
+	"accepts_per_second", "handshake", NULL };
+static const char *const http_reload[] = { "header_time", "body_time", "idle_time", "answer_time", "headers",
+	"body", "requests", "streams", "stream_mark", "stream_limit", NULL };
+static const char *const plugin_reload[] = { "start_time", "timers", "store_calls", "posts", "deferred",
+	NULL };
+
 /* The mark below the limit, or a service is cut off before it is asked to pause. */
 static int check_http(struct edged_slice config, char *why, size_t why_size)
 {
@@ -160,21 +179,24 @@ int conf_declare_daemon(struct conf *conf, struct conf_findings *findings)
 	static const struct {
 		const char *name;
 		const struct edged_setting *table;
+		const char *const *reload;
 		int (*check)(struct edged_slice config, char *why, size_t why_size);
 	} sections[] = {
-		{ "log", log_table, NULL },
-		{ "net", net_table, NULL },
-		{ "tls", tls_table, NULL },
-		{ "http", http_table, check_http },
-		{ "store", store_table, NULL },
-		{ "plugin", plugin_table, NULL },
-		{ "cluster", cluster_table, NULL },
-		{ "access", access_table, NULL },
+		{ "log", log_table, log_reload, NULL },
+		{ "net", net_table, net_reload, NULL },
+		{ "tls", tls_table, NULL, NULL },
+		{ "http", http_table, http_reload, check_http },
+		{ "store", store_table, NULL, NULL },
+		{ "plugin", plugin_table, plugin_reload, NULL },
+		{ "cluster", cluster_table, NULL, NULL },
+		{ "access", access_table, NULL, NULL },
 	};
 	int result = 0;
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
 		int r = conf_declare(conf, sections[i].name, sections[i].table, sizeof(struct edged_setting),
 		        sections[i].check, findings);
+		if (!r)
+			r = conf_reloadable(conf, sections[i].name, sections[i].reload, findings);
 		if (r && r != -EINVAL)
 			return r;
 		result = r ? r : result;

@@ -212,7 +212,7 @@ static void feed_size(struct http_guard *guard, char c, struct buf *clean)
 	if (value >= 0 && guard->digits < SIZE_DIGITS) {
 		guard->digits++;
 		guard->left = guard->left * 16 + (uint64_t)value;
-		if (guard->left > guard->limits->body - guard->body)
+		if (guard->body + guard->left > guard->limits->body)
 			http_guard_refuse(guard, 413, "body-too-large",
 			        "The request's body is larger than this node allows.");
 		else

@@ -77,6 +77,12 @@ static void request_free(struct request *request)
 	free(request);
 }
 
+void requests_set_limits(struct requests *requests, const struct request_limits *limits)
+{
+	requests->limits = *limits;
+	requests->table.limit = limits->open;
+}
+
 void requests_free(struct requests *requests)
 {
 	if (!requests)

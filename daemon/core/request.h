@@ -45,6 +45,8 @@ struct request_limits {
 /* `now` gives milliseconds, monotonic. */
 EDGED_MUST_CHECK int requests_new(const struct request_limits *limits, uint64_t (*now)(void *arg),
         void *now_arg, struct requests **ret);
+/* From now on; requests that are open keep the time they were given. */
+void requests_set_limits(struct requests *requests, const struct request_limits *limits);
 void requests_free(struct requests *requests); /* all answered or gone before */
 /* `wake` asks for a call of requests_expire() in `ms`; later ones are asked for by what requests_expire()
  * returns. */

@@ -150,7 +150,7 @@ static bool pump(struct http_conn *conn)
 			return true; /* an end behind it is told by the watch */
 	}
 	/* a client that does not read is not waited for without end */
-	streams->deadline(conn->stream, conn->server->options.body_ms);
+	streams->deadline(conn->stream, conn->server->options.limits.body_ms);
 	return false;
 }
 
@@ -158,12 +158,12 @@ static bool pump(struct http_conn *conn)
 static void drained(void *arg)
 {
 	struct http_conn *conn = arg;
-	const struct http_server_options *options = &conn->server->options;
+	const struct http_server_limits *limits = &conn->server->options.limits;
 	if (conn->closing)
 		return;
-	uint64_t ms = conn->guard.state == HTTP_GUARD_IDLE     ? options->idle_ms
+	uint64_t ms = conn->guard.state == HTTP_GUARD_IDLE     ? limits->idle_ms
 	              : conn->guard.state == HTTP_GUARD_AT_END ? 0
-	                                                       : options->header_ms;
+	                                                       : limits->header_ms;
 	conn->server->streams->deadline(conn->stream, ms);
 	update_watch(conn);
 	http_conn_hot(conn);
@@ -187,7 +187,7 @@ static void next_request(struct http_conn *conn)
 		finish(conn);
 		return;
 	}
-	streams->deadline(conn->stream, conn->server->options.idle_ms);
+	streams->deadline(conn->stream, conn->server->options.limits.idle_ms);
 	if (conn->held.len == 0)
 		return;
 	if (daemon_ended(conn)) { /* nothing is served behind "Connection: close" */
@@ -311,17 +311,17 @@ static bool take_head(struct http_conn *conn, struct edged_slice rest)
 	}
 	conn->first = false;
 	conn->body_start = loop_now(conn->server->options.loop);
-	conn->server->streams->deadline(conn->stream, conn->server->options.body_ms);
+	conn->server->streams->deadline(conn->stream, conn->server->options.limits.body_ms);
 	return true;
 }
 
 /* More of the body has come. It may take body_ms, or longer while its average is 1 byte in a millisecond. */
 static void extend_deadline(struct http_conn *conn)
 {
-	const struct http_server_options *options = &conn->server->options;
-	if (conn->guard.body <= options->body_ms)
+	const struct http_server_limits *limits = &conn->server->options.limits;
+	if (conn->guard.body <= limits->body_ms)
 		return;
-	uint64_t elapsed = loop_now(options->loop) - conn->body_start;
+	uint64_t elapsed = loop_now(conn->server->options.loop) - conn->body_start;
 	conn->server->streams->deadline(
 	        conn->stream, conn->guard.body > elapsed ? conn->guard.body - elapsed : 1);
 }
@@ -349,7 +349,7 @@ static void take(struct http_conn *conn, struct edged_slice bytes)
 	const struct edged_stream_1 *streams = conn->server->streams;
 	struct http_guard *guard = &conn->guard;
 	if (guard->state == HTTP_GUARD_IDLE && !conn->first)
-		streams->deadline(conn->stream, conn->server->options.header_ms);
+		streams->deadline(conn->stream, conn->server->options.limits.header_ms);
 	for (;;) {
 		size_t used;
 		enum http_guard_event event = http_guard_feed(guard, bytes, &conn->in, &used);
@@ -382,7 +382,7 @@ static void settle_in(struct http_conn *conn)
 	list_append(&server->conns, &conn->link);
 	server->counts.connections++;
 	server->streams->set_marks(conn->stream, LOW, HIGH);
-	server->streams->deadline(conn->stream, server->options.header_ms);
+	server->streams->deadline(conn->stream, server->options.limits.header_ms);
 }
 
 static void arrived(void *arg)

@@ -247,17 +247,22 @@ static int start(struct http_server *server, struct err *err)
 	return r ? err_set(err, r, "HTTP: something else serves it already") : 0;
 }
 
+void http_server_set_limits(struct http_server *server, const struct http_server_limits *limits)
+{
+	server->options.limits = *limits;
+	server->limits.headers =
+	        (unsigned)(limits->headers < HTTP_HEADERS_MAX ? limits->headers : HTTP_HEADERS_MAX);
+	server->limits.body = limits->body_bytes;
+}
+
 int http_server_new(const struct http_server_options *options, struct http_server **ret, struct err *err)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 	if (!server)
 		return err_set(err, -ENOMEM, "HTTP: no memory");
 	server->options = *options;
-	server->limits = (struct http_head_limits){ .target = TARGET,
-		.head = options->head_bytes,
-		.headers =
-		        (unsigned)(options->headers < HTTP_HEADERS_MAX ? options->headers : HTTP_HEADERS_MAX),
-		.body = options->body_bytes };
+	server->limits = (struct http_head_limits){ .target = TARGET, .head = options->head_bytes };
+	http_server_set_limits(server, &options->limits);
 	server->streams = &stream_functions;
 	list_init(&server->conns);
 	list_init(&server->hot);

@@ -25,15 +25,20 @@ struct http_admission {
 	const struct edged_peer *peer;
 };
 
+struct http_server_limits {
+	/* Absolute, from the first byte: the head; the body, which may take longer when it comes with 1 kB/s or more;
+	 * and how long a connection may be without request. */
+	uint64_t header_ms, body_ms, idle_ms;
+	size_t headers, body_bytes; /* of one request */
+};
+
 struct http_server_options {
 	struct loop *loop; /* the main loop */
 	struct listeners *listeners;
 	struct requests *requests;
 	struct router *router;
-	/* Absolute, from the first byte: the head; the body, which may take longer when it comes with 1 kB/s or more;
-	 * and how long a connection may be without request. */
-	uint64_t header_ms, body_ms, idle_ms;
-	size_t head_bytes, headers, body_bytes; /* limits of one request */
+	struct http_server_limits limits;
+	size_t head_bytes; /* of one request, request line included */
 	/* 0, or the status of a refusal (401, 403, ...) with a title and a detail, which outlive the call. */
 	int (*admit)(void *arg, const struct http_admission *admission, const char **ret_title,
 	        const char **ret_detail);
@@ -43,6 +48,8 @@ struct http_server_options {
 /* Serves "http" from now on, and lets requests expire in time. */
 EDGED_MUST_CHECK int http_server_new(
         const struct http_server_options *options, struct http_server **ret, struct err *err);
+/* From now on; what is under way keeps the deadline that it has. */
+void http_server_set_limits(struct http_server *server, const struct http_server_limits *limits);
 /* Every connection ends once the request it works on is answered, at once when there is none. While the loops run. */
 void http_server_stop(struct http_server *server);
 /* Ends all its connections; requests that are still open are gone. */

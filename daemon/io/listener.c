@@ -498,15 +498,36 @@ int listeners_open(struct listeners *all, const char *text, struct tls_context *
 	return r;
 }
 
+static void close_listener(struct listener *l)
+{
+	shut(l);
+	list_remove(&l->link);
+	list_append(&l->all->closed, &l->link);
+}
+
+bool listeners_close_one(struct listeners *all, const char *spec)
+{
+	list_each (node, &all->open) {
+		struct listener *l = list_entry(node, struct listener, link);
+		if (strcmp(l->info.spec, spec) == 0) {
+			close_listener(l);
+			return true;
+		}
+	}
+	return false;
+}
+
 void listeners_close(struct listeners *all)
 {
 	timer_cancel(all->pause);
-	list_each_safe (node, &all->open) {
-		struct listener *l = list_entry(node, struct listener, link);
-		shut(l);
-		list_remove(&l->link);
-		list_append(&all->closed, &l->link);
-	}
+	list_each_safe (node, &all->open)
+		close_listener(list_entry(node, struct listener, link));
+}
+
+void listeners_set_limits(struct listeners *all, const struct listener_limits *limits)
+{
+	all->limits = *limits;
+	sources_set_limits(all->sources, limits);
 }
 
 /* --- all of them --- */

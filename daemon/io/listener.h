@@ -40,6 +40,10 @@ const struct edged_stream_handler *listeners_handler(
  * where that can be known. */
 EDGED_MUST_CHECK int listeners_open(
         struct listeners *listeners, const char *spec, struct tls_context *tls, struct err *err);
+/* From now on. Main loop. */
+void listeners_set_limits(struct listeners *listeners, const struct listener_limits *limits);
+/* Closes the one that was opened with this spec; its open streams go on. False: there is none. */
+bool listeners_close_one(struct listeners *listeners, const char *spec);
 /* Stops accepting; open streams go on. */
 void listeners_close(struct listeners *listeners);
 

@@ -74,6 +74,13 @@ void sources_gone(struct stream_owner *owner, int reason)
 	sources_give_back(owner);
 }
 
+void sources_set_limits(struct sources *all, const struct listener_limits *limits)
+{
+	pthread_mutex_lock(&all->lock);
+	all->limits = *limits;
+	pthread_mutex_unlock(&all->lock);
+}
+
 int sources_new(const struct listener_limits *limits, struct sources **ret)
 {
 	struct sources *all = calloc(1, sizeof(*all));

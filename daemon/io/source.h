@@ -12,6 +12,7 @@
 
 struct sources;
 
+void sources_set_limits(struct sources *all, const struct listener_limits *limits);
 EDGED_MUST_CHECK int sources_new(const struct listener_limits *limits, struct sources **ret);
 void sources_free(struct sources *sources); /* lives on until the last stream has gone */
 /* May this address open one more connection? 0 and an owner for its stream, or -ENOSPC (all connections), -EMFILE (of

@@ -13,6 +13,7 @@ struct copy {
 	struct edged_slice text; /* terminated */
 	char *key;
 	bool json;
+	bool old; /* a reload gave another value: only who holds it still reads it */
 };
 
 enum { KEY_SIZE = 256 };
@@ -31,7 +32,7 @@ static struct copy *find(struct plugin_context *context, const char *key, bool j
 {
 	list_each (node, &context->config) {
 		struct copy *copy = list_entry(node, struct copy, link);
-		if (copy->json == json && strcmp(copy->key, key) == 0)
+		if (!copy->old && copy->json == json && strcmp(copy->key, key) == 0)
 			return copy;
 	}
 	return NULL;
@@ -86,6 +87,19 @@ static struct edged_slice json(struct edged_host *host, const char *name)
 const struct edged_config_1 cap_config = {
 	.struct_size = sizeof(cap_config), .integer = integer, .string = string, .json = json
 };
+
+/* Only what changed is copied anew, so that reloads cost nothing that grows. */
+void cap_config_reload(struct plugin_context *context)
+{
+	const struct conf *conf = context->deps->conf;
+	list_each (node, &context->config) {
+		struct copy *copy = list_entry(node, struct copy, link);
+		struct edged_slice now =
+		        copy->json ? conf_json(conf, copy->key) : edged_str(conf_string(conf, copy->key));
+		if (now.ptr && (now.len != copy->text.len || memcmp(now.ptr, copy->text.ptr, now.len) != 0))
+			copy->old = true;
+	}
+}
 
 void cap_config_fini(struct plugin_context *context)
 {

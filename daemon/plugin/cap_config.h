@@ -9,6 +9,8 @@
 extern const struct edged_config_1 cap_config;
 
 /* Frees the copies that were handed out. */
+/* The configuration was loaded anew: what is read from now on may differ. */
+void cap_config_reload(struct plugin_context *context);
 void cap_config_fini(struct plugin_context *context);
 
 #endif

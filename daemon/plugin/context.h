@@ -23,6 +23,10 @@ struct plugin_context {
 	const char *name;      /* in the plugin's code, which is never unmapped */
 	const struct plugins_deps *deps;
 	struct ledger *ledger;
+	struct held {
+		const struct ledger *ledger;
+		enum ledger_kind kind;
+	} held[LEDGER_KINDS];                     /* life.c: for /metrics */
 	struct list config;                       /* cap_config.c: copies of what was read */
 	const char *protocols[CONTEXT_PROTOCOLS]; /* cap_stream.c: served; copies */
 	struct store_space *space;                /* cap_store.c; NULL unless asked for */

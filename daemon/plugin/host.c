@@ -331,6 +331,35 @@ void plugins_stop(struct plugins *plugins)
 		plugin_stop(list_entry(plugins->running.prev, struct plugin, running));
 }
 
+int plugins_declare_in(const struct plugins *plugins, struct conf *fresh, struct conf_findings *findings)
+{
+	int r = 0;
+	list_each (node, &plugins->all) {
+		const struct plugin *plugin = list_entry(node, struct plugin, link);
+		if (!plugin->declared)
+			continue;
+		r = plugin_declare_in(plugin, fresh, findings);
+		if (r && r != -EINVAL)
+			return r;
+	}
+	return 0;
+}
+
+void plugins_reloaded(struct plugins *plugins, const char *name)
+{
+	list_each (node, &plugins->all) {
+		struct plugin *plugin = list_entry(node, struct plugin, link);
+		if (plugin->declared && strcmp(plugin->image->plugin.name, name) == 0)
+			plugin_reloaded(plugin);
+	}
+}
+
+void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits)
+{
+	ledger_limits_set(&plugins->deps.limits.ledger, &limits->ledger);
+	plugins->deps.limits.start_ms = limits->start_ms;
+}
+
 void plugins_free(struct plugins *plugins)
 {
 	if (!plugins)

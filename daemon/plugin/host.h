@@ -9,6 +9,7 @@
 #include "edged/plugin.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "plugin/ledger.h"
 
 struct plugins;
 struct loops;
@@ -19,6 +20,12 @@ struct store;
 struct conf;
 struct conf_findings;
 struct metrics;
+
+/* What each plugin may hold and take. */
+struct plugin_limits {
+	struct ledger_limits ledger;
+	uint64_t start_ms; /* how long a start() that returned EDGED_LATER may take */
+};
 
 /* Everything that capabilities are made from; borrowed, outlives the host. To judge plugins without starting any
  * (`edged --check`), conf, metrics and findings are enough. */
@@ -32,8 +39,8 @@ struct plugins_deps {
 	struct conf_findings
 	        *findings; /* what is wrong with the plugins' sections is added here, too; may be NULL */
 	struct metrics *metrics;
-	const char *state;       /* the state folder; plugins get STATE/plugins/<name> */
-	uint64_t start_limit_ms; /* how long a start() that returned EDGED_LATER may take; 0: 30 s */
+	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
+	struct plugin_limits limits;
 	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */
 	void (*changed)(void *arg);
 	void *arg;
@@ -49,6 +56,13 @@ EDGED_MUST_CHECK int plugins_start(struct plugins *plugins);
 /* Stops all in reverse order. */
 void plugins_stop(struct plugins *plugins);
 void plugins_free(struct plugins *plugins);
+/* Declares the sections of all plugins in `fresh`, to be judged for a reload. */
+EDGED_MUST_CHECK int plugins_declare_in(
+        const struct plugins *plugins, struct conf *fresh, struct conf_findings *findings);
+/* Values of the plugin's section have changed. Main loop. */
+void plugins_reloaded(struct plugins *plugins, const char *name);
+/* From now on, also for those that run. Main loop. */
+void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits);
 /* True once every plugin that was found at plugins_start() has started or failed. *ret_why (may be NULL) gets JSON array
  * text of reasons why not: [{"plugin":"broker","state":"starting"}]. */
 bool plugins_ready(const struct plugins *plugins, struct buf *ret_why);

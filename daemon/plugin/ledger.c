@@ -9,14 +9,11 @@
 #include <string.h>
 #include "plugin/turn.h"
 
-static const struct {
-	const char *name;
-	unsigned limit; /* of one plugin */
-} kinds[LEDGER_KINDS] = {
-	[LEDGER_TIMERS] = { "timers", 100000 },
-	[LEDGER_STORE_CALLS] = { "store calls", 100000 },
-	[LEDGER_POSTS] = { "posts", 10000 },
-	[LEDGER_DEFERRED] = { "deferred calls", 100000 }, /* of each loop */
+static const char *const kinds[LEDGER_KINDS] = {
+	[LEDGER_TIMERS] = "timers",
+	[LEDGER_STORE_CALLS] = "store calls",
+	[LEDGER_POSTS] = "posts",
+	[LEDGER_DEFERRED] = "deferred calls",
 };
 
 /* What belongs to one loop. */
@@ -28,9 +25,11 @@ struct page {
 struct ledger {
 	struct loops *loops;
 	const char *owner;
+	const struct ledger_limits *limits;
 	atomic_bool closed;
-	atomic_uint refs; /* the host, and every post on its way */
-	atomic_uint counts[LEDGER_KINDS];
+	atomic_uint refs;                 /* the host, and every post on its way */
+	atomic_uint counts[LEDGER_KINDS]; /* of deferred calls the turns know it */
+	atomic_uint refused[LEDGER_KINDS];
 	unsigned left[LEDGER_KINDS]; /* while it closes: one loop after the other adds to it */
 	pthread_mutex_t lock;        /* of posts */
 	struct list posts;
@@ -47,7 +46,14 @@ struct sent {
 	bool cancelled;
 };
 
-int ledger_new(struct loops *loops, const char *owner, struct ledger **ret)
+void ledger_limits_set(struct ledger_limits *limits, const struct ledger_limits *to)
+{
+	for (int kind = 0; kind < LEDGER_KINDS; kind++)
+		__atomic_store_n(&limits->most[kind], to->most[kind], __ATOMIC_RELAXED);
+}
+
+int ledger_new(
+        struct loops *loops, const char *owner, const struct ledger_limits *limits, struct ledger **ret)
 {
 	unsigned n = loops_count(loops);
 	struct ledger *ledger = calloc(1, sizeof(*ledger) + n * sizeof(ledger->pages[0]));
@@ -55,12 +61,13 @@ int ledger_new(struct loops *loops, const char *owner, struct ledger **ret)
 		return -ENOMEM;
 	ledger->loops = loops;
 	ledger->owner = owner;
+	ledger->limits = limits;
 	atomic_init(&ledger->refs, 1);
 	pthread_mutex_init(&ledger->lock, NULL);
 	list_init(&ledger->posts);
 	for (unsigned i = 0; i < n; i++) {
 		list_init(&ledger->pages[i].entries);
-		turn_init(&ledger->pages[i].turn, owner, kinds[LEDGER_DEFERRED].limit);
+		turn_init(&ledger->pages[i].turn, owner, &limits->most[LEDGER_DEFERRED]);
 	}
 	*ret = ledger;
 	return 0;
@@ -81,22 +88,37 @@ const char *ledger_owner(const struct ledger *ledger)
 
 const char *ledger_kind_name(enum ledger_kind kind)
 {
-	return kinds[kind].name;
+	return kinds[kind];
 }
 
 unsigned ledger_count(const struct ledger *ledger, enum ledger_kind kind)
 {
-	return atomic_load_explicit(&ledger->counts[kind], memory_order_relaxed);
+	unsigned count = atomic_load_explicit(&ledger->counts[kind], memory_order_relaxed);
+	for (unsigned i = 0; kind == LEDGER_DEFERRED && i < loops_count(ledger->loops); i++)
+		count += turn_count(&ledger->pages[i].turn);
+	return count;
+}
+
+unsigned ledger_refused(const struct ledger *ledger, enum ledger_kind kind)
+{
+	return atomic_load_explicit(&ledger->refused[kind], memory_order_relaxed);
+}
+
+static int refuse(struct ledger *ledger, enum ledger_kind kind)
+{
+	atomic_fetch_add_explicit(&ledger->refused[kind], 1, memory_order_relaxed);
+	return -ENOSPC;
 }
 
 static int count_up(struct ledger *ledger, enum ledger_kind kind)
 {
 	if (atomic_load_explicit(&ledger->closed, memory_order_acquire))
 		return -ESHUTDOWN;
-	if (atomic_fetch_add_explicit(&ledger->counts[kind], 1, memory_order_relaxed) < kinds[kind].limit)
+	if (atomic_fetch_add_explicit(&ledger->counts[kind], 1, memory_order_relaxed) <
+	        __atomic_load_n(&ledger->limits->most[kind], __ATOMIC_RELAXED))
 		return 0;
 	atomic_fetch_sub_explicit(&ledger->counts[kind], 1, memory_order_relaxed);
-	return -ENOSPC;
+	return refuse(ledger, kind);
 }
 
 static void count_down(struct ledger *ledger, enum ledger_kind kind)
@@ -225,7 +247,8 @@ int ledger_defer(struct ledger *ledger, void (*fn)(void *arg), void *arg)
 		return -EINVAL;
 	if (atomic_load_explicit(&ledger->closed, memory_order_acquire))
 		return -ESHUTDOWN;
-	return turn_add(&ledger->pages[loop_index(loop)].turn, loop, fn, arg);
+	int r = turn_add(&ledger->pages[loop_index(loop)].turn, loop, fn, arg);
+	return r == -ENOSPC ? refuse(ledger, LEDGER_DEFERRED) : r;
 }
 
 void ledger_defer_cancel(struct ledger *ledger, const void *arg)

@@ -30,8 +30,16 @@ struct ledger_entry {
 	void (*release)(struct ledger_entry *entry); /* main loop, after destroy(): removes and frees it */
 };
 
-/* `owner` must live for ever: a plugin's name in its code does. */
-EDGED_MUST_CHECK int ledger_new(struct loops *loops, const char *owner, struct ledger **ret);
+/* How many of each kind a plugin may hold, of deferred calls on each loop. Read whenever one is added: whoever changes
+ * them does so with ledger_limits_set(). */
+struct ledger_limits {
+	unsigned most[LEDGER_KINDS];
+};
+void ledger_limits_set(struct ledger_limits *limits, const struct ledger_limits *to);
+
+/* `owner` must live for ever: a plugin's name in its code does. `limits` is borrowed. */
+EDGED_MUST_CHECK int ledger_new(
+        struct loops *loops, const char *owner, const struct ledger_limits *limits, struct ledger **ret);
 /* Nothing is called any more when it returns. ret_left gets how many of each kind were still to be. Main loop. */
 void ledger_close(struct ledger *ledger, unsigned ret_left[LEDGER_KINDS]);
 void ledger_free(struct ledger *ledger); /* closed before; what is left is released */
@@ -40,6 +48,8 @@ const char *ledger_owner(const struct ledger *ledger);
 const char *ledger_kind_name(enum ledger_kind kind); /* "timers" */
 /* How many it holds now. Any thread. */
 unsigned ledger_count(const struct ledger *ledger, enum ledger_kind kind);
+/* How often the limit said no. Any thread. */
+unsigned ledger_refused(const struct ledger *ledger, enum ledger_kind kind);
 
 /* On the loop of the caller: -EINVAL: not on a loop; -ENOSPC: limit; -ESHUTDOWN: closed. */
 EDGED_MUST_CHECK int ledger_add(struct ledger *ledger, enum ledger_kind kind, struct ledger_entry *entry,

@@ -16,7 +16,7 @@
 #include "plugin/capabilities.h"
 #include "plugin/metrics.h"
 
-enum { START_LIMIT_MS = 30000, SECTION_SIZE = 64 };
+enum { SECTION_SIZE = 64 };
 
 static const struct sm_state table[LIFE_COUNT] = {
 	[LIFE_FOUND] = { "found", SM_TO(LIFE_REFUSED) | SM_TO(LIFE_WAITING) },
@@ -167,18 +167,42 @@ static void pass_on(const struct conf_findings *from, struct conf_findings *to)
 	buf_add(&to->text, from->text.ptr, from->text.len);
 }
 
-int plugin_declare(struct plugin *plugin)
+int plugin_declare_in(const struct plugin *plugin, struct conf *conf, struct conf_findings *findings)
 {
 	const struct edged_plugin *image = &plugin->image->plugin;
-	struct conf *conf = plugin->plugins->deps.conf;
 	static const struct edged_setting none = { 0 };
-	if (!conf)
-		return 0;
 	char section[SECTION_SIZE];
 	snprintf(section, sizeof(section), "plugins.%s", image->name);
-	struct conf_findings findings = { 0 };
 	int r = conf_declare(conf, section, image->settings ? image->settings : &none,
-	        image->settings ? image->setting_size : (uint32_t)sizeof(none), image->check, &findings);
+	        image->settings ? image->setting_size : (uint32_t)sizeof(none), image->check, findings);
+	if (!r) {
+		r = conf_reloadable(conf, section, image->reload_settings, findings);
+		if (r)
+			conf_undeclare(conf, section);
+	}
+	return r;
+}
+
+void plugin_reloaded(struct plugin *plugin)
+{
+	if (!plugin->context)
+		return;
+	cap_config_reload(plugin->context);
+	if (!plugin_is_live(plugin) || !plugin->image->plugin.reloaded)
+		return;
+	struct loop_charge charge;
+	loop_enter(&charge, plugin->context->name);
+	plugin->image->plugin.reloaded(plugin->self);
+	loop_leave(&charge);
+}
+
+int plugin_declare(struct plugin *plugin)
+{
+	struct conf *conf = plugin->plugins->deps.conf;
+	if (!conf)
+		return 0;
+	struct conf_findings findings = { 0 };
+	int r = plugin_declare_in(plugin, conf, &findings);
 	plugin->declared = r == 0;
 	if (r && findings.text.len)
 		join_lines(&findings.text, &plugin->reason);
@@ -387,6 +411,37 @@ static void give_up(struct plugin *plugin, bool stop)
  * ---------------------------------------------------------------------------------------------------------
  */
 
+static int64_t read_held(void *arg)
+{
+	const struct held *held = arg;
+	return ledger_count(held->ledger, held->kind);
+}
+
+static int64_t read_refused(void *arg)
+{
+	const struct held *held = arg;
+	return ledger_refused(held->ledger, held->kind);
+}
+
+static int add_figures(struct plugin_context *context)
+{
+	struct metrics *metrics = context->deps->metrics;
+	char labels[128];
+	int r = 0;
+	for (int kind = 0; kind < LEDGER_KINDS && !r; kind++) {
+		struct held *held = &context->held[kind];
+		*held = (struct held){ context->ledger, (enum ledger_kind)kind };
+		snprintf(labels, sizeof(labels), "plugin=\"%s\",kind=\"%s\"", context->name,
+		        ledger_kind_name(held->kind));
+		r = metrics_read(metrics, context, EDGED_GAUGE, "plugin_held", labels,
+		        "What a plugin holds; its limits are in section plugin", read_held, held);
+		if (!r)
+			r = metrics_read(metrics, context, EDGED_COUNTER, "plugin_limit_reached_total",
+			        labels, "How often a plugin wanted more than its limit", read_refused, held);
+	}
+	return r;
+}
+
 static int context_new(struct plugin *plugin)
 {
 	struct plugin_context *context = calloc(1, sizeof(*context));
@@ -397,12 +452,14 @@ static int context_new(struct plugin *plugin)
 	context->plugin = plugin;
 	context->deps = &plugin->plugins->deps;
 	list_init(&context->config);
-	int r = ledger_new(context->deps->loops, context->name, &context->ledger);
-	if (r)
+	int r = ledger_new(
+	        context->deps->loops, context->name, &context->deps->limits.ledger, &context->ledger);
+	if (r) {
 		free(context);
-	else
-		plugin->context = context;
-	return r;
+		return r;
+	}
+	plugin->context = context; /* whoever made it unwinds it, whatever comes */
+	return add_figures(context);
 }
 
 static struct route_owner owner_of(const struct plugin *plugin)
@@ -450,19 +507,17 @@ static int create(struct plugin *plugin)
 static void on_limit(void *arg)
 {
 	struct plugin *plugin = arg;
-	uint64_t limit = plugin->plugins->deps.start_limit_ms;
 	plugin_set_reason(plugin, "its start was not over after %llu ms",
-	        (unsigned long long)(limit ? limit : START_LIMIT_MS));
+	        (unsigned long long)plugin->plugins->deps.limits.start_ms);
 	give_up(plugin, true);
 	loop_defer(loops_at(plugin->plugins->deps.loops, 0), &plugin->plugins->work);
 }
 
 static int arm_limit(struct plugin *plugin)
 {
-	uint64_t limit = plugin->plugins->deps.start_limit_ms;
 	int r = timer_new(loops_at(plugin->plugins->deps.loops, 0), on_limit, plugin, &plugin->limit);
 	if (!r)
-		timer_set(plugin->limit, limit ? limit : START_LIMIT_MS);
+		timer_set(plugin->limit, plugin->plugins->deps.limits.start_ms);
 	return r;
 }
 

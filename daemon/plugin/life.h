@@ -12,6 +12,9 @@ void plugin_free(struct plugin *plugin); /* not running */
 void plugin_admit(struct plugin *plugin, const struct plugin *instead_of);
 /* Its section of the configuration. A failure leaves its sentence as the reason. */
 EDGED_MUST_CHECK int plugin_declare(struct plugin *plugin);
+EDGED_MUST_CHECK int plugin_declare_in(
+        const struct plugin *plugin, struct conf *conf, struct conf_findings *findings);
+void plugin_reloaded(struct plugin *plugin);
 void plugin_undeclare(struct plugin *plugin);
 /* Creates and starts one that waits. */
 void plugin_begin(struct plugin *plugin);

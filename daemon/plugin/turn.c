@@ -59,12 +59,22 @@ static struct call *take_spare(struct turn *turn)
 	return call;
 }
 
+static void set_count(struct turn *turn, unsigned count)
+{
+	__atomic_store_n(&turn->count, count, __ATOMIC_RELAXED);
+}
+
+unsigned turn_count(const struct turn *turn)
+{
+	return __atomic_load_n(&turn->count, __ATOMIC_RELAXED);
+}
+
 static void retire(struct turn *turn, struct call *call)
 {
 	list_remove(&call->link);
 	list_remove(&call->bucket);
 	list_prepend(&turn->spare, &call->link);
-	turn->count--;
+	set_count(turn, turn->count - 1);
 }
 
 /* What is added meanwhile waits for the next round, so that a call that adds itself holds no loop. */
@@ -86,7 +96,7 @@ static void run(struct deferred *deferred)
 		loop_defer(loop, &turn->deferred);
 }
 
-void turn_init(struct turn *turn, const char *owner, unsigned limit)
+void turn_init(struct turn *turn, const char *owner, const unsigned *limit)
 {
 	*turn = (struct turn){ .owner = owner, .limit = limit };
 	deferred_init(&turn->deferred, run);
@@ -113,7 +123,7 @@ int turn_add(struct turn *turn, struct loop *loop, void (*fn)(void *arg), void *
 {
 	if (turn->size && find(turn, fn, arg))
 		return 0;
-	if (turn->count >= turn->limit)
+	if (turn->count >= __atomic_load_n(turn->limit, __ATOMIC_RELAXED))
 		return -ENOSPC;
 	int r = turn->count >= turn->size ? grow(turn) : 0;
 	if (r)
@@ -126,7 +136,7 @@ int turn_add(struct turn *turn, struct loop *loop, void (*fn)(void *arg), void *
 	list_append(&turn->waiting, &call->link);
 	list_init(&call->bucket);
 	list_append(bucket_of(turn, arg), &call->bucket);
-	turn->count++;
+	set_count(turn, turn->count + 1);
 	loop_defer(loop, &turn->deferred);
 	return 0;
 }

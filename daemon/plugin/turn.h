@@ -2,7 +2,7 @@
 /*
  * What one plugin has put off to the end of the turn of one loop. A pair of function and argument waits once,
  * however often it is added; finding it costs the same with one as with thousands waiting. Touched on its
- * loop only.
+ * loop only, but for turn_count().
  */
 #ifndef PLUGIN_TURN_H
 #define PLUGIN_TURN_H
@@ -17,11 +17,13 @@ struct turn {
 	struct list waiting;
 	struct list spare; /* used calls, kept for the next */
 	struct list *buckets;
-	unsigned size; /* of buckets: 0 or a power of two */
-	unsigned count, limit;
+	unsigned size;         /* of buckets: 0 or a power of two */
+	unsigned count;        /* written on its loop, read by any */
+	const unsigned *limit; /* borrowed; atomic */
 };
 
-void turn_init(struct turn *turn, const char *owner, unsigned limit);
+void turn_init(struct turn *turn, const char *owner, const unsigned *limit);
+unsigned turn_count(const struct turn *turn); /* any thread */
 /* Drops what waits; returns how many. */
 unsigned turn_fini(struct turn *turn);
 /* 0 (also when it waits already), -ENOSPC, -ENOMEM. */

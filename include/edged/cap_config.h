@@ -19,7 +19,7 @@ struct edged_config_1 {
 	/* `name` must be a row of the plugin's table with a matching type; anything else aborts (a bug, not input).
 	 * integer serves BOOL (0 or 1), INT, DURATION (ms) and SIZE (bytes). */
 	int64_t (*integer)(struct edged_host *host, const char *name);
-	/* string serves STRING and CHOICE. Valid until destroy(). */
+	/* string serves STRING and CHOICE. Valid until destroy(), also when a reload gives the setting another value. */
 	const char *(*string)(struct edged_host *host, const char *name);
 	/* The value as JSON text, for every type; name NULL gives the whole section. Valid until destroy(). */
 	struct edged_slice (*json)(struct edged_host *host, const char *name);

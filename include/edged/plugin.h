@@ -132,6 +132,12 @@ struct edged_plugin {
 	void (*destroy)(void *self);
 	/* The vtable of a capability listed in offers; valid from the return of start() (or started()) to stop(). */
 	const void *(*offer)(void *self, const char *name);
+	/* Names of the settings that take effect when the configuration is loaded anew (SIGHUP), NULL-terminated, or NULL. The
+	 * others keep their values until the plugin starts anew. */
+	const char *const *reload_settings;
+	/* Values of some of those have changed, and `edged.config/1` gives the new ones; texts got from it before stay valid. May
+	 * be NULL for a plugin that asks for a value whenever it needs it. Main loop. */
+	void (*reloaded)(void *self);
 };
 
 #define EDGED_ABI_MINOR 0

@@ -36,4 +36,4 @@ static const struct edged_setting settings[] = { { "greeting", EDGED_TYPE_STRING
 static const struct edged_route routes[] = { { .method = "GET", .path = "/hello/v1", .serve = about },
 	{ .method = "GET", .path = "/hello/v1/greet/{name}", .serve = greet, .summary = "Greets" }, { 0 } };
 EDGED_PLUGIN(.name = "hello", .version = "1.0", .summary = "Greets", .needs = needs, .settings = settings,
-        .routes = routes, .create = create);
+        .routes = routes, .create = create, .reload_settings = (const char *const[]){ "greeting", NULL });

@@ -288,8 +288,9 @@ static void what_is_printed_loads_again(void **state)
 	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
 	CLEANUP(buf_fini) struct buf twice = BUF_EMPTY;
 	assert_int_equal(conf_print(conf, &text), 0);
-	assert_non_null(strstr(text.ptr, "\"body_time\": \"90s\", // --set\n"));
-	assert_non_null(strstr(text.ptr, "\"stream_limit\": \"1M\" // default\n\t},\n"));
+	assert_non_null(strstr(text.ptr, "\"body_time\": \"90s\", // --set; takes effect at a reload\n"));
+	assert_non_null(
+	        strstr(text.ptr, "\"stream_limit\": \"1M\" // default; takes effect at a reload\n\t},\n"));
 	assert_int_equal(declare_demo(again, &findings), 0);
 	assert_int_equal(conf_load_text(again, "printed", buf_slice(&text), &findings), 0);
 	assert_int_equal(conf_finish(again, &findings), 0);
@@ -343,9 +344,10 @@ static void the_schema_and_the_report_are_json(void **state)
 	json_decref(schema);
 	buf_clear(&text);
 	assert_int_equal(conf_print_json(conf, &text), 0);
-	assert_non_null(strstr(text.ptr, "\"http.body_time\":{\"value\":\"90s\",\"origin\":\"--set\"}"));
-	assert_non_null(
-	        strstr(text.ptr, "\"plugins.demo.limits.wait\":{\"value\":\"0ms\",\"origin\":\"--set\"}"));
+	assert_non_null(strstr(text.ptr,
+	        "\"http.body_time\":{\"value\":\"90s\",\"origin\":\"--set\",\"effect\":\"reload\"}"));
+	assert_non_null(strstr(text.ptr, "\"plugins.demo.limits.wait\":{\"value\":\"0ms\",\"origin\":\"--"
+	                                 "set\",\"effect\":\"restart\"}"));
 	json_t *report = json_loads(text.ptr, 0, NULL);
 	assert_non_null(report);
 	json_decref(report);

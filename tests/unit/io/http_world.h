@@ -291,12 +291,12 @@ static int setup(void **state)
 		.listeners = &world->listeners,
 		.requests = world->requests,
 		.router = world->router,
-		.header_ms = 150,
-		.body_ms = 200,
-		.idle_ms = 1000,
+		.limits = { .header_ms = 150,
+		        .body_ms = 200,
+		        .idle_ms = 1000,
+		        .headers = 64,
+		        .body_bytes = 1024 * 1024 },
 		.head_bytes = 8192,
-		.headers = 64,
-		.body_bytes = 1024 * 1024,
 		.admit = admit };
 	assert_int_equal(http_server_new(&options, &world->server, NULL), 0);
 	return 0;

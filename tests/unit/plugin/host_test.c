@@ -337,7 +337,7 @@ static void slow_ones_are_waited_for(void **state)
 static void a_start_that_never_ends_is_ended(void **state)
 {
 	(void)state;
-	world.deps.start_limit_ms = 30;
+	world.deps.limits.start_ms = 30;
 	start_with("never_starts");
 	world_wait(&world, "\"state\":\"failed\",\"reason\":\"its start was not over after 30 ms\"");
 	assert_true(ready());
@@ -418,6 +418,68 @@ static void streams_end_with_the_plugin(void **state)
 	world_stop(&world);
 	ORDER(world_log(&world), "serves create", "served test", "unserved test", "serves stop",
 	        "serves destroy");
+}
+
+static void note_change(void *arg, const char *key, bool now)
+{
+	snprintf((char *)arg + strlen(arg), 200, "%s%s ", key, now ? "" : "!");
+}
+
+static void load_anew(void *arg)
+{
+	CLEANUP(conf_findings_fini) struct conf_findings findings = { 0 };
+	struct conf *fresh;
+	assert_int_equal(conf_new(&fresh), 0);
+	assert_int_equal(
+	        conf_set(fresh, "plugins.reloads={\"depth\":5,\"colour\":\"green\",\"fixed\":\"new\"}",
+	                "--set", &findings),
+	        0);
+	assert_int_equal(plugins_declare_in(world.plugins, fresh, &findings), 0);
+	assert_int_equal(conf_adopt(world.conf, fresh, note_change, arg), 0);
+	conf_free(fresh);
+	plugins_reloaded(world.plugins, "reloads");
+}
+
+static void settings_change_at_a_reload(void **state)
+{
+	(void)state;
+	char changes[600] = "";
+	start_with("reloads");
+	world_wait(&world, "\"state\":\"running\"");
+	world_call(&world, load_anew, changes);
+	assert_string_equal(changes, "plugins.reloads.depth plugins.reloads.colour plugins.reloads.fixed! ");
+	ORDER(world_log(&world), "reloads depth 3, red, was red, old",
+	        "reloads depth 5, green, was red, old");
+}
+
+static void raise_timers(void *arg)
+{
+	(void)arg;
+	struct plugin_limits limits = world.deps.limits;
+	limits.ledger.most[LEDGER_TIMERS] = 9;
+	plugins_set_limits(world.plugins, &limits);
+}
+
+static void what_a_plugin_holds_is_limited(void **state)
+{
+	(void)state;
+	world.deps.limits.ledger = (struct ledger_limits){ .most = { [LEDGER_TIMERS] = 5,
+		                                                   [LEDGER_POSTS] = 7,
+		                                                   [LEDGER_DEFERRED] = 3,
+		                                                   [LEDGER_STORE_CALLS] = 1 } };
+	start_with("greedy");
+	world_wait(&world, "\"state\":\"running\"");
+	ORDER(world_log(&world), "greedy got 5 timers, 3 deferred");
+	ORDER(world_metrics(&world), "edged_plugin_held{plugin=\"greedy\",kind=\"timers\"} 5",
+	        "edged_plugin_limit_reached_total{plugin=\"greedy\",kind=\"deferred calls\"} 1",
+	        "edged_plugin_limit_reached_total{plugin=\"greedy\",kind=\"posts\"} 1",
+	        "edged_plugin_limit_reached_total{plugin=\"greedy\",kind=\"timers\"} 1");
+	world_call(&world, raise_timers, NULL); /* those that run now ... */
+	install("greedy", "a.so");              /* ... and those that start later */
+	world_wait(&world, "\"holds\":{\"timers\":9,");
+	world_stop(&world);
+	ORDER(world_log(&world), "greedy got 5 timers", "greedy got 9 timers");
+	expect_absent(world_metrics(&world), "edged_plugin_held{plugin=\"greedy\"");
 }
 
 static void old_and_new_plugins_run(void **state)
@@ -502,6 +564,8 @@ int main(void)
 		TEST(check_is_asked),
 		TEST(capabilities_can_be_denied),
 		TEST(streams_end_with_the_plugin),
+		TEST(settings_change_at_a_reload),
+		TEST(what_a_plugin_holds_is_limited),
 		TEST(old_and_new_plugins_run),
 		TEST(a_folder_that_vanishes_ends_its_plugins),
 		TEST(plugins_can_be_judged_only),
