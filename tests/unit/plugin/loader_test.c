@@ -237,15 +237,20 @@ static void structs_are_clamped(void **state)
 	struct image *image;
 	place_copy(&place, "first", "x.so");
 	assert_int_equal(load("x.so", &image, &err), 0);
-	struct edged_plugin *small = malloc(sizeof(*small)); /* the sanitizer watches its end */
-	*small = image->plugin;
+	const uint32_t first = offsetof(struct edged_plugin, reload_settings); /* as it was published first */
+	uint32_t *small = malloc(first); /* the sanitizer watches its end; it begins with three sizes */
+	memcpy(small, &image->plugin, first);
+	small[0] = first;
+	memset(&plugin, 0xff, sizeof(plugin));
 	assert_int_equal(image_judge(small, &plugin, &err), 0);
-	small->struct_size = sizeof(*small) - 1;
+	assert_null(plugin.reload_settings);
+	assert_null(plugin.reloaded);
+	small[0] = first - 1;
 	assert_int_equal(image_judge(small, &plugin, &err), -EINVAL);
-	small->struct_size = 1 << 20;
+	small[0] = 1 << 20;
 	assert_int_equal(image_judge(small, &plugin, &err), -EINVAL);
-	small->struct_size = sizeof(*small);
-	small->route_size = 8;
+	small[0] = first;
+	small[2] = 8;
 	assert_int_equal(image_judge(small, &plugin, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "its routes have 8 bytes"));
 	free(small);
