@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* edged: arguments, build, run. */
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "app.h"
@@ -19,8 +20,17 @@ static int run(const struct args *args)
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* A packet of 64 KiB that comes and goes at the end of the heap would otherwise give its pages back to the kernel
+ * each time, and fault them in again for the next one. */
+static void keep_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 2 << 20);
+}
+
 int main(int argc, char **argv)
 {
+	keep_heap();
 	struct args args;
 	struct err err = { "" };
 	if (args_parse(&args, argc, argv, &err)) {

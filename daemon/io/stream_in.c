@@ -104,7 +104,7 @@ static uint8_t *target(struct edged_stream *s, size_t *ret_before, size_t *ret_r
 		return grow_leftover(s, ret_room);
 	if (s->leftover)
 		*ret_before = s->leftover->len;
-	*ret_room = STREAM_BUFFER - *ret_before;
+	*ret_room = (s->read_limit < STREAM_BUFFER ? STREAM_READ : STREAM_BUFFER) - *ret_before;
 	return buffer + *ret_before;
 }
 

@@ -11,7 +11,8 @@
 #include "io/stream_tls.h"
 #include "io/stream_websocket.h"
 
-#define SEGMENT_BYTES 512           /* header included; more when more is written at once */
+#define SEGMENT_BYTES 512           /* header included; more when more is written at once, */
+#define SEGMENT_MOST  16384         /* or is in the queue already: then as much again, up to this */
 #define BATCH         64            /* segments for one system call */
 #define FLUSH_AT_ONCE (1024 * 1024) /* bytes of one stream before others get their turn */
 
@@ -27,10 +28,11 @@ static struct segment *append(struct edged_stream *s, struct segment *segment)
 	return segment;
 }
 
-static struct segment *new_segment(size_t room)
+static struct segment *new_segment(size_t room, size_t queued)
 {
-	size_t size =
-	        sizeof(struct segment) + room < SEGMENT_BYTES ? SEGMENT_BYTES : sizeof(struct segment) + room;
+	size_t size = queued < SEGMENT_BYTES ? SEGMENT_BYTES : queued > SEGMENT_MOST ? SEGMENT_MOST : queued;
+	if (size < sizeof(struct segment) + room)
+		size = sizeof(struct segment) + room;
 	struct segment *segment = malloc(size);
 	if (!segment)
 		return NULL;
@@ -40,7 +42,7 @@ static struct segment *new_segment(size_t room)
 
 struct segment *stream_add_segment(struct edged_stream *s, size_t room)
 {
-	struct segment *segment = new_segment(room);
+	struct segment *segment = new_segment(room, s->queued);
 	return segment ? append(s, segment) : NULL;
 }
 
@@ -81,7 +83,7 @@ void stream_sent(struct edged_stream *s, size_t n)
 /* The same bytes in a segment of its own, in its place. */
 static struct segment *copy_of(const struct segment *segment)
 {
-	struct segment *copy = new_segment(segment->len);
+	struct segment *copy = new_segment(segment->len, 0);
 	if (!copy)
 		return NULL;
 	memcpy(copy->bytes, segment->at, segment->len);

@@ -21,7 +21,8 @@
 #include "io/deadline.h"
 #include "io/stream.h"
 
-#define STREAM_BUFFER       65536
+#define STREAM_BUFFER       131072
+#define STREAM_READ         65536 /* at once, of streams that leave no more than that behind */
 #define STREAM_CLOSE_MS     2000
 #define STREAM_HARD_LIMIT   (1024u * 1024u)
 #define STREAM_FIRST_BYTES  16

@@ -9,7 +9,7 @@
 #include "shard.h"
 
 /* A packet up to this size is put together and queued as one piece; of larger ones the payload is not copied. */
-#define COPY_MAX 1024
+#define COPY_MAX 2048
 
 /* --- sending ----------------------------------------------------------------------------------------------------------- */
 

@@ -44,19 +44,24 @@ struct trie_node *trie_child(
 {
 	if (parent->children == 0)
 		return NULL;
-	uint32_t hash = child_hash(trie, parent, level);
-	for (size_t i = hash & (trie->size - 1); trie->slots[i]; i = (i + 1) & (trie->size - 1)) {
+	size_t mask = trie->size - 1;
+	for (size_t i = child_hash(trie, parent, level) & mask; trie->slots[i]; i = (i + 1) & mask) {
 		struct trie_node *node = trie->slots[i];
-		if (node->hash == hash && node->parent == parent &&
-		        edged_slice_eq(trie_level(trie, node), level))
+		if (node->parent == parent && edged_slice_eq(trie_level(trie, node), level))
 			return node;
 	}
 	return NULL;
 }
 
-static void place(struct trie_node **slots, size_t size, struct trie_node *node)
+/* Hashed anew each time: a node that kept its hash would be larger, and moving nodes is rare. */
+static uint32_t node_hash(const struct trie *trie, const struct trie_node *node)
 {
-	size_t i = node->hash & (size - 1);
+	return child_hash(trie, node->parent, trie_level(trie, node));
+}
+
+static void place(const struct trie *trie, struct trie_node **slots, size_t size, struct trie_node *node)
+{
+	size_t i = node_hash(trie, node) & (size - 1);
 	while (slots[i])
 		i = (i + 1) & (size - 1);
 	slots[i] = node;
@@ -69,7 +74,7 @@ static int resize(struct trie *trie, size_t size)
 		return -ENOMEM;
 	for (size_t i = 0; i < trie->size; i++)
 		if (trie->slots[i])
-			place(slots, size, trie->slots[i]);
+			place(trie, slots, size, trie->slots[i]);
 	free(trie->slots);
 	trie->slots = slots;
 	trie->size = size;
@@ -79,11 +84,11 @@ static int resize(struct trie *trie, size_t size)
 /* Takes the node out and closes the gap, so that no probe ends too early. */
 static void unplace(struct trie *trie, const struct trie_node *node)
 {
-	size_t mask = trie->size - 1, gap = node->hash & mask;
+	size_t mask = trie->size - 1, gap = node_hash(trie, node) & mask;
 	while (trie->slots[gap] != node)
 		gap = (gap + 1) & mask;
 	for (size_t i = (gap + 1) & mask; trie->slots[i]; i = (i + 1) & mask) {
-		size_t home = trie->slots[i]->hash & mask;
+		size_t home = node_hash(trie, trie->slots[i]) & mask;
 		if (((i - home) & mask) >= ((i - gap) & mask)) {
 			trie->slots[gap] = trie->slots[i];
 			gap = i;
@@ -105,11 +110,10 @@ struct trie_node *trie_child_add(
 	if (!node)
 		return NULL;
 	node->parent = parent;
-	node->hash = child_hash(trie, parent, level);
 	node->len = (uint16_t)level.len;
 	if (level.len)
 		memcpy((char *)node + trie->node_size, level.ptr, level.len);
-	place(trie->slots, trie->size, node);
+	place(trie, trie->slots, trie->size, node);
 	parent->children++;
 	trie->count++;
 	return node;

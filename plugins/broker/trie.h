@@ -14,7 +14,6 @@
 struct trie_node {
 	struct trie_node *parent; /* NULL: the root */
 	uint32_t children;
-	uint32_t hash;
 	uint16_t len;
 };
 
