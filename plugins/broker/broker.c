@@ -52,7 +52,8 @@ static const struct edged_setting settings[] = {
 	{ "limits.receiveOld", EDGED_TYPE_INT, "1000", 10, 60000, "messages", NULL,
 	        "the same for older clients, which cannot be told: beyond it they are not read until there "
 	        "is room, or closed" },
-	{ "limits.aliases", EDGED_TYPE_INT, "10", 0, 1000, "aliases", NULL, "topic aliases of one client" },
+	{ "limits.aliases", EDGED_TYPE_INT, "10", 0, 1000, "aliases", NULL,
+	        "topic aliases of one client, and as many towards it" },
 	{ "limits.queueMessages", EDGED_TYPE_INT, "1000", 0, 1000000, "messages", NULL,
 	        "messages that wait for one client; new ones are dropped when it is full" },
 	{ "limits.queueBytes", EDGED_TYPE_SIZE, "\"1M\"", 1024, 1073741824, "bytes", NULL,

@@ -89,14 +89,34 @@ static struct outgoing outgoing(const struct client *c, const struct delivery *d
 	return o;
 }
 
+static size_t packet_size(const struct outgoing *o)
+{
+	size_t body = outgoing_body(o);
+	return 1 + varint_size((uint32_t)body) + body;
+}
+
+/* Leaves the topic out when the client knows it by an alias, or gives it one as far as the packet may grow. */
+static void use_alias(struct client *c, struct outgoing *o)
+{
+	if (c->told.max == 0 || o->topic.len < ALIAS_TOPIC_MIN)
+		return;
+	uint64_t hash = keyed_hash(c->broker->key, 2, o->topic);
+	o->alias = aliases_find(&c->told, hash, o->topic);
+	if (o->alias)
+		o->topic.len = 0;
+	else if (packet_size(o) + 4 <= c->max_packet)
+		o->alias = aliases_add(&c->told, hash, o->topic);
+}
+
 bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool dup)
 {
 	if (d->qos == 0 && !d->retain && c->version != MQTT_5) {
 		send_ready(c, d->message);
 	} else {
 		struct outgoing o = outgoing(c, d, id, dup);
-		size_t body = outgoing_body(&o), size = 1 + varint_size((uint32_t)body) + body;
-		if (size > c->max_packet || body > VARINT_MAX) {
+		use_alias(c, &o);
+		size_t size = packet_size(&o);
+		if (size > c->max_packet || outgoing_body(&o) > VARINT_MAX) {
 			count_one(c->broker->figures.dropped_size);
 			return false;
 		}
@@ -261,6 +281,7 @@ static void client_free(struct client *c)
 	for (unsigned i = 0; c->aliases && i < c->broker->limits.aliases; i++)
 		free((void *)(uintptr_t)c->aliases[i].ptr);
 	free(c->aliases);
+	aliases_fini(&c->told);
 	free(c->connect);
 	free(c);
 }

@@ -6,6 +6,7 @@
 #ifndef BROKER_CLIENT_H
 #define BROKER_CLIENT_H
 
+#include "aliases.h"
 #include "session.h"
 
 struct broker;
@@ -19,8 +20,9 @@ struct client {
 	struct client *next, **link; /* of the shard\'s clients; link NULL: in none */
 	struct session *session;     /* NULL before CONNECT was accepted, and after the end */
 	struct edged_slice
-	        *aliases; /* topic aliases of the client, aliases[alias - 1]; texts are malloc'ed */
-	uint8_t *connect; /* CONNECT packet while the stream moves to the session's loop */
+	        *aliases;    /* topic aliases of the client, aliases[alias - 1]; texts are malloc'ed */
+	struct aliases told; /* topic aliases for it */
+	uint8_t *connect;    /* CONNECT packet while the stream moves to the session's loop */
 	size_t connect_len;
 	uint32_t heard;      /* when something came last, in seconds */
 	uint32_t max_packet; /* it accepts */

@@ -339,7 +339,7 @@ void write_disconnect(struct writer *w, uint8_t reason, struct edged_slice text)
 
 size_t outgoing_own_props(const struct outgoing *out)
 {
-	size_t n = out->has_expiry ? 5 : 0;
+	size_t n = (out->has_expiry ? 5 : 0) + (out->alias ? 3 : 0);
 	for (size_t i = 0; i < out->subscription_count; i++)
 		n += 1 + varint_size(out->subscription_ids[i]);
 	return n;
@@ -372,6 +372,10 @@ void write_publish_middle(struct writer *w, const struct outgoing *out)
 	if (out->has_expiry) {
 		write_u8(w, PROP_MESSAGE_EXPIRY);
 		write_u32(w, out->expiry);
+	}
+	if (out->alias) {
+		write_u8(w, PROP_ALIAS);
+		write_u16(w, out->alias);
 	}
 	for (size_t i = 0; i < out->subscription_count; i++) {
 		write_u8(w, PROP_SUBSCRIPTION_ID);

@@ -156,8 +156,9 @@ struct outgoing {
 	uint8_t version, qos;
 	bool dup, retain, has_expiry;
 	uint16_t id;
-	uint32_t expiry; /* seconds left */
-	struct edged_slice topic;
+	uint16_t alias;           /* 0: none */
+	uint32_t expiry;          /* seconds left */
+	struct edged_slice topic; /* empty when the alias says it */
 	struct edged_slice props; /* as props_forward() gave them */
 	const uint32_t *subscription_ids;
 	size_t subscription_count;

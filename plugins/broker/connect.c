@@ -129,6 +129,7 @@ static void tune(struct client *c, const struct connect *p)
 {
 	const struct limits *limits = &c->broker->limits;
 	c->max_packet = p->props.max_packet;
+	c->told.max = p->props.alias_max < limits->aliases ? p->props.alias_max : (uint16_t)limits->aliases;
 	c->terse = !p->props.request_problem;
 	c->tell_response = p->props.request_response;
 	c->window =

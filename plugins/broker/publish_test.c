@@ -181,6 +181,62 @@ static void topic_aliases_end_with_the_connection(void **state)
 	EXPECT(s, "");
 }
 
+/* No more than it said, none to who said nothing, and all of them anew on each connection. */
+static void aliases_go_to_who_takes_them(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join_with(5, "s", CLEAN, "\x22\0\2", 3, NULL, 0), *none = join(5, "n", CLEAN),
+	                 *p = join(4, "p", CLEAN);
+	SEND(s, "\x82\7\0\1\0\0\1#\1");
+	SEND(none, "\x82\7\0\1\0\0\1#\0");
+	quiet(s);
+	quiet(none);
+	SEND(p, "\x30\x08\0\5topicx");
+	EXPECT(none, "\x30\x09\0\5topic\0x");
+	struct edged_slice got = fake_take(s);
+	assert_int_equal(got.len, 14);
+	uint8_t first = (uint8_t)got.ptr[12], again[] = "\x30\7\0\0\3\x23\0\0x";
+	assert_memory_equal(got.ptr, "\x30\x0c\0\5topic\3\x23\0", 12);
+	assert_in_range(first, 1, 2);
+	again[7] = first;
+	SEND(p, "\x30\x08\0\5topicx");
+	expect(s, (char *)again, 9, __LINE__);
+	EXPECT(none, "\x30\x09\0\5topic\0x");
+	SEND(p, "\x30\4\0\1tx"); /* too short to be worth it */
+	EXPECT(s, "\x30\5\0\1t\0x");
+	SEND(p, "\x32\x0a\0\5other\0\1x");
+	got = fake_take(s);
+	assert_memory_equal(got.ptr, "\x32\x0e\0\5other\0\1\3\x23\0", 14);
+	assert_int_equal((uint8_t)got.ptr[14], 3 - first);
+	SEND(p, "\x30\x08\0\5thirdx"); /* there are but two */
+	EXPECT(s, "\x30\x09\0\5third\0x");
+	s = join_with(5, "s", CLEAN, "\x22\0\1", 3, NULL, 0);
+	SEND(s, "\x82\7\0\1\0\0\1#\1");
+	quiet(s);
+	SEND(p, "\x30\x08\0\5otherx");
+	EXPECT(s, "\x30\x0c\0\5other\3\x23\0\1x");
+}
+
+/* An alias is given only with a packet that goes out. */
+static void an_alias_is_not_lost_with_a_packet_too_large(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join_with(5, "s", CLEAN, "\x22\0\1\x27\0\0\0\x14", 8, NULL, 0),
+	                 *p = join(4, "p", CLEAN);
+	SEND(s, "\x82\7\0\1\0\0\1#\0");
+	quiet(s);
+	SEND(p, "\x30\x14\0\5topicx123456789012");
+	EXPECT(s, "");
+	SEND(p, "\x30\x11\0\5topicx123456789"); /* 20 bytes without an alias: just fits */
+	EXPECT(s, "\x30\x12\0\5topic\0x123456789");
+	SEND(p, "\x30\x08\0\5topicx");
+	EXPECT(s, "\x30\x0c\0\5topic\3\x23\0\1x");
+	SEND(p, "\x30\x12\0\5topicx1234567890");
+	EXPECT(s, "\x30\x11\0\0\3\x23\0\1x1234567890");
+}
+
 static void messages_keep_their_order(void **state)
 {
 	(void)state;
@@ -253,6 +309,8 @@ int main(void)
 		T(properties_go_through_untouched),
 		T(a_message_tells_how_long_it_still_lives),
 		T(topic_aliases_end_with_the_connection),
+		T(aliases_go_to_who_takes_them),
+		T(an_alias_is_not_lost_with_a_packet_too_large),
 		T(messages_keep_their_order),
 		T(who_may_not_publish_is_acknowledged),
 	};
