@@ -58,7 +58,7 @@ PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3
 LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
-PLUGIN_LIBS_broker    = $(call libs,jansson)
+PLUGIN_LIBS_broker    = $(call libs,jansson openssl)
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))

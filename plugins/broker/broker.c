@@ -142,6 +142,8 @@ static void add_figures(struct broker *b)
 		        "Connections ended for a packet against the protocol" },
 		{ &b->figures.kept_dead, EDGED_COUNTER, "broker_keep_alive_timeouts_total", NULL,
 		        "Connections ended for silence" },
+		{ &b->figures.login_failures, EDGED_COUNTER, "broker_login_failures_total", NULL,
+		        "Clients that could not prove who they are" },
 		{ &b->figures.dropped_slow, EDGED_COUNTER, dropped, "reason=\"slow\"", why },
 		{ &b->figures.dropped_queue, EDGED_COUNTER, dropped, "reason=\"queue-full\"", why },
 		{ &b->figures.dropped_size, EDGED_COUNTER, dropped, "reason=\"too-large\"", why },
@@ -184,6 +186,7 @@ static void destroy(void *self)
 	pubsub_free(b->pubsub); /* its subscriptions are in shard 0 */
 	shard_free(first);
 	free(b->shards);
+	users_fini(&b->users);
 	free(b);
 }
 
@@ -214,6 +217,7 @@ static int create(struct edged_host *host, void **ret_self)
 	b->metrics = edged_cap(host, EDGED_METRICS_1);
 	b->store = edged_cap(host, EDGED_STORE_1);
 	b->home.forget = forget;
+	users_init(&b->users);
 	b->next_row = 1;
 	b->shard_count = b->loop->loop_count(host);
 	configure(b);

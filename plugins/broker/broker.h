@@ -15,6 +15,7 @@
 #include "edged/cap_stream.h"
 #include "message.h"
 #include "topic.h"
+#include "users.h"
 
 #define MAX_SUBSCRIPTIONS 1000 /* the highest limit of subscriptions for one client */
 
@@ -34,7 +35,7 @@ struct figures {
 	int64_t *connections, *sessions, *subscriptions, *retained_messages, *retained_bytes, *queued_bytes,
 	        *streams;
 	int64_t *received[3], *sent[3];
-	int64_t *connects, *refused, *taken_over, *malformed, *kept_dead;
+	int64_t *connects, *refused, *taken_over, *malformed, *kept_dead, *login_failures;
 	int64_t *dropped_slow, *dropped_queue, *dropped_size, *dropped_expired, *dropped_quota,
 	        *dropped_memory;
 	int64_t *store_failures;
@@ -59,6 +60,7 @@ struct broker {
 	struct message_home home; /* of stored messages */
 	struct shard **shards;
 	unsigned shard_count;
+	struct users users;
 	uint64_t key[2];   /* of the hash tables */
 	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
 	int64_t clients;   /* atomic: connected */

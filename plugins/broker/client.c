@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "auth.h"
 #include "client.h"
 #include "connect.h"
 #include "queue.h"
@@ -247,15 +248,17 @@ static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
 	struct client *c = conn;
 	size_t used = 0;
 	c->heard = shard_now(c->shard);
-	if (c->version == 0 && n && bytes[0] != CONNECT << 4)
+	if (c->version == 0 && !auth_pending(c) && n && bytes[0] != CONNECT << 4)
 		client_close(c, REASON_PROTOCOL);
-	while (!c->closing && !c->muted && !c->held && !c->connect) {
+	while (!c->closing && !c->muted && !c->held && (!c->connect || auth_pending(c))) {
 		struct frame f;
 		int r = frame_read(bytes + used, n - used, c->broker->limits.packet, &f);
 		if (r == FRAME_MORE)
 			break;
 		if (!r)
-			r = c->version == 0 ? client_connect(c, &f) : client_receive(c, &f);
+			r = c->version        ? client_receive(c, &f)
+			    : auth_pending(c) ? client_authenticate(c, &f)
+			                      : client_connect(c, &f);
 		if (r)
 			client_close(c, (uint8_t)r);
 		else
@@ -283,6 +286,7 @@ static void client_free(struct client *c)
 	free(c->aliases);
 	aliases_fini(&c->told);
 	free(c->connect);
+	auth_fini(c);
 	free(c);
 }
 

@@ -10,6 +10,7 @@
 #include "session.h"
 
 struct broker;
+struct login;
 struct edged_stream;
 struct edged_stream_handler;
 
@@ -22,6 +23,7 @@ struct client {
 	struct edged_slice
 	        *aliases;    /* topic aliases of the client, aliases[alias - 1]; texts are malloc'ed */
 	struct aliases told; /* topic aliases for it */
+	struct login *login; /* see auth.c */
 	uint8_t *connect;    /* CONNECT packet while the stream moves to the session's loop */
 	size_t connect_len;
 	uint32_t heard;      /* when something came last, in seconds */
@@ -59,6 +61,8 @@ void client_send_ack(struct client *client, uint8_t packet, uint16_t id, uint8_t
 void client_ack(struct client *client, uint8_t packet, uint16_t id, uint8_t reason, bool wait);
 /* An acknowledgement has gone out: read on when that was what it waited for. */
 void client_relieved(struct client *client);
+/* Keeps the CONNECT packet for later. -ENOMEM. */
+int client_keep_connect(struct client *client, const struct frame *frame);
 /* CONNACK and all that was waiting for it. */
 void client_accepted(struct client *client, int result);
 

@@ -238,6 +238,8 @@ static uint8_t old_connack_code(uint8_t reason)
 		return 1;
 	case REASON_CLIENT_ID:
 		return 2;
+	case REASON_PASSWORD:
+		return 4;
 	case REASON_NOT_AUTHORIZED:
 		return 5;
 	default:
@@ -272,6 +274,12 @@ static void write_connack_props(struct writer *w, const struct connack *c)
 	if (c->response_info.len) {
 		write_u8(w, PROP_RESPONSE_INFO);
 		write_binary(w, c->response_info);
+	}
+	if (c->auth_method.len) {
+		write_u8(w, PROP_AUTH_METHOD);
+		write_binary(w, c->auth_method);
+		write_u8(w, PROP_AUTH_DATA);
+		write_binary(w, c->auth_data);
 	}
 	if (c->text.len) {
 		write_u8(w, PROP_REASON);
@@ -322,6 +330,19 @@ void write_codes(
 		write_u8(w, 0);
 	for (size_t i = 0; with_codes && i < n; i++)
 		write_u8(w, version != MQTT_5 && codes[i] > 2 ? 0x80 : codes[i]);
+}
+
+void write_auth(struct writer *w, uint8_t reason, struct edged_slice method, struct edged_slice data)
+{
+	uint32_t n = 6 + (uint32_t)method.len + (uint32_t)data.len;
+	write_u8(w, AUTH << 4);
+	write_varint(w, 1 + (uint32_t)varint_size(n) + n);
+	write_u8(w, reason);
+	write_varint(w, n);
+	write_u8(w, PROP_AUTH_METHOD);
+	write_binary(w, method);
+	write_u8(w, PROP_AUTH_DATA);
+	write_binary(w, data);
 }
 
 void write_disconnect(struct writer *w, uint8_t reason, struct edged_slice text)

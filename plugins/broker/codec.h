@@ -35,12 +35,15 @@ enum reason {
 	REASON_WITH_WILL = 0x04,
 	REASON_NO_MATCH = 0x10,
 	REASON_NO_SUBSCRIPTION = 0x11,
+	REASON_CONTINUE = 0x18,
+	REASON_AGAIN = 0x19,
 	REASON_UNSPECIFIED = 0x80,
 	REASON_MALFORMED = 0x81,
 	REASON_PROTOCOL = 0x82,
 	REASON_IMPLEMENTATION = 0x83,
 	REASON_VERSION = 0x84,
 	REASON_CLIENT_ID = 0x85,
+	REASON_PASSWORD = 0x86,
 	REASON_NOT_AUTHORIZED = 0x87,
 	REASON_UNAVAILABLE = 0x88,
 	REASON_SHUTTING_DOWN = 0x8b,
@@ -58,6 +61,7 @@ enum reason {
 	REASON_ADMIN = 0x98,
 	REASON_FORMAT = 0x99,
 	REASON_NO_SHARED = 0x9e,
+	REASON_RATE = 0x9f,
 	REASON_NO_SUBSCRIPTION_IDS = 0xa1
 };
 
@@ -142,13 +146,15 @@ struct connack {
 	bool has_keep_alive;
 	struct edged_slice text; /* reason string */
 	struct edged_slice response_info;
+	struct edged_slice auth_method, auth_data;
 };
-#define CONNACK_MAX 1500 /* room for any */
+#define CONNACK_MAX 2000 /* room for any */
 void write_connack(struct writer *w, uint8_t version, const struct connack *connack);
 void write_ack(struct writer *w, uint8_t version, enum packet_type type, uint16_t id, uint8_t reason);
 /* SUBACK and UNSUBACK. */
 void write_codes(struct writer *w, uint8_t version, enum packet_type type, uint16_t id, const uint8_t *codes,
         size_t n);
+void write_auth(struct writer *w, uint8_t reason, struct edged_slice method, struct edged_slice data);
 void write_disconnect(struct writer *w, uint8_t reason, struct edged_slice text); /* MQTT 5 only */
 
 /* A PUBLISH to be sent. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "auth.h"
 #include "connect.h"
 #include "persist.h"
 #include "queue.h"
@@ -18,7 +19,7 @@ static int refuse(struct client *c, const struct connect *p, uint8_t reason)
 	uint8_t version = p->version;
 	bool known = reason == REASON_VERSION || reason == REASON_CLIENT_ID ||
 	             reason == REASON_NOT_AUTHORIZED || reason == REASON_UNAVAILABLE ||
-	             reason == REASON_QUOTA;
+	             reason == REASON_QUOTA || reason == REASON_PASSWORD || reason == REASON_RATE;
 	count_one(c->broker->figures.refused);
 	if (version >= MQTT_5 || known) {
 		uint8_t bytes[128];
@@ -45,10 +46,6 @@ static uint8_t judge_will(const struct client *c, const struct connect *p)
 static uint8_t judge(const struct client *c, const struct connect *p)
 {
 	const struct broker *broker = c->broker;
-	if (!broker->stream->peer(c->stream)->trusted)
-		return REASON_NOT_AUTHORIZED;
-	if (props_have(&p->props, PROP_AUTH_METHOD))
-		return REASON_AUTH_METHOD;
 	if (p->client_id.len > broker->limits.client_id)
 		return REASON_CLIENT_ID;
 	if (p->client_id.len == 0 && (p->version == MQTT_3_1 || (p->version == MQTT_3_1_1 && !p->clean)))
@@ -213,11 +210,14 @@ void client_accepted(struct client *c, int result)
 		.assigned_id = c->assigned ? session_id(c->session) : edged_slice(NULL, 0),
 		.keep_alive = c->keep_alive,
 		.has_keep_alive = c->tell_keep_alive && !result,
+		.auth_data = auth_proof(c),
 	};
 	uint8_t bytes[CONNACK_MAX];
 	struct writer w = writer(bytes, sizeof(bytes));
 	if (c->tell_response && c->session->id_len < sizeof(response) - 10)
 		connack.response_info = response_info(c->session, response);
+	if (connack.auth_data.len)
+		connack.auth_method = edged_str(SCRAM_METHOD);
 	write_connack(&w, c->version, &connack);
 	if ((size_t)(w.at - bytes) > c->max_packet) {
 		c->muted = true; /* nothing that we could say is small enough */
@@ -251,18 +251,29 @@ static struct edged_slice assign(const struct client *c, char *out, size_t size)
 	return id;
 }
 
-static int process(struct client *c, const struct frame *frame)
+/* authenticated: an exchange of AUTH packets has said who it is. */
+static int process(struct client *c, const struct frame *frame, bool authenticated)
 {
 	struct connect p;
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
 	if (!r)
 		r = judge(c, &p);
+	if (!r && !authenticated)
+		r = auth_judge(c, &p, frame);
+	if (r == AUTH_LATER)
+		return 0;
 	if (r)
 		return refuse(c, &p, (uint8_t)r);
 	char bytes[48];
 	c->assigned = p.client_id.len == 0;
 	struct edged_slice id = c->assigned ? assign(c, bytes, sizeof(bytes)) : p.client_id;
 	return id.len ? attach(c, &p, id) : refuse(c, &p, REASON_UNAVAILABLE);
+}
+
+static void drop_connect(struct client *c)
+{
+	free(c->connect);
+	c->connect = NULL;
 }
 
 /* On the loop of the session. */
@@ -274,24 +285,43 @@ static void arrived(void *conn)
 	struct frame f;
 	int r = frame_read(c->connect, c->connect_len, c->broker->limits.packet, &f);
 	if (!r)
-		r = process(c, &f);
-	free(c->connect);
-	c->connect = NULL;
+		r = process(c, &f, false);
+	if (!auth_pending(c))
+		drop_connect(c);
 	if (r)
 		client_close(c, (uint8_t)r);
 }
 
-static int move(struct client *c, const struct frame *frame, unsigned loop)
+int client_keep_connect(struct client *c, const struct frame *frame)
 {
-	const uint8_t *start = frame->body + frame->len - frame->size;
+	if (c->connect) /* it has moved */
+		return 0;
 	c->connect = malloc(frame->size);
 	if (!c->connect)
-		return REASON_UNAVAILABLE;
-	memcpy(c->connect, start, frame->size);
+		return -ENOMEM;
+	memcpy(c->connect, frame->body + frame->len - frame->size, frame->size);
 	c->connect_len = frame->size;
+	return 0;
+}
+
+int client_authenticate(struct client *c, const struct frame *frame)
+{
+	struct frame f;
+	struct connect p;
+	(void)frame_read(c->connect, c->connect_len, c->broker->limits.packet, &f);
+	(void)parse_connect(&f, c->broker->limits.user_properties, &p);
+	int r = auth_step(c, frame);
+	r = r ? refuse(c, &p, (uint8_t)r) : process(c, &f, true);
+	drop_connect(c);
+	return r;
+}
+
+static int move(struct client *c, const struct frame *frame, unsigned loop)
+{
+	if (client_keep_connect(c, frame))
+		return REASON_UNAVAILABLE;
 	if (c->broker->stream->move(c->stream, loop, arrived)) {
-		free(c->connect);
-		c->connect = NULL;
+		drop_connect(c);
 		return REASON_UNAVAILABLE;
 	}
 	client_leave(c); /* until it arrives */
@@ -307,5 +337,5 @@ int client_connect(struct client *c, const struct frame *frame)
 		if (loop != c->shard->index)
 			return move(c, frame, loop);
 	}
-	return process(c, frame);
+	return process(c, frame, false);
 }

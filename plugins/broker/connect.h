@@ -7,5 +7,7 @@
 
 /* The first packet of a connection. 0, or a reason to close without CONNACK. */
 int client_connect(struct client *client, const struct frame *frame);
+/* The packets that come while authentication is going on. 0, or a reason to close. */
+int client_authenticate(struct client *client, const struct frame *frame);
 
 #endif

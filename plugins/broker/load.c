@@ -187,6 +187,14 @@ static int read_retained(struct load *load, struct edged_slice key, struct edged
 	return r;
 }
 
+static int read_user(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	struct verifier verifier;
+	if (!read_user_row(value, &verifier) || !user_name_valid(key))
+		return discard(load, "users", key);
+	return users_set(&load->broker->users, key, &verifier);
+}
+
 /* --- the sequence ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -199,6 +207,7 @@ static const struct {
 	{ "queue", read_queue },
 	{ "incoming", read_incoming },
 	{ "retained", read_retained },
+	{ "users", read_user },
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 

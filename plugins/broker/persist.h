@@ -9,6 +9,7 @@
  *   queue      session row, entry     message row, QoS, state, packet id, subscription identifiers
  *   incoming   session row, packet id (of QoS 2 messages received)
  *   retained   topic                  message
+ *   users      name                   what proves the password, see users.h
  *
  * Functions return 0 or a negative errno of the store; the shard is the calling loop's.
  */

@@ -14,6 +14,7 @@ struct edged_slice reason_text(uint8_t reason)
 		{ REASON_PROTOCOL, "the packet is not allowed here" },
 		{ REASON_VERSION, "this broker speaks MQTT 3.1, 3.1.1 and 5.0" },
 		{ REASON_CLIENT_ID, "the client id is longer than limits.clientId" },
+		{ REASON_PASSWORD, "the user or the password is wrong" },
 		{ REASON_NOT_AUTHORIZED, "who connects this way may not do this" },
 		{ REASON_UNAVAILABLE, "the broker cannot keep a session now" },
 		{ REASON_AUTH_METHOD, "this authentication method is not known here" },
@@ -23,6 +24,7 @@ struct edged_slice reason_text(uint8_t reason)
 		{ REASON_RECEIVE_MAX, "more messages were not acknowledged than the receive maximum" },
 		{ REASON_ALIAS, "the topic alias is 0 or over the topic alias maximum" },
 		{ REASON_TOO_LARGE, "a packet was larger than the maximum packet size" },
+		{ REASON_RATE, "too many attempts to log in failed; wait before the next one" },
 		{ REASON_QUOTA, "a limit of the broker was reached, or its disk is full" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

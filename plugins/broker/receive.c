@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "auth.h"
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
@@ -240,6 +241,7 @@ int client_receive(struct client *c, const struct frame *frame)
 		[UNSUBSCRIBE] = receive_unsubscribe,
 		[PINGREQ] = receive_ping,
 		[DISCONNECT] = receive_disconnect,
+		[AUTH] = receive_auth,
 	};
 	return (receivers[frame->type] ? receivers[frame->type] : refuse_packet)(c, frame);
 }

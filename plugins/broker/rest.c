@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "accounts.h"
 #include "listing.h"
 #include "pubsub.h"
 #include "rest.h"
@@ -255,6 +256,13 @@ const struct edged_route rest_routes[] = {
 	        "Subscriptions of clients; ?limit=&cursor=", NULL, 0, 0 },
 	{ "GET", "/pubsub/v1/retained", list_retained,
 	        "Retained messages, without their payload; ?limit=&cursor=", NULL, 0, 0 },
+	{ "GET", "/pubsub/v1/users", list_users, "Who may log in with a password", NULL, EDGED_SCOPE_NODE,
+	        0 },
+	{ "PUT", "/pubsub/v1/users/{name}", put_user,
+	        "Let a user log in, or change the password: {\"password\": \"...\"}", NULL, EDGED_SCOPE_NODE,
+	        0 },
+	{ "DELETE", "/pubsub/v1/users/{name}", delete_user,
+	        "Let a user log in no more, and end its connections", NULL, EDGED_SCOPE_NODE, 0 },
 	{ "GET", "/retainedMessage", list_retained_aws,
 	        "Retained topics, as AWS IoT lists them; ?maxResults=&nextToken=", NULL, 0, 0 },
 	{ "GET", "/retainedMessage/{topic...}", get_retained, "The retained message of a topic", NULL, 0, 0 },

@@ -9,6 +9,7 @@
 #define BROKER_SHARD_H
 
 #include "broker.h"
+#include "penalty.h"
 #include "retained.h"
 #include "session.h"
 #include "turn.h"
@@ -36,6 +37,7 @@ struct shard {
 	struct subs subs;
 	struct retained retained; /* shard 0 */
 	struct alarms alarms;
+	struct penalties penalties;
 	struct edged_timer *timer;
 	uint32_t timer_due;
 	struct turn *turn;         /* being filled */

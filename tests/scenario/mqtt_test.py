@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The broker with clients that others wrote: mosquitto's and paho, over TCP and WebSocket, with one loop and with three."""
+import socket
 import subprocess
 import threading
 
@@ -197,6 +198,56 @@ def test_garbage_disturbs_nobody():
             pass
     good.publish("g", "still here", 1)
     good.expect(1)
+
+
+def own_address():
+    """An address of this machine that is not loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0]
+        except OSError:
+            return None
+
+
+def test_users():
+    """Passwords open the broker to who is neither of this machine nor has a certificate; they survive and they end."""
+    address = own_address()
+    if not address:
+        print("no address but loopback: skipped")
+        return
+    n = node(listen=(*edged.LISTEN, f"mqtt={address}:0"))
+
+    def port():
+        return next(int(item["address"].rpartition(":")[2]) for item in n.run["listeners"]
+                    if item["protocol"] == "mqtt" and item["address"].startswith(address))
+
+    def publish(*words):
+        return subprocess.run(["mosquitto_pub", "-h", address, "-p", str(port()), "-t", "t", "-m", "x", "-q", "1", *words],
+                              capture_output=True, timeout=20).returncode
+    assert n.http("PUT", "/pubsub/v1/users/ann", {"password": ""})[0] == 400
+    assert n.http("PUT", "/pubsub/v1/users/ann", {"pass": "x"})[0] == 400
+    assert publish("-u", "ann", "-P", "secret") == 5
+    assert n.http("PUT", "/pubsub/v1/users/ann", {"password": "secret"})[0] == 204
+    assert n.get("/pubsub/v1/users")["data"] == [{"name": "ann"}]
+    assert publish("-u", "ann", "-P", "secret") == 0
+    assert publish("-u", "ann", "-P", "wrong") == 4
+    n.kill()
+    n.start()
+    assert publish("-u", "ann", "-P", "secret", "-V", "5") == 0
+    client = mqtt.Client("watch")
+    client.username_pw_set("ann", "secret")
+    connected, ended = threading.Event(), threading.Event()
+    client.on_connect = lambda *args: connected.set()
+    client.on_disconnect = lambda *args: ended.set()
+    client.connect(address, port())
+    client.loop_start()
+    assert connected.wait(10)
+    assert n.http("DELETE", "/pubsub/v1/users/ann")[0] == 204
+    assert ended.wait(10)
+    client.loop_stop()
+    assert publish("-u", "ann", "-P", "secret") != 0
+    assert n.http("DELETE", "/pubsub/v1/users/ann")[0] == 404
 
 
 def test_rest():

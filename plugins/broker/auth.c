@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth.h"
+
+#include <errno.h>
+
+#include "shard.h"
+
+/* One exchange of SCRAM, and what came of earlier ones on this connection. */
+struct login {
+	struct scram *scram; /* in progress */
+	bool method;         /* CONNECT named it: it may authenticate again */
+	bool known;          /* the name of the exchange in progress is a user's */
+	size_t name_len, proof_len;
+	char name[SCRAM_NAME_MAX]; /* of the exchange in progress, or of who has logged in */
+	char proof[SCRAM_TEXT_MAX];
+};
+
+void auth_fini(struct client *c)
+{
+	if (c->login)
+		scram_free(c->login->scram);
+	free(c->login);
+	c->login = NULL;
+}
+
+static struct login *login_of(struct client *c)
+{
+	if (!c->login)
+		c->login = calloc(1, sizeof(*c->login));
+	return c->login;
+}
+
+struct edged_slice auth_user(const struct client *c)
+{
+	return c->login ? edged_slice(c->login->name, c->login->name_len) : edged_slice(NULL, 0);
+}
+
+struct edged_slice auth_proof(const struct client *c)
+{
+	return c->login && c->login->method ? edged_slice(c->login->proof, c->login->proof_len)
+	                                    : edged_slice(NULL, 0);
+}
+
+bool auth_pending(const struct client *c)
+{
+	return c->login && c->login->scram && c->version == 0;
+}
+
+/* --- penalties ------------------------------------------------------------------------------------------------------------------ */
+
+/* Of the address without its port. */
+static uint64_t address(const struct client *c)
+{
+	const char *text = c->broker->stream->peer(c->stream)->address, *colon = strrchr(text, ':');
+	return keyed_hash(
+	        c->broker->key, 3, edged_slice(text, colon ? (size_t)(colon - text) : strlen(text)));
+}
+
+static int failed(struct client *c, uint8_t reason)
+{
+	penalty_add(&c->shard->penalties, address(c), shard_now(c->shard));
+	count_one(c->broker->figures.login_failures);
+	return reason;
+}
+
+/* --- user and password ---------------------------------------------------------------------------------------------------------- */
+
+static int judge_password(struct client *c, const struct connect *p)
+{
+	struct broker *broker = c->broker;
+	struct verifier v;
+	if (!p->has_user || !users_any(&broker->users))
+		return REASON_NOT_AUTHORIZED;
+	bool known = users_find(&broker->users, broker->key, p->user, &v);
+	if (p->password.len > PASSWORD_MAX || !verifier_fits(&v, p->password) || !known)
+		return failed(c, REASON_PASSWORD);
+	if (!login_of(c))
+		return REASON_UNAVAILABLE;
+	memcpy(c->login->name, p->user.ptr, p->user.len);
+	c->login->name_len = p->user.len;
+	penalty_forget(&c->shard->penalties, address(c));
+	return 0;
+}
+
+/* --- SCRAM ------------------------------------------------------------------------------------------------------------------------ */
+
+static void send_auth(struct client *c, uint8_t reason, struct edged_slice data)
+{
+	uint8_t bytes[SCRAM_TEXT_MAX + 64];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_auth(&w, reason, edged_str(SCRAM_METHOD), data);
+	client_write(c, bytes, (size_t)(w.at - bytes));
+}
+
+/* The client's first message: answered with a challenge, for unknown names as for known ones. */
+static int begin(struct client *c, struct edged_slice first)
+{
+	char name[SCRAM_NAME_MAX], text[SCRAM_TEXT_MAX];
+	struct broker *broker = c->broker;
+	struct verifier v;
+	size_t n;
+	struct login *login = login_of(c);
+	if (!login)
+		return REASON_UNAVAILABLE;
+	struct scram *scram = scram_new(first, name, &n);
+	if (!scram)
+		return failed(c, REASON_NOT_AUTHORIZED);
+	login->scram = scram;
+	/* Who authenticates again stays who it is. */
+	bool same = c->version == 0 || edged_slice_eq(auth_user(c), edged_slice(name, n));
+	login->known = users_find(&broker->users, broker->key, edged_slice(name, n), &v) && same;
+	if (c->version == 0) {
+		memcpy(login->name, name, n);
+		login->name_len = n;
+	}
+	n = scram_challenge(scram, &v, text);
+	if (n == 0)
+		return REASON_UNAVAILABLE;
+	send_auth(c, REASON_CONTINUE, edged_slice(text, n));
+	return 0;
+}
+
+/* The client's second message. */
+static int prove(struct client *c, struct edged_slice last)
+{
+	struct login *login = c->login;
+	int r = scram_prove(login->scram, last, login->proof, &login->proof_len);
+	scram_free(login->scram);
+	login->scram = NULL;
+	if (r || !login->known)
+		return failed(c, REASON_NOT_AUTHORIZED);
+	penalty_forget(&c->shard->penalties, address(c));
+	return 0;
+}
+
+int auth_judge(struct client *c, const struct connect *p, const struct frame *frame)
+{
+	struct broker *broker = c->broker;
+	bool method = props_have(&p->props, PROP_AUTH_METHOD);
+	if (!method && broker->stream->peer(c->stream)->trusted)
+		return 0;
+	if (method && (!edged_slice_is(p->props.auth_method, SCRAM_METHOD) || !users_any(&broker->users)))
+		return REASON_AUTH_METHOD;
+	if (penalty_left(&c->shard->penalties, address(c), shard_now(c->shard)))
+		return REASON_RATE;
+	if (!method)
+		return judge_password(c, p);
+	c->max_packet = p->props.max_packet;
+	int r = begin(c, p->props.auth_data);
+	if (r)
+		return r;
+	c->login->method = true;
+	return client_keep_connect(c, frame) ? REASON_UNAVAILABLE : AUTH_LATER;
+}
+
+static int read_auth(const struct client *c, const struct frame *frame, struct farewell *ret)
+{
+	int r = parse_farewell(frame, MQTT_5, c->broker->limits.user_properties, ret);
+	if (!r && !edged_slice_is(ret->props.auth_method, SCRAM_METHOD))
+		r = REASON_PROTOCOL;
+	return r;
+}
+
+int auth_step(struct client *c, const struct frame *frame)
+{
+	struct farewell p;
+	if (frame->type != AUTH)
+		return REASON_PROTOCOL;
+	int r = read_auth(c, frame, &p);
+	if (!r && p.reason != REASON_CONTINUE)
+		r = REASON_PROTOCOL;
+	return r ? r : prove(c, p.props.auth_data);
+}
+
+int receive_auth(struct client *c, const struct frame *frame)
+{
+	struct farewell p;
+	if (!c->login || !c->login->method)
+		return REASON_PROTOCOL;
+	int r = read_auth(c, frame, &p);
+	if (r)
+		return r;
+	bool begins = p.reason == REASON_AGAIN;
+	if (begins == (c->login->scram != NULL))
+		return REASON_PROTOCOL;
+	if (begins)
+		return begin(c, p.props.auth_data);
+	r = prove(c, p.props.auth_data);
+	if (!r)
+		send_auth(c, REASON_OK, auth_proof(c));
+	return r;
+}
+
+void auth_drop(struct shard *shard, struct edged_slice user)
+{
+	for (struct client *c = shard->clients; c; c = c->next)
+		if (!c->closing && user.len && edged_slice_eq(auth_user(c), user))
+			client_close(c, REASON_NOT_AUTHORIZED);
+}
