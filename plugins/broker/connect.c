@@ -102,6 +102,9 @@ static struct session *get_session(
 		session_end(s);
 		s = NULL;
 	}
+	/* One that ended when the disk was full may still be there. */
+	if (!s && p->clean && shard->doubt && c->broker->store->del(c->broker->host, "sessions", id) == 0)
+		*ret_wait = true;
 	c->present = s != NULL;
 	if (!s && __atomic_load_n(c->broker->figures.sessions, __ATOMIC_RELAXED) <
 	                  (int64_t)c->broker->limits.sessions)
@@ -119,7 +122,10 @@ static int save_session(struct session *s, uint32_t expiry)
 		__atomic_fetch_add(&s->shard->durable, 1, __ATOMIC_RELAXED);
 		changed = true;
 	}
-	return s->row && changed ? persist_session(s, 0) : 0;
+	if (!s->row || !changed)
+		return 0;
+	int r = persist_session(s, 0);
+	return r ? r : turn_wrote(s->shard);
 }
 
 static void tune(struct client *c, const struct connect *p)

@@ -11,11 +11,11 @@
 #include "message.h"
 
 enum entry_state {
-	ENTRY_QUEUED, /* waits for room in the window */
-	ENTRY_SAVING, /* QoS 2 of a durable session: its packet id is on the way to the disk, then it is sent */
+	ENTRY_QUEUED,    /* waits for room in the window */
+	ENTRY_SAVING,    /* QoS 2 of a durable session: its packet id goes to the disk, then it is sent */
 	ENTRY_SAVED,     /* the same, saved, while the client was away: not sent yet */
 	ENTRY_SENT,      /* waits for PUBACK or PUBREC */
-	ENTRY_RELEASING, /* PUBREC came and is on the way to the disk, then PUBREL is sent */
+	ENTRY_RELEASING, /* PUBREC came and goes to the disk, then PUBREL is sent */
 	ENTRY_RELEASED   /* PUBREL was sent, or is to be sent again; waits for PUBCOMP */
 };
 
@@ -28,6 +28,7 @@ struct entry {
 	uint8_t qos;
 	uint8_t state;
 	bool retain, stored;
+	bool saving; /* ENTRY_SAVING, ENTRY_RELEASING: on its way; false: it failed, and is tried again */
 };
 
 struct flight {

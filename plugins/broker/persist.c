@@ -18,7 +18,7 @@ static int put(struct broker *b, const char *table, const struct writer *key, co
 	        edged_slice(value_bytes, (size_t)(value->at - value_bytes)));
 }
 
-int persist_session(struct session *s, uint64_t away_since)
+static int put_session(struct session *s, uint64_t away_since)
 {
 	uint8_t value[32];
 	struct writer v = writer(value, sizeof(value));
@@ -42,23 +42,7 @@ static int del(const struct session *s, const char *table, struct edged_slice re
 	return k.failed ? -EINVAL : b->store->del(b->host, table, edged_slice(key, (size_t)(k.at - key)));
 }
 
-int persist_session_gone(struct session *s)
-{
-	struct broker *b = s->shard->broker;
-	int r = b->store->del(b->host, "sessions", session_id(s));
-	char text[KEY_MAX];
-	for (const struct sub *sub = s->target.first; sub && !r; sub = sub->sibling)
-		r = persist_sub_gone(
-		        s, edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text))));
-	for (uint32_t i = 0; s->flight && i < s->flight->count && !r; i++)
-		if (flight_at(s->flight, i)->stored)
-			persist_entry_gone(s, flight_at(s->flight, i));
-	for (uint16_t i = 0; s->flight && i < s->flight->incoming_count && !r; i++)
-		r = persist_incoming(s, s->flight->incoming[i], true);
-	return r;
-}
-
-int persist_sub(const struct session *s, struct edged_slice filter, uint8_t options, uint32_t id)
+static int put_sub(const struct session *s, struct edged_slice filter, uint8_t options, uint32_t id)
 {
 	uint8_t key[KEY_MAX], value[16];
 	struct writer k = writer(key, sizeof(key)), v = writer(value, sizeof(value));
@@ -68,11 +52,6 @@ int persist_sub(const struct session *s, struct edged_slice filter, uint8_t opti
 	write_u8(&v, options);
 	write_u32(&v, id);
 	return put(s->shard->broker, "subs", &k, key, &v, value);
-}
-
-int persist_sub_gone(const struct session *s, struct edged_slice filter)
-{
-	return del(s, "subs", filter);
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
@@ -178,7 +157,7 @@ static void write_entry(struct writer *v, const struct entry *e)
 		write_u32(v, e->more_ids[1 + i]);
 }
 
-int persist_entry(struct session *s, struct entry *e)
+static int put_entry(struct session *s, struct entry *e)
 {
 	uint8_t key[16], value[16 + 4 * MAX_SUBSCRIPTIONS];
 	struct writer k = writer(key, sizeof(key)), v = writer(value, sizeof(value));
@@ -193,14 +172,7 @@ int persist_entry(struct session *s, struct entry *e)
 	return r;
 }
 
-void persist_entry_gone(struct session *s, const struct entry *e)
-{
-	uint8_t key[8];
-	if (del(s, "queue", entry_key(e, key)))
-		count_one(s->shard->broker->figures.store_failures);
-}
-
-int persist_incoming(struct session *s, uint16_t id, bool gone)
+static int put_incoming(const struct session *s, uint16_t id, bool gone)
 {
 	uint8_t key[10], value = FORMAT;
 	struct writer k = writer(key, sizeof(key)), v = writer(&value, 1);
@@ -211,6 +183,102 @@ int persist_incoming(struct session *s, uint16_t id, bool gone)
 	if (gone)
 		return b->store->del(b->host, "incoming", edged_slice(key, sizeof(key)));
 	return put(b, "incoming", &k, key, &v, &value);
+}
+
+/* --- writing for a session ---------------------------------------------------------------------------------------------- */
+
+static int put_entry_whole(struct session *s, struct entry *e)
+{
+	uint8_t key[8];
+	struct writer k = writer(key, sizeof(key));
+	if (!e->stored)
+		return 0;
+	int r = 0;
+	if (e->message && e->message->row) {
+		write_u64(&k, e->message->row);
+		r = put_message(s->shard->broker, "messages", edged_slice(key, sizeof(key)), e->message);
+	}
+	return r ? r : put_entry(s, e);
+}
+
+/* All rows of a session of which some may be missing. */
+static int put_whole(struct session *s)
+{
+	char text[KEY_MAX];
+	int r = put_session(s, s->client ? 0 : wall_ms());
+	for (const struct sub *sub = s->target.first; sub && !r; sub = sub->sibling)
+		r = put_sub(s, edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text))),
+		        sub->options, sub->id);
+	for (uint32_t i = 0; s->flight && i < s->flight->count && !r; i++)
+		r = put_entry_whole(s, flight_at(s->flight, i));
+	for (uint16_t i = 0; s->flight && i < s->flight->incoming_count && !r; i++)
+		r = put_incoming(s, s->flight->incoming[i], false);
+	return r;
+}
+
+/* Before each write. */
+static int touch(struct session *s)
+{
+	turn_touch(s);
+	if (!s->unsaved)
+		return 0;
+	int r = put_whole(s);
+	s->unsaved = r != 0;
+	return r;
+}
+
+int persist_session(struct session *s, uint64_t away_since)
+{
+	int r = touch(s);
+	return r ? r : put_session(s, away_since);
+}
+
+int persist_session_gone(struct session *s)
+{
+	struct broker *b = s->shard->broker;
+	s->unsaved = false; /* nothing of it is wanted */
+	int r = b->store->del(b->host, "sessions", session_id(s));
+	char text[KEY_MAX];
+	for (const struct sub *sub = s->target.first; sub && !r; sub = sub->sibling)
+		r = persist_sub_gone(
+		        s, edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text))));
+	for (uint32_t i = 0; s->flight && i < s->flight->count && !r; i++)
+		if (flight_at(s->flight, i)->stored)
+			persist_entry_gone(s, flight_at(s->flight, i));
+	for (uint16_t i = 0; s->flight && i < s->flight->incoming_count && !r; i++)
+		r = persist_incoming(s, s->flight->incoming[i], true);
+	return r;
+}
+
+int persist_sub(struct session *s, struct edged_slice filter, uint8_t options, uint32_t id)
+{
+	int r = touch(s);
+	return r ? r : put_sub(s, filter, options, id);
+}
+
+int persist_sub_gone(struct session *s, struct edged_slice filter)
+{
+	int r = touch(s);
+	return r ? r : del(s, "subs", filter);
+}
+
+int persist_entry(struct session *s, struct entry *e)
+{
+	int r = touch(s);
+	return r ? r : put_entry(s, e);
+}
+
+void persist_entry_gone(struct session *s, const struct entry *e)
+{
+	uint8_t key[8];
+	if (touch(s) || del(s, "queue", entry_key(e, key)))
+		count_one(s->shard->broker->figures.store_failures);
+}
+
+int persist_incoming(struct session *s, uint16_t id, bool gone)
+{
+	int r = touch(s);
+	return r ? r : put_incoming(s, id, gone);
 }
 
 /* --- reading back ----------------------------------------------------------------------------------------------------------- */

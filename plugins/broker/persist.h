@@ -22,8 +22,8 @@ struct broker;
 
 int persist_session(struct session *session, uint64_t away_since); /* wall ms, 0: connected */
 int persist_session_gone(struct session *session);                 /* with all that belongs to it */
-int persist_sub(const struct session *session, struct edged_slice filter, uint8_t options, uint32_t id);
-int persist_sub_gone(const struct session *session, struct edged_slice filter);
+int persist_sub(struct session *session, struct edged_slice filter, uint8_t options, uint32_t id);
+int persist_sub_gone(struct session *session, struct edged_slice filter);
 /* Gives a message that nobody else has seen yet a row. */
 int persist_message(struct broker *broker, struct message *message);
 int persist_entry(struct session *session, struct entry *entry);

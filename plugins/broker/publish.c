@@ -231,7 +231,7 @@ int shard_retain(struct shard *shard, struct message *m, bool *ret_wrote)
 	struct broker *broker = shard->broker;
 	int r = 0;
 	if (m->payload_len == 0) {
-		if (!retained_get(&shard->retained, message_topic(m)))
+		if (!retained_get(&shard->retained, message_topic(m)) && !shard->doubt)
 			return 0;
 		r = persist_retained_gone(broker, message_topic(m));
 		if (!r)

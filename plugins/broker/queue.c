@@ -54,10 +54,28 @@ static int keep_ids(struct entry *e, const struct delivery *d)
 	return 0;
 }
 
+static void take_out(struct session *s, uint32_t i)
+{
+	struct entry *e = flight_at(s->flight, i);
+	if (e->message) {
+		s->flight->bytes -= message_size(e->message);
+		queue_bytes(s, -(int64_t)message_size(e->message));
+	}
+	if (e->stored)
+		persist_entry_gone(s, e);
+	flight_remove(s->flight, i);
+}
+
 int queue_restore(struct session *s, struct message *m, struct queue_row *row)
 {
 	if (!s->flight && !(s->flight = flight_new()))
 		return -ENOMEM;
+	/* The end of an older one could not be written, and its packet id was used again. */
+	for (uint32_t i = 0; row->id && i < s->flight->count; i++)
+		if (flight_at(s->flight, i)->id == row->id) {
+			take_out(s, i);
+			break;
+		}
 	struct entry *e = flight_push(s->flight);
 	if (!e)
 		return -ENOMEM;
@@ -78,18 +96,6 @@ int queue_restore(struct session *s, struct message *m, struct queue_row *row)
 		queue_bytes(s, (int64_t)message_size(m));
 	}
 	return 0;
-}
-
-static void take_out(struct session *s, uint32_t i)
-{
-	struct entry *e = flight_at(s->flight, i);
-	if (e->message) {
-		s->flight->bytes -= message_size(e->message);
-		queue_bytes(s, -(int64_t)message_size(e->message));
-	}
-	if (e->stored)
-		persist_entry_gone(s, e);
-	flight_remove(s->flight, i);
 }
 
 void session_purge(struct session *s)
@@ -265,12 +271,11 @@ static bool send_entry(struct session *s, struct entry *e, bool dup)
 
 /* QoS 2 to a durable session: the packet id must be on the disk before the message is sent, or a crash in between
  * would make it a second message. */
-static void save_then_send(struct session *s, struct entry *e)
+static void save(struct session *s, struct entry *e, enum entry_state state)
 {
 	struct todo todo = { .kind = TODO_SAVED, .session = s, .id = e->id };
-	e->state = ENTRY_SAVING;
-	if (persist_entry(s, e) || turn_wrote(s->shard) || turn_todo(s->shard, &todo))
-		e->state = ENTRY_SAVED; /* it waits for the next connection */
+	e->state = (uint8_t)state;
+	e->saving = persist_entry(s, e) == 0 && turn_wrote(s->shard) == 0 && turn_todo(s->shard, &todo) == 0;
 }
 
 /* The next entry that was not sent yet. False: it was dropped, its place is free. */
@@ -285,7 +290,7 @@ static bool start_entry(struct session *s, struct entry *e)
 		}
 		e->id = flight_take_id(s->flight);
 		if (e->qos == 2 && s->row) {
-			save_then_send(s, e);
+			save(s, e, ENTRY_SAVING);
 			return true;
 		}
 		return send_entry(s, e, false);
@@ -297,6 +302,8 @@ static bool start_entry(struct session *s, struct entry *e)
 		return true;
 	case ENTRY_SAVING:
 	case ENTRY_RELEASING:
+		if (!e->saving)
+			save(s, e, e->state);
 		return true;
 	}
 	return true;
@@ -387,8 +394,10 @@ static void release(struct session *s, struct entry *e)
 	queue_bytes(s, -(int64_t)message_size(e->message));
 	struct message *m = e->message;
 	e->message = NULL;
-	if (e->stored && persist_entry(s, e))
-		count_one(s->shard->broker->figures.store_failures);
+	if (s->row)
+		save(s, e, ENTRY_RELEASING);
+	else
+		e->state = ENTRY_RELEASED;
 	message_unref(m);
 }
 
@@ -409,13 +418,9 @@ uint8_t session_pubrec(struct session *s, uint16_t id, uint8_t reason)
 		return 0;
 	}
 	struct entry *e = flight_at(s->flight, (uint32_t)i);
-	struct todo todo = { .kind = TODO_SAVED, .session = s, .id = id };
-	e->state = ENTRY_RELEASING;
 	release(s, e);
-	if (!e->stored || turn_wrote(s->shard) || turn_todo(s->shard, &todo)) {
-		e->state = ENTRY_RELEASED;
+	if (e->state == ENTRY_RELEASED)
 		client_send_ack(s->client, PUBREL, id, 0);
-	}
 	return 0;
 }
 
@@ -429,13 +434,19 @@ uint8_t session_pubcomp(struct session *s, uint16_t id)
 	return 0;
 }
 
-void session_saved(struct session *s, uint16_t id)
+void session_saved(struct session *s, uint16_t id, int result)
 {
 	struct flight *f = s->flight;
 	for (uint32_t i = 0; f && i < f->count; i++) {
 		struct entry *e = flight_at(f, i);
 		if (e->id != id || (e->state != ENTRY_SAVING && e->state != ENTRY_RELEASING))
 			continue;
+		e->saving = false;
+		if (result) {
+			if (s->client)
+				client_close(s->client, REASON_QUOTA);
+			return;
+		}
 		e->state = e->state == ENTRY_SAVING ? ENTRY_SAVED : ENTRY_RELEASED;
 		if (s->client && !s->client->muted && !s->client->closing && i < f->sent &&
 		        !start_entry(s, e)) {

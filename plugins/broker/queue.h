@@ -22,8 +22,9 @@ void session_pump(struct session *session);
 uint8_t session_puback(struct session *session, uint16_t id);
 uint8_t session_pubrec(struct session *session, uint16_t id, uint8_t reason);
 uint8_t session_pubcomp(struct session *session, uint16_t id);
-/* The store has what a QoS 2 message was waiting for. */
-void session_saved(struct session *session, uint16_t id);
+/* The store has what a QoS 2 message was waiting for, or (result below zero) could not take it: the connection ends,
+ * and the next one tries again. */
+void session_saved(struct session *session, uint16_t id, int result);
 /* All queued messages go. */
 void session_purge(struct session *session);
 

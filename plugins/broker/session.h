@@ -61,7 +61,9 @@ struct session {
 	uint16_t unacked;        /* of them, PUBACKs */
 	uint16_t id_len;
 	uint8_t version;
-	bool dead; /* ended; freed with its last hold */
+	bool touched; /* see turn_touch() */
+	bool unsaved; /* a commit failed: the disk may lack some of it */
+	bool dead;    /* ended; freed with its last hold */
 	char id[];
 };
 

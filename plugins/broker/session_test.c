@@ -246,6 +246,101 @@ static void a_release_that_cannot_be_stored_is_not_confirmed(void **state)
 	}
 }
 
+/* QoS 2: neither PUBLISH nor PUBREL goes out before the disk knows its id; when it cannot, the next connection tries. */
+static void what_could_not_be_stored_is_tried_again(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(5, "p", CLEAN);
+	subscribe(s, "t", 2);
+	fake_commit(host, 0);
+	quiet(s);
+	SEND(p, "\x34\7\0\1t\0\1\0x");
+	fake_commit(host, -28);
+	EXPECT(p, "\x50\3\0\1\x97");
+	EXPECT(s, "");
+	assert_true(fake_closed(s));
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	EXPECT(s, "\x20\2\1\0");
+	fake_commit(host, 0);
+	EXPECT(s, "\x34\6\0\1t\0\1x");
+	SEND(s, "\x50\2\0\1");
+	fake_commit(host, -28);
+	EXPECT(s, "");
+	assert_true(fake_closed(s));
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	EXPECT(s, "\x20\2\1\0");
+	fake_commit(host, 0);
+	EXPECT(s, "\x62\2\0\1");
+	crash();
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	EXPECT(s, "\x20\2\1\0\x62\2\0\1");
+	SEND(s, "\x70\2\0\1");
+	fake_commit(host, 0);
+	assert_int_equal(fake_disk_rows(disk, "queue") + fake_disk_rows(disk, "messages"), 0);
+}
+
+/* A session whose own row was lost in a full disk is whole again with the next thing that is acknowledged for it. */
+static void an_acknowledgement_covers_what_failed_before(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(4, "p", CLEAN);
+	fake_commit(host, -28); /* the session */
+	subscribe(s, "t", 1);
+	fake_commit(host, 0);
+	EXPECT(s, "\x90\3\0\1\1");
+	SEND(p, "\x32\6\0\1t\0\1x");
+	fake_commit(host, -28);
+	EXPECT(p, "");
+	quiet(s);
+	p = join_with(4, "p", CLEAN, NULL, 0, NULL, 0); /* waits: an older "p" might be on the disk */
+	fake_commit(host, 0);
+	EXPECT(p, "\x20\2\0\0");
+	SEND(p, "\x3a\6\0\1t\0\1x");
+	fake_commit(host, 0);
+	EXPECT(p, "\x40\2\0\1");
+	crash();
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	EXPECT(s, "\x20\2\1\0\x32\6\0\1t\0\1x\x32\6\0\1t\0\2x"); /* at least once */
+}
+
+/* What was to go, and could not be removed, goes when the client asks again. */
+static void what_could_not_be_removed_does_not_come_back(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(5, "p", CLEAN);
+	subscribe(s, "t", 1);
+	SEND(p, "\x33\7\0\1r\0\1\0x");
+	fake_commit(host, 0);
+	quiet(p);
+	SEND(s, "\xa2\5\0\2\0\1t");
+	SEND(p, "\x33\6\0\1r\0\2\0");
+	fake_commit(host, -28);
+	assert_true(fake_closed(s));
+	EXPECT(p, "\x40\3\0\2\x97");
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	EXPECT(s, "\x20\2\1\0");
+	SEND(s, "\xa2\5\0\2\0\1t");
+	SEND(p, "\x33\6\0\1r\0\3\0");
+	EXPECT(s, "");
+	EXPECT(p, "");
+	fake_commit(host, 0);
+	EXPECT(s, "\xb0\2\0\2");
+	EXPECT(p, "\x40\3\0\3\x10");
+	assert_int_equal(fake_disk_rows(disk, "subs") + fake_disk_rows(disk, "retained"), 0);
+	fake_hang_up(s);
+	s = join_with(4, "s", CLEAN, NULL, 0, NULL, 0);
+	fake_commit(host, -28);
+	assert_true(fake_closed(s));
+	s = join_with(4, "s", CLEAN, NULL, 0, NULL, 0);
+	EXPECT(s, "");
+	fake_commit(host, 0);
+	EXPECT(s, "\x20\2\0\0");
+	assert_int_equal(fake_disk_rows(disk, "sessions"), 0);
+}
+
 static void ids_in_use_are_not_given_again(void **state)
 {
 	(void)state;
@@ -276,6 +371,9 @@ int main(void)
 		T(a_full_window_holds_up_messages_alone),
 		T(who_sends_more_than_it_may_is_closed),
 		T(a_release_that_cannot_be_stored_is_not_confirmed),
+		T(what_could_not_be_stored_is_tried_again),
+		T(an_acknowledgement_covers_what_failed_before),
+		T(what_could_not_be_removed_does_not_come_back),
 		T(ids_in_use_are_not_given_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

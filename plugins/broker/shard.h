@@ -42,6 +42,9 @@ struct shard {
 	uint32_t timer_due;
 	struct turn *turn;         /* being filled */
 	struct turn *first, *last; /* ended, waiting for the store or other shards; in order */
+	struct session **touched;  /* held: written for since the last commit */
+	uint32_t touched_count, touched_size;
+	bool doubt; /* a commit failed since the start: the disk may hold rows that were to go */
 	uint32_t match_seq;
 	struct match *matches;
 	size_t match_size;

@@ -67,11 +67,12 @@ static uint8_t unsubscribe(struct request *q, struct edged_slice text)
 	if (!filter_parse(text, &c->broker->limits.topic, &filter))
 		return REASON_FILTER;
 	struct sub *sub = subs_find(&c->shard->subs, &s->target, &filter);
+	bool write = s->row && (sub || c->shard->doubt);
+	if (write && persist_sub_gone(s, text))
+		return REASON_QUOTA;
+	q->wrote |= write;
 	if (!sub)
 		return REASON_NO_SUBSCRIPTION;
-	if (s->row && persist_sub_gone(s, text))
-		return REASON_QUOTA;
-	q->wrote |= s->row != 0;
 	subs_remove(&c->shard->subs, sub);
 	shard_subs_changed(c->shard, -1);
 	return 0;

@@ -60,7 +60,7 @@ static void run(const struct todo *todo, int result)
 		break;
 	case TODO_SAVED:
 		if (!session->dead)
-			session_saved(session, todo->id);
+			session_saved(session, todo->id, result);
 		break;
 	case TODO_CALL:
 		todo->fn(todo->arg, result);
@@ -68,6 +68,46 @@ static void run(const struct todo *todo, int result)
 	}
 	if (session)
 		session_release(session);
+}
+
+/* What a commit that failed should have stored is still not on the disk: the next write for that session stores all
+ * of it again, so that nothing acknowledged later hangs in the air. */
+static void settle(struct turn *turn)
+{
+	for (uint32_t i = 0; i < turn->touched_count; i++) {
+		turn->touched[i]->unsaved |= turn->result != 0;
+		session_release(turn->touched[i]);
+	}
+	free(turn->touched);
+}
+
+void turn_touch(struct session *session)
+{
+	struct shard *shard = session->shard;
+	if (session->touched)
+		return;
+	if (shard->touched_count == shard->touched_size) {
+		uint32_t size = shard->touched_size ? shard->touched_size * 2 : 16;
+		struct session **touched = realloc(shard->touched, size * sizeof(struct session *));
+		if (!touched)
+			return; /* only if that commit fails, too, something is missing */
+		shard->touched = touched;
+		shard->touched_size = size;
+	}
+	session->touched = true;
+	session_hold(session);
+	shard->touched[shard->touched_count++] = session;
+}
+
+/* The writes since the last commit belong to this turn. */
+static void take_touched(struct shard *shard, struct turn *turn)
+{
+	for (uint32_t i = 0; i < shard->touched_count; i++)
+		shard->touched[i]->touched = false;
+	turn->touched = shard->touched;
+	turn->touched_count = shard->touched_count;
+	shard->touched = NULL;
+	shard->touched_count = shard->touched_size = 0;
 }
 
 /* Runs what belongs to the turns that are complete, in order. */
@@ -80,6 +120,8 @@ static void complete(struct shard *shard)
 			shard->last = NULL;
 		if (turn->result)
 			count_one(shard->broker->figures.store_failures);
+		shard->doubt |= turn->result != 0;
+		settle(turn);
 		for (uint32_t i = 0; i < turn->count; i++)
 			run(&turn->todos[i], turn->result);
 		free(turn->todos);
@@ -115,6 +157,7 @@ static void turn_end(void *arg)
 	shard->last = turn;
 	if (turn->dirty) {
 		turn->pending++;
+		take_touched(shard, turn);
 		int r = shard->broker->store->commit(shard->broker->host, committed, turn);
 		if (r)
 			turn_report(turn, r);
@@ -181,11 +224,17 @@ static void turn_free(struct turn *turn)
 			session_release(turn->todos[i].session);
 	}
 	free(turn->todos);
+	settle(turn);
 	free(turn);
 }
 
 void turns_free(struct shard *shard)
 {
+	for (uint32_t i = 0; i < shard->touched_count; i++)
+		session_release(shard->touched[i]);
+	free(shard->touched);
+	shard->touched = NULL;
+	shard->touched_count = 0;
 	if (shard->turn) {
 		shard->broker->loop->defer_cancel(shard->broker->host, shard);
 		turn_free(shard->turn);

@@ -36,13 +36,17 @@ struct turn {
 	struct shard *shard;
 	struct todo *todos;
 	uint32_t count, size;
-	unsigned pending; /* commit and parcels not yet reported */
-	int result;       /* the first failure */
-	bool dirty;       /* has writes to commit */
+	unsigned pending;         /* commit and parcels not yet reported */
+	int result;               /* the first failure */
+	struct session **touched; /* held: what was written belongs to them */
+	uint32_t touched_count;
+	bool dirty; /* has writes to commit */
 };
 
 /* Something was written that must be committed at the end of this turn. -ENOMEM. */
 int turn_wrote(struct shard *shard);
+/* Something is written for this session, and goes with the next commit. */
+void turn_touch(struct session *session);
 /* To be done once this turn and all before it are durable; at the end of the turn when nothing was written. Takes a
  * hold on the session. -ENOMEM. */
 int turn_todo(struct shard *shard, const struct todo *todo);
