@@ -175,8 +175,14 @@ run: deps-run ## install what is missing, build, start a gateway in the foregrou
 	$(Q)exec $(BUILD)/edged --dev --state $(BUILD)/state --plugins $(BUILD)/plugins
 
 .PHONY: bench
-bench: all ## print what start, idling and a request cost
+bench: all $(BUILD)/bench/load ## print what start, idling, a request and a message cost, beside mosquitto and FLASHMQ=binary
+	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/broker_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/gateway_bench.py
+
+$(BUILD)/bench/load: $(BUILD)/obj/tests/bench/load.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $<
 
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \

@@ -18,11 +18,6 @@ CONNECT = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01b"
 IDLE_SECONDS = int(os.environ.get("IDLE_SECONDS", "20"))
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
 def until(attempt):
     while True:
         try:
@@ -49,7 +44,7 @@ def start_times(rounds=7):
     """Milliseconds from exec to readyz 200 and to CONNACK, on a state folder that has been used before."""
     rest, mqtt, state = [], [], edged.folder()
     for i in range(rounds):
-        ports = free_port(), free_port()
+        ports = edged.free_port(), edged.free_port()
         node = edged.Node(state=state, listen=(f"http=127.0.0.1:{ports[0]}", f"mqtt=127.0.0.1:{ports[1]}"), start=False,
                           cluster=True)
         begin = time.monotonic()

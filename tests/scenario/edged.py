@@ -48,6 +48,20 @@ def wait_for(condition, seconds=10, what="condition"):
         time.sleep(0.01)
 
 
+def free_port():
+    """A port for a program that cannot choose one itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
 def need(program):
     """The path of a program, or Skip."""
     path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
