@@ -12,6 +12,7 @@
 #include "rest.h"
 #include "shard.h"
 #include "sse.h"
+#include "sys.h"
 
 uint64_t wall_ms(void)
 {
@@ -31,6 +32,8 @@ static const struct edged_setting settings[] = {
 	        "how long a session is kept while its client is away, at most; 0 means for ever" },
 	{ "keepAlive", EDGED_TYPE_INT, "0", 0, 65535, "s", NULL,
 	        "the longest keep-alive that MQTT 5 clients are allowed; 0 means any" },
+	{ "sysInterval", EDGED_TYPE_DURATION, "\"10s\"", 1000, DAY, "ms", NULL,
+	        "how often $SYS topics are told, while somebody subscribes to them" },
 	{ "limits.packet", EDGED_TYPE_SIZE, "\"256k\"", 1024, 16777216, "bytes", NULL, "the largest packet" },
 	{ "limits.topicLength", EDGED_TYPE_INT, "1000", 16, 1000, "bytes", NULL,
 	        "the longest topic or filter" },
@@ -95,6 +98,7 @@ static void configure(struct broker *b)
 		.retained_messages = (unsigned)setting(b, "limits.retainedMessages"),
 		.aliases = (unsigned)setting(b, "limits.aliases"),
 		.streams = (unsigned)setting(b, "limits.streams"),
+		.sys_ms = (uint64_t)setting(b, "sysInterval"),
 		.connect_ms = (uint64_t)setting(b, "connectTimeout"),
 		.session_expiry = (uint32_t)((setting(b, "sessionExpiry") + 999) / 1000),
 		.keep_alive = (uint16_t)setting(b, "keepAlive"),
@@ -179,6 +183,7 @@ static void destroy(void *self)
 	b->stopping = true;
 	load_free(b->load);
 	sse_free(b->sse);
+	sys_free(b->sys);
 	for (unsigned i = 0; b->shards && i < b->shard_count; i++)
 		if (i || !b->pubsub)
 			shard_free(b->shards[i]);
@@ -200,6 +205,8 @@ static int make_parts(struct broker *b)
 		r = pubsub_new(b, &b->pubsub);
 	if (!r)
 		r = sse_new(b, &b->sse);
+	if (!r)
+		r = sys_new(b, &b->sys);
 	return r;
 }
 
@@ -278,6 +285,7 @@ static void stop(void *self)
 	struct broker *b = self;
 	b->stopping = true;
 	sse_stop(b->sse);
+	sys_stop(b->sys);
 	shard_stop(b->shards[0]);
 }
 

@@ -25,7 +25,7 @@ struct limits {
 	size_t packet, queue_bytes, queue_total, retained_bytes;
 	unsigned client_id, subscriptions, user_properties, inflight, receive, receive_old, queue_messages,
 	        clients, sessions, retained_messages, aliases, streams;
-	uint64_t connect_ms;
+	uint64_t connect_ms, sys_ms;
 	uint32_t session_expiry; /* s */
 	uint16_t keep_alive;     /* s, 0: no limit */
 };
@@ -45,6 +45,7 @@ struct shard;
 struct pubsub;
 struct sse;
 struct load;
+struct sys;
 
 struct broker {
 	struct edged_host *host;
@@ -69,6 +70,7 @@ struct broker {
 	struct pubsub *pubsub;
 	struct sse *sse;
 	struct load *load;
+	struct sys *sys;
 	bool stopping;
 };
 

@@ -4,6 +4,7 @@
 #include "parcel.h"
 #include "publish.h"
 #include "queue.h"
+#include "sys.h"
 
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
@@ -190,7 +191,9 @@ static int collect(void *arg, struct message *m)
 
 static void find(struct ask *ask, struct broker *broker)
 {
-	retained_match(&broker->shards[0]->retained, edged_slice(ask->filter, ask->len), collect, ask);
+	struct edged_slice filter = edged_slice(ask->filter, ask->len);
+	retained_match(&broker->shards[0]->retained, filter, collect, ask);
+	sys_match(broker->sys, filter, collect, ask);
 }
 
 static int deliver(const struct ask *ask)

@@ -237,6 +237,47 @@ static void an_alias_is_not_lost_with_a_packet_too_large(void **state)
 	EXPECT(s, "\x30\x11\0\0\3\x23\0\1x1234567890");
 }
 
+static void the_broker_speaks_of_itself_to_who_asks(void **state)
+{
+	(void)state;
+	for (unsigned loops = 1; loops <= 3; loops += 2) {
+		boot(loops, NULL);
+		struct fake_peer *s = join(4, "s", CLEAN), *all = join(4, "all", CLEAN);
+		subscribe(all, "#", 0);
+		quiet(all);
+		size_t timers = fake_timers(host);
+		subscribe(s, "$SYS/broker/clients/+", 0);
+		EXPECT(s, "\x90\3\0\1\0"
+		          "\x31\x20\0\x1d$SYS/broker/clients/connected"
+		          "2"
+		          "\x31\x23\0\x20$SYS/broker/clients/disconnected"
+		          "0"
+		          "\x31\x1c\0\x19$SYS/broker/clients/total"
+		          "2");
+		assert_int_equal(fake_timers(host), timers + 1);
+		pass(11000);
+		EXPECT(s, ""); /* nothing has changed */
+		(void)join(4, "more", CLEAN);
+		timers = fake_timers(host);
+		pass(10000);
+		EXPECT(s, "\x30\x20\0\x1d$SYS/broker/clients/connected"
+		          "3"
+		          "\x30\x1c\0\x19$SYS/broker/clients/total"
+		          "3");
+		EXPECT(all, ""); /* "#" is not for $SYS */
+		SEND(s, "\xc0\0\xa2\x19\0\2\0\x15$SYS/broker/clients/+");
+		EXPECT(s, "\xd0\0\xb0\2\0\2");
+		pass(11000);
+		assert_int_equal(fake_timers(host), timers - 1);
+		subscribe(s, "$SYS/broker/uptime", 0);
+		EXPECT(s, "\x90\3\0\1\0\x31\x1e\0\x12$SYS/broker/uptime32 seconds");
+		pass(10000);
+		EXPECT(s, "\x30\x1e\0\x12$SYS/broker/uptime42 seconds");
+		fake_host_free(host, true);
+		host = NULL;
+	}
+}
+
 static void messages_keep_their_order(void **state)
 {
 	(void)state;
@@ -311,6 +352,7 @@ int main(void)
 		T(topic_aliases_end_with_the_connection),
 		T(aliases_go_to_who_takes_them),
 		T(an_alias_is_not_lost_with_a_packet_too_large),
+		T(the_broker_speaks_of_itself_to_who_asks),
 		T(messages_keep_their_order),
 		T(who_may_not_publish_is_acknowledged),
 	};

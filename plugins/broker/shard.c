@@ -4,6 +4,7 @@
 #include "client.h"
 #include "parcel.h"
 #include "shard.h"
+#include "sys.h"
 
 unsigned shard_of(const struct broker *broker, struct edged_slice client_id)
 {
@@ -117,4 +118,5 @@ void shard_subs_changed(struct shard *shard, int64_t by)
 		return;
 	__atomic_store_n(&shard->wanted, (uint32_t)shard->subs.count, __ATOMIC_RELAXED);
 	edged_metric_add(shard->broker->figures.subscriptions, by);
+	sys_subs_changed(shard);
 }

@@ -54,6 +54,7 @@ struct shard {
 	/* Read by other shards: */
 	uint32_t wanted;  /* atomic: subscriptions */
 	uint32_t durable; /* atomic: durable sessions */
+	bool sys_wanted;  /* atomic: somebody subscribed to $SYS/... */
 };
 
 int shard_new(struct broker *broker, unsigned index, struct shard **ret);
