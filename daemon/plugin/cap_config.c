@@ -54,6 +54,7 @@ static struct copy *keep(struct plugin_context *context, const char *key, bool j
 	bytes[text.len] = 0;
 	copy->text = edged_slice(bytes, text.len);
 	copy->json = json;
+	copy->old = false;
 	list_append(&context->config, &copy->link);
 	return copy;
 }
