@@ -1,15 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* io/http_end: clients that finish early, leave, or are late; and what a client may not say. */
+#include <semaphore.h>
+
 #include "http_world.h"
+
+/* The counts belong to the loop: it takes them, and the client waits for that. */
+struct look {
+	struct post post;
+	sem_t taken;
+	struct http_server_counts server;
+	struct request_counts requests;
+};
+
+static void take_counts(struct post *post)
+{
+	struct look *look = CONTAINER_OF(post, struct look, post);
+	look->server = http_server_counts(world->server);
+	look->requests = requests_counts(world->requests);
+	sem_post(&look->taken);
+}
+
+static void look_at(struct look *look)
+{
+	look->post = (struct post){ .fn = take_counts };
+	sem_init(&look->taken, 0, 0);
+	loop_post(loops_at(world->loops, 0), &look->post);
+	sem_wait(&look->taken);
+	sem_destroy(&look->taken);
+}
+
+static struct http_server_counts counts(void)
+{
+	struct look look;
+	look_at(&look);
+	return look.server;
+}
 
 static uint64_t count_gone(void)
 {
-	return requests_counts(world->requests).gone;
+	struct look look;
+	look_at(&look);
+	return look.requests.gone;
 }
 
 static uint64_t late(enum http_late kind)
 {
-	return http_server_counts(world->server).late[kind];
+	return counts().late[kind];
 }
 
 static bool ends(const char *text, const char *part)
@@ -32,7 +68,7 @@ SCRIPT(who_finished_sending_gets_the_late_answer)
 		CHECK(recv(fd, answer, 1, 0) == 0); /* and then the end, at once */
 		close(fd);
 	}
-	CHECK(http_server_counts(world->server).half_closed == 4);
+	CHECK(counts().half_closed == 4);
 	CHECK(count_gone() == 0);
 }
 
@@ -114,9 +150,9 @@ SCRIPT(who_left_is_noticed)
 		close(fd);
 		CHECK(reaches(&world->gone, i + 1));
 	}
-	for (int i = 0; i < 1000 && http_server_counts(world->server).connections; i++)
+	for (int i = 0; i < 1000 && counts().connections; i++)
 		poll(NULL, 0, 1);
-	CHECK(http_server_counts(world->server).connections == 0);
+	CHECK(counts().connections == 0);
 }
 
 SCRIPT(who_finished_with_half_a_request_is_closed)
