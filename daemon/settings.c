@@ -32,7 +32,7 @@ int settings_load(const struct args *args, struct conf **ret, struct conf_findin
 	r = conf_declare_daemon(conf, findings);
 	if (!r)
 		r = args_configure(args, conf, findings);
-	if (r) {
+	if (r && !(r == -EINVAL && findings->errors)) {
 		conf_free(conf);
 		return r;
 	}
@@ -80,6 +80,7 @@ int settings_inspect(const struct args *args)
 	struct metrics *metrics = NULL;
 	struct err err = { "" };
 	CLEANUP(buf_fini) struct buf out = BUF_EMPTY;
+	log_set_level(EDGED_ERROR); /* the findings say all there is to say */
 	int r = settings_load(args, &conf, &findings);
 	if (!r)
 		r = metrics_new(&metrics);

@@ -15,7 +15,8 @@
 #include "io/listener.h"
 #include "plugin/host.h"
 
-/* The daemon's tables, then file and command line. Plugins add their tables afterwards, then comes conf_finish(). */
+/* The daemon's tables, then file and command line. Plugins add their tables afterwards, then comes conf_finish(). Values
+ * that make no sense are findings, not a failure: defaults stand in for them, so that all else is judged too. */
 EDGED_MUST_CHECK int settings_load(
         const struct args *args, struct conf **ret, struct conf_findings *findings);
 /* The folders that the configuration names, or the one edged was built for. */

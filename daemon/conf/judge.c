@@ -22,8 +22,8 @@ struct judge {
 struct siblings {
 	const char *group;
 	struct suggestion suggestion;
-	const char *word;      /* what was written */
-	const char *elsewhere; /* a key of that name in another section */
+	const char *word;    /* what was written */
+	char elsewhere[160]; /* a key or group of that name in another place */
 	char list[400];
 	char best[80];
 };
@@ -51,12 +51,21 @@ static void sibling_try(struct siblings *siblings, const char *name)
 	siblings->suggestion.best = siblings->best;
 }
 
+/* Keeps the first part of a key that ends with the word: "plugins.broker" of "plugins.broker.keep_alive". */
+static void try_elsewhere(struct siblings *siblings, const char *key)
+{
+	size_t n = strlen(siblings->word);
+	for (const char *dot = strchr(key, '.'); dot && !siblings->elsewhere[0]; dot = strchr(dot + 1, '.'))
+		if (strncmp(dot + 1, siblings->word, n) == 0 && (dot[1 + n] == '.' || dot[1 + n] == '\0'))
+			snprintf(siblings->elsewhere, sizeof(siblings->elsewhere), "%.*s",
+			        (int)(dot + 1 + n - key), key);
+}
+
 static void sibling_key(struct siblings *siblings, const char *key)
 {
 	size_t group = strlen(siblings->group);
-	const char *last = strrchr(key, '.');
-	if (last && strcmp(last + 1, siblings->word) == 0 && !siblings->elsewhere)
-		siblings->elsewhere = key;
+	if (*siblings->word)
+		try_elsewhere(siblings, key);
 	if (group && (strncmp(key, siblings->group, group) != 0 || key[group] != '.'))
 		return;
 	const char *name = key + group + (group ? 1 : 0);
@@ -83,7 +92,7 @@ static void hint(const struct conf *conf, const char *group, const char *word, c
 	else if (model_row(conf, word))
 		snprintf(ret, size, "a \".\" in a key means nesting: write { \"%.*s\": { ... } }",
 		        (int)strcspn(word, "."), word);
-	else if (siblings.elsewhere)
+	else if (siblings.elsewhere[0])
 		snprintf(ret, size, "did you mean %s?", siblings.elsewhere);
 	else if (siblings.list[0])
 		snprintf(ret, size, "known here: %s", siblings.list);

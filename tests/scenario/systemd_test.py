@@ -1,58 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The service under a real systemd: start, reload, watchdog, stop. Runs on a throw-away host that the script named by
-EDGED_LAB boots (verbs: base PACKAGE..., up HOST, sh HOST CMD..., put HOST FILE DEST, down HOST)."""
+"""The service under a real systemd: start, reload, watchdog, stop. See hosts.py for where."""
 import os
-import subprocess
 import time
 
 import edged
-from edged import Skip, wait_for
-
-PACKAGES = ("libevent-core-2.1-7 libevent-pthreads-2.1-7 libmicrohttpd12 libjansson4 libssl3 libsqlite3-0 libnghttp2-14 "
-            "libwslay1 libcurl4 mosquitto-clients curl").split()
-ROOT = os.path.join(edged.HERE, "..", "..")
-
-
-class Host:
-    def __init__(self, name):
-        self.lab = os.environ.get("EDGED_LAB")
-        if not self.lab or os.geteuid() != 0:
-            raise Skip("needs root, and EDGED_LAB naming a script that boots hosts")
-        self.name = name
-        subprocess.run([self.lab, "base", *PACKAGES], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([self.lab, "up", name], check=True, stdout=subprocess.DEVNULL)
-
-    def sh(self, command, check=True):
-        done = subprocess.run([self.lab, "sh", self.name, "sh", "-c", command], capture_output=True, text=True, timeout=120)
-        assert not check or done.returncode == 0, f"{command}: {done.returncode}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
-
-    def install(self):
-        """`make install` into a folder, then the folder into the host."""
-        tree = edged.folder()
-        subprocess.run(["make", "-C", ROOT, "-s", "install", f"DESTDIR={tree}", f"BUILD={edged.BUILD}"], check=True)
-        archive = os.path.join(edged.folder(), "edged.tar")
-        subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True)
-        subprocess.run([self.lab, "put", self.name, archive, "/edged.tar"], check=True)
-        self.sh("tar -C / --no-overwrite-dir -xf /edged.tar && systemd-sysusers")
-        self.drop_in("users", "PrivateUsers=no")  # hosts whose root is a chroot cannot make user namespaces
-
-    def drop_in(self, name, line):
-        path = "/run/systemd/system/edged.service.d"
-        self.sh(f"mkdir -p {path} && printf '[Service]\\n{line}\\n' >{path}/{name}.conf && systemctl daemon-reload")
-
-    def down(self):
-        subprocess.run([self.lab, "down", self.name], check=False, stdout=subprocess.DEVNULL)
-
-    def pid(self):
-        return self.sh("systemctl show -p MainPID --value edged")
+from edged import wait_for
+from hosts import Host
 
 
 def test_the_service():
-    host = Host(f"edged{os.getpid()}")
-    try:
-        host.install()
+    with Host(f"edged{os.getpid()}", f"e{os.getpid()}") as host:
         host.sh("systemctl start edged")
         assert host.sh("systemctl is-active edged") == "active"
         assert "ready" in host.sh("edgectl status")
@@ -85,8 +43,6 @@ def test_the_service():
         assert host.sh("systemctl show -p Result --value edged") == "success"
         host.sh("systemctl start edged")
         assert host.sh("mosquitto_sub -h 127.0.0.1 -t kept -C 1 -W 5") == "here"
-    finally:
-        host.down()
 
 
 edged.main()

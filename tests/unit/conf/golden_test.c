@@ -115,6 +115,8 @@ static const struct {
 	  "c:1:33: plugins.broker.limits.paket: unknown key; did you mean plugins.broker.limits.packet?\n" },
 	{ "{\"plugins\":{\"broker\":{\"limit\":{}}}}",
 	  "c:1:23: plugins.broker.limit: unknown key; did you mean plugins.broker.limits?\n" },
+	{ "{\"broker\":{}}",
+	  "c:1:2: broker: unknown section; did you mean plugins.broker?\n" },
 	{ "{\"plugins\":{\"brokr\":{}}}",
 	  "c:1:13: warning: plugins.brokr: no plugin of this name is installed; did you mean \"broker\"?\n" },
 	{ "{\"plugins\":{\"zzzzzz\":{\"a\":[1,{\"b\":2}]}}}",
