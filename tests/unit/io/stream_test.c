@@ -97,6 +97,32 @@ static void the_peer_is_known(void **state)
 	assert_int_equal(rig.reason, -ECANCELED);
 }
 
+/* Far more than one piece of the queue, in writes that fit no piece evenly, and some larger than the largest. */
+static int write_in_bits(struct stream_rig *r)
+{
+	static uint8_t bytes[200000];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 31 + i / 256);
+	for (size_t i = 0, n = 1; i < sizeof(bytes); i += n, n = i % 5000 < 20 ? 20011 : n % 97 + 1) {
+		if (n > sizeof(bytes) - i)
+			n = sizeof(bytes) - i;
+		assert_int_equal(api->write(r->stream, bytes + i, n), 0);
+	}
+	assert_int_equal(api->queued(r->stream), sizeof(bytes));
+	api->close(r->stream);
+	return 0;
+}
+
+static void many_small_writes_arrive_whole_and_in_order(void **state)
+{
+	(void)state;
+	rig.on_open = write_in_bits;
+	rig_run(&rig);
+	assert_int_equal(rig.peer_got.len, 200000);
+	for (size_t i = 0; i < 200000; i++)
+		assert_int_equal((uint8_t)rig.peer_got.ptr[i], (uint8_t)(i * 31 + i / 256));
+}
+
 /* Takes records of ten bytes, one at a time. */
 static ssize_t take_records(struct stream_rig *r, const uint8_t *bytes, size_t n)
 {
@@ -886,6 +912,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_RIG(bytes_go_both_ways_and_the_end_is_in_order),
 		WITH_RIG(the_peer_is_known),
+		WITH_RIG(many_small_writes_arrive_whole_and_in_order),
 		WITH_RIG(unused_bytes_are_shown_again_in_front_of_the_next),
 		WITH_RIG(a_handler_may_wait_for_a_big_record),
 		WITH_RIG(who_leaves_too_much_unused_is_closed),
