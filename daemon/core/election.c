@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include "core/election_beacon.h"
 #include "core/election_impl.h"
 
 enum {
@@ -70,7 +71,7 @@ struct rank election_rank(const struct election *e, const struct member *m)
 	return m ? m->record.rank : members_self(e->members)->rank;
 }
 
-static bool fitter(const struct election *e, const struct member *a, const struct member *b)
+bool election_fitter(const struct election *e, const struct member *a, const struct member *b)
 {
 	struct rank ra = election_rank(e, a), rb = election_rank(e, b);
 	const uint8_t *self = members_self_id(e->members);
@@ -91,7 +92,7 @@ const struct member *election_fittest(const struct election *e)
 {
 	const struct member *best = NULL, *m;
 	for (unsigned i = 0; (m = members_at(e->members, i)); i++)
-		if (may_lead(m) && (!best || fitter(e, m, best)))
+		if (may_lead(m) && (!best || election_fitter(e, m, best)))
 			best = m;
 	return best;
 }
@@ -103,7 +104,7 @@ static unsigned ahead(const struct election *e)
 	const struct member *m;
 	for (unsigned i = 0; (m = members_at(e->members, i)); i++)
 		n += may_lead(m) && !(e->has_leader && !memcmp(m->id, e->leader, GOSSIP_ID)) &&
-		     fitter(e, m, NULL);
+		     election_fitter(e, m, NULL);
 	return n > AHEAD_MAX ? AHEAD_MAX : n;
 }
 
@@ -139,43 +140,30 @@ static uint64_t next_epoch(const struct election *e)
  * ----------------------------------------------------------------------------------------------------------------
  */
 
-static void send_beacon(struct election *e, const struct member *to)
-{
-	struct gossip_message beacon = { .type = GOSSIP_BEACON,
-		.epoch = e->epoch,
-		.lease_ms = (uint16_t)e->options.lease_ms,
-		.flags = (uint8_t)((e->lone ? GOSSIP_LONE : 0) |
-		                   (e->reason == ELECTION_BY_HANDED ? GOSSIP_HANDED : 0)) };
-	e->env.add_grants(e->env.arg, &beacon);
-	members_send(e->members, to, &beacon);
-}
-
-static void send_beacons(struct election *e)
-{
-	struct member *m;
-	for (unsigned i = 0; (m = members_at(e->members, i)); i++)
-		if (member_is_live(m))
-			send_beacon(e, m);
-	e->next_beacon = members_live(e->members) ? e->now + e->options.beacon_ms : UINT64_MAX;
-	if (e->lone && e->met_ms && e->now - e->met_ms >= e->options.lease_ms)
-		e->lone = false;
-	if (!e->met_ms && members_live(e->members))
-		e->met_ms = e->now;
-}
-
-static uint16_t lease_left(const struct election *e)
+/* Whom we follow, or, with no time left, nobody. */
+static uint64_t lease_left(const struct election *e)
 {
 	if (e->phase == ELECTION_LEADING)
-		return (uint16_t)e->options.lease_ms;
+		return e->options.lease_ms;
 	bool fresh = e->phase == ELECTION_FOLLOWING && e->now < e->lease_until;
-	return fresh ? (uint16_t)(e->lease_until - e->now) : 0;
+	return fresh ? e->lease_until - e->now : 0;
 }
 
-/* Tells whom we hear as supernode; or, with no lease left, only how far epochs have come. */
-static void send_leader(struct election *e, const struct member *to)
+/* Whom we have heard within a short lease, however long ours is: that it was there before says nothing. */
+static uint64_t hearing_left(const struct election *e)
+{
+	uint64_t until = e->heard_ms + e->options.lease_ms, left = lease_left(e);
+	if (e->phase == ELECTION_LEADING)
+		return left;
+	uint64_t heard = until > e->now ? until - e->now : 0;
+	return heard < left ? heard : left;
+}
+
+/* Tells of the supernode; or, with no time left, only how far epochs have come. */
+static void send_leader(struct election *e, const struct member *to, uint64_t left)
 {
 	struct gossip_message message = {
-		.type = GOSSIP_LEADER, .epoch = e->seen, .lease_ms = lease_left(e)
+		.type = GOSSIP_LEADER, .epoch = e->seen, .lease_ms = (uint16_t)left
 	};
 	if (message.lease_ms)
 		memcpy(message.target, e->leader, GOSSIP_SHORT);
@@ -230,7 +218,7 @@ static void lead(struct election *e, enum election_reason reason)
 	e->met_ms = 0;
 	e->better_since = e->hand_until = 0;
 	set_leader(e, members_self_id(e->members), epoch, reason);
-	send_beacons(e);
+	election_announce(e);
 }
 
 /* The same supernode, with a number above all that were seen. */
@@ -240,7 +228,7 @@ static void renew_epoch(struct election *e)
 	if (save_up_to(e, epoch))
 		return;
 	set_leader(e, members_self_id(e->members), epoch, e->reason);
-	send_beacons(e);
+	election_announce(e);
 }
 
 static void follow(struct election *e, const struct member *m, uint64_t epoch, uint64_t lease_ms,
@@ -290,18 +278,32 @@ static void decide(struct election *e)
 		wait_again(e, 2000); /* somebody else will; ask again whether it has */
 }
 
+static void ask_one(struct election *e, const struct member *m)
+{
+	struct gossip_message message = { .type = GOSSIP_PREVOTE, .epoch = e->seen };
+	members_send(e->members, m, &message);
+	e->asked++;
+}
+
+/* Those who would know: the one that fell silent, and its deputies, who hear it most often; then any. */
 static void ask(struct election *e)
 {
-	struct member *m;
+	struct member *deputies[ELECTION_DEPUTIES], *m;
+	struct member *leader = e->has_leader ? members_find(e->members, e->leader) : NULL;
+	unsigned n = election_deputies(e, leader, deputies), live = members_live(e->members);
 	e->asked = e->refusals = 0;
-	unsigned live = members_live(e->members);
+	if (leader && leader->state == MEMBER_ALIVE)
+		ask_one(e, leader);
+	for (unsigned i = 0; i < n; i++)
+		if (deputies[i]->state == MEMBER_ALIVE)
+			ask_one(e, deputies[i]);
 	unsigned skip = live > ASKED ? (unsigned)(e->env.random(e->env.arg) % live) : 0;
 	for (unsigned i = 0; (m = members_at(e->members, i)) && e->asked < ASKED; i++) {
-		if (m->state != MEMBER_ALIVE || (skip && skip-- > ASKED))
-			continue;
-		struct gossip_message message = { .type = GOSSIP_PREVOTE, .epoch = e->seen };
-		members_send(e->members, m, &message);
-		e->asked++;
+		bool twice = m == leader;
+		for (unsigned d = 0; d < n; d++)
+			twice |= m == deputies[d];
+		if (!twice && m->state == MEMBER_ALIVE && !(skip && skip-- > ASKED))
+			ask_one(e, m);
 	}
 	if (!e->asked) {
 		decide(e);
@@ -314,11 +316,11 @@ static void ask(struct election *e)
 static void on_prevote(struct election *e, struct member *from)
 {
 	if (e->phase == ELECTION_LEADING)
-		send_beacon(e, from);
+		election_send_beacon(e, from, false);
 	bool candidate = e->phase == ELECTION_WAITING || e->phase == ELECTION_ASKING;
-	if (candidate && may_lead(from) && fitter(e, from, NULL))
+	if (candidate && may_lead(from) && election_fitter(e, from, NULL))
 		wait_again(e, e->options.ask_ms + e->options.beacon_ms);
-	send_leader(e, from);
+	send_leader(e, from, hearing_left(e));
 }
 
 static uint64_t clamp_lease(uint64_t ms)
@@ -388,7 +390,7 @@ static bool claim_is_higher(
 		return e->lone;
 	if (beacon->epoch != e->epoch)
 		return beacon->epoch > e->epoch;
-	return fitter(e, m, NULL);
+	return election_fitter(e, m, NULL);
 }
 
 static void on_rival_beacon(struct election *e, struct member *from, const struct gossip_message *beacon)
@@ -406,7 +408,7 @@ static void on_rival_beacon(struct election *e, struct member *from, const struc
 	else if (beacon->epoch >= e->epoch)
 		renew_epoch(e);
 	else
-		send_beacon(e, from);
+		election_send_beacon(e, from, false);
 }
 
 static void on_beacon(struct election *e, struct member *from, const struct gossip_message *beacon)
@@ -422,12 +424,12 @@ static void on_beacon(struct election *e, struct member *from, const struct goss
 	bool lower = beacon->epoch < e->seen || (fresh && !same && beacon->flags & GOSSIP_LONE);
 	if (!lower && fresh && !same && beacon->epoch == e->epoch) {
 		const struct member *leader = members_find(e->members, e->leader);
-		lower = leader && fitter(e, leader, from);
+		lower = leader && election_fitter(e, leader, from);
 	}
 	if (lower) {
 		e->counts.refused++;
 		see_epoch(e, fresh ? e->seen : beacon->epoch);
-		send_leader(e, from);
+		send_leader(e, from, lease_left(e));
 		return;
 	}
 	enum election_reason reason = fresh ? ELECTION_BY_MERGED : ELECTION_BY_SILENCE;
@@ -436,8 +438,11 @@ static void on_beacon(struct election *e, struct member *from, const struct goss
 	if (e->phase == ELECTION_LISTENING)
 		reason = ELECTION_BY_FOUND;
 	follow(e, from, beacon->epoch, clamp_lease(beacon->lease_ms), reason);
-	if (beacon->flags & GOSSIP_GRANTED)
-		e->env.take_grants(e->env.arg, beacon);
+	e->heard_ms = e->now;
+	if (beacon->flags & (GOSSIP_GRANTED | GOSSIP_RENEWED) && !e->env.take_grants(e->env.arg, beacon)) {
+		struct gossip_message wanted = { .type = GOSSIP_ROLES, .epoch = e->epoch };
+		members_send(e->members, from, &wanted);
+	}
 }
 
 /* --- handing over
@@ -457,7 +462,7 @@ static void send_handover(struct election *e)
 	struct gossip_message message = {
 		.type = GOSSIP_HANDOVER, .epoch = e->epoch, .flags = GOSSIP_GRANTED
 	};
-	e->env.add_grants(e->env.arg, &message);
+	e->env.add_grants(e->env.arg, &message, true);
 	members_send(e->members, to, &message);
 }
 
@@ -472,7 +477,7 @@ static void hand_over(struct election *e, const struct member *to)
 static void on_handover(struct election *e, struct member *from, const struct gossip_message *message)
 {
 	if (e->phase == ELECTION_LEADING) {
-		send_beacon(e, from); /* asked twice */
+		election_send_beacon(e, from, false); /* asked twice */
 		return;
 	}
 	bool by_leader =
@@ -480,7 +485,7 @@ static void on_handover(struct election *e, struct member *from, const struct go
 	if (!by_leader || !self_may_lead(e) || e->phase == ELECTION_OFF)
 		return;
 	see_epoch(e, message->epoch);
-	e->env.take_grants(e->env.arg, message);
+	(void)e->env.take_grants(e->env.arg, message);
 	lead(e, ELECTION_BY_HANDED);
 }
 
@@ -542,6 +547,8 @@ void election_receive(
 		on_handover(e, from, message);
 	else if (message->type == GOSSIP_RESIGN)
 		on_resign(e, from, message);
+	else if (message->type == GOSSIP_ROLES && e->phase == ELECTION_LEADING)
+		election_send_beacon(e, from, true);
 }
 
 void election_member(struct election *e, uint64_t now, const struct member *m, enum member_change change)
@@ -554,7 +561,8 @@ void election_member(struct election *e, uint64_t now, const struct member *m, e
 			leader_lost(e);
 	}
 	if ((change == MEMBER_JOINED || change == MEMBER_BACK) && e->phase == ELECTION_LEADING) {
-		send_beacon(e, m);
+		election_send_beacon(e, m, false);
+		election_announce_soon(e);
 		if (e->next_beacon == UINT64_MAX)
 			e->next_beacon = e->now + e->options.beacon_ms;
 		if (!e->met_ms)
@@ -578,7 +586,7 @@ static uint64_t tick_leading(struct election *e)
 	if (e->now >= e->next_beacon) {
 		if (!e->leaving)
 			look_for_better(e);
-		send_beacons(e);
+		election_send_beacons(e);
 	}
 	return e->hand_until && e->hand_until < e->next_beacon ? e->hand_until : e->next_beacon;
 }
@@ -621,6 +629,11 @@ static void resign(struct election *e)
 			members_send(e->members, m, &message);
 	}
 	e->phase = ELECTION_OFF;
+}
+
+bool election_beacon_due(const struct election *e, uint64_t now)
+{
+	return e->phase == ELECTION_LEADING && now >= e->next_beacon;
 }
 
 uint64_t election_tick(struct election *e, uint64_t now)

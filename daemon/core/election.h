@@ -2,7 +2,8 @@
 /*
  * Which node is the supernode: available, leased, fenced by epochs; no quorum.
  *
- *  - The supernode sends beacons with a lease; followers whose lease runs out wait by rank, ask a few others
+ *  - The supernode sends beacons with a lease, often to a few and rarely to the others
+ * (election_beacon.h); followers whose lease runs out wait by rank, ask a few others
  * whether they still hear it, and else announce themselves with the next epoch. The highest (epoch, rank, id)
  * wins.
  *  - A supernode that works stays, until a pin or a better class has held for a while; then it hands over as
@@ -69,10 +70,11 @@ struct election_env {
 	int (*save_epoch)(void *arg, uint64_t epoch);
 	/* There is another supernode, or none; election_leader() tells. */
 	void (*changed)(void *arg);
-	/* Adds the grants of roles to a message that goes out, when they are due. */
-	void (*add_grants)(void *arg, struct gossip_message *message);
-	/* Takes those of a message from the supernode or from the one that hands over. */
-	void (*take_grants)(void *arg, const struct gossip_message *message);
+	/* Adds the grants of roles to a message that goes out: `whole`, or as is due. */
+	void (*add_grants)(void *arg, struct gossip_message *message, bool whole);
+	/* Takes those of a message from the supernode or from the one that hands over. False: they are not known here; they
+	 * must come whole. */
+	bool (*take_grants)(void *arg, const struct gossip_message *message);
 };
 
 /* `saved`: the epoch that save_epoch() was last given, 0 at the first start. */
@@ -88,6 +90,8 @@ void election_receive(
 void election_member(
         struct election *election, uint64_t now, const struct member *member, enum member_change change);
 uint64_t election_tick(struct election *election, uint64_t now);
+/* Will the next tick send beacons? */
+bool election_beacon_due(const struct election *election, uint64_t now);
 
 /* Leaving: hands over when this node is the supernode. True: done, or nothing to wait for; else call
  * election_tick() and ask election_leaving() again. It never takes longer than 300 ms. */

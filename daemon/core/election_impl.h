@@ -23,13 +23,16 @@ struct election {
 
 	uint64_t now, wanted;
 	uint64_t lease_until; /* FOLLOWING */
+	uint64_t heard_ms;    /* FOLLOWING: the last beacon */
 	uint64_t wait_until;  /* LISTENING, WAITING */
 	uint64_t ask_until;   /* ASKING */
 	unsigned asked, refusals, strangers;
 
-	uint64_t next_beacon; /* LEADING */
-	uint64_t met_ms;      /* when this reign got its first follower, 0: none yet */
-	bool lone;            /* became leader for want of others and led nobody yet */
+	uint64_t next_beacon;    /* LEADING */
+	uint64_t announce_until; /* LEADING: all get all beacons */
+	unsigned beacons;        /* counts the rounds of them */
+	uint64_t met_ms;         /* when this reign got its first follower, 0: none yet */
+	bool lone;               /* became leader for want of others and led nobody yet */
 	uint8_t better[GOSSIP_ID];
 	uint64_t better_since; /* 0: nobody is better */
 	uint8_t hand_to[GOSSIP_ID];
@@ -41,6 +44,8 @@ struct election {
 	struct election_counts counts;
 };
 
+/* NULL is this node. */
+bool election_fitter(const struct election *election, const struct member *a, const struct member *b);
 /* The fittest of the others that may lead, or NULL. */
 const struct member *election_fittest(const struct election *election);
 

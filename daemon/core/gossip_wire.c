@@ -292,7 +292,7 @@ enum {
 	HAS_LEASE = 32,
 	HAS_ADDR = 64,
 	HAS_ENTRIES = 128,
-	HAS_GRANTS = 256, /* in a beacon only with GOSSIP_GRANTED */
+	HAS_GRANTS = 256, /* in a beacon only with GOSSIP_GRANTED, or their hash with GOSSIP_RENEWED */
 	HAS_RECORD = 512  /* what is left, when anything is */
 };
 
@@ -312,11 +312,17 @@ static const unsigned parts[] = {
 	[GOSSIP_PREVOTE] = HAS_EPOCH,
 	[GOSSIP_HANDOVER] = HAS_EPOCH | HAS_GRANTS,
 	[GOSSIP_RESIGN] = HAS_TARGET | HAS_EPOCH,
+	[GOSSIP_ROLES] = HAS_EPOCH,
 };
 
 static bool carries_grants(const struct gossip_message *m, unsigned has)
 {
 	return has & HAS_GRANTS && (m->type != GOSSIP_BEACON || m->flags & GOSSIP_GRANTED);
+}
+
+static bool carries_hash(const struct gossip_message *m)
+{
+	return m->type == GOSSIP_BEACON && (m->flags & (GOSSIP_GRANTED | GOSSIP_RENEWED)) == GOSSIP_RENEWED;
 }
 
 static void put_body(struct writer *w, const struct gossip_message *m, unsigned has)
@@ -339,6 +345,8 @@ static void put_body(struct writer *w, const struct gossip_message *m, unsigned 
 		put_entries(w, m);
 	if (carries_grants(m, has))
 		put_grants(w, m);
+	if (carries_hash(m))
+		put_number(w, m->grants_hash, 4);
 	if (has & HAS_RECORD && m->has_record)
 		put_record(w, &m->record);
 }
@@ -363,6 +371,8 @@ static void take_body(struct reader *r, struct gossip_message *m, unsigned has)
 		take_entries(r, m);
 	if (carries_grants(m, has))
 		take_grants(r, m);
+	if (carries_hash(m))
+		m->grants_hash = (uint32_t)take_number(r, 4);
 	if (has & HAS_RECORD && r->left && !r->bad) {
 		m->has_record = true;
 		take_record(r, &m->record);
@@ -394,6 +404,7 @@ int gossip_decode(const uint8_t *bytes, size_t len, struct gossip_message *ret)
 	ret->version = (uint32_t)take_number(&r, 4);
 	ret->digest = take_number(&r, 8);
 	ret->flags = ret->entry_count = ret->grant_count = 0;
+	ret->grants_hash = 0;
 	ret->has_record = false;
 	take_body(&r, ret, parts[type]);
 	return r.bad ? -EINVAL : 0;

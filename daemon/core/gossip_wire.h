@@ -55,11 +55,12 @@ struct node_description {
 	X(SYNC, 8)       /* flags, entries: whom I know */                                                   \
 	X(LEAVE, 9)      /* I go */                                                                          \
 	X(DUPLICATE, 10) /* address: somebody there has your id */                                           \
-	X(BEACON, 11)    /* epoch, lease, [grants]: I am the supernode */                                    \
+	X(BEACON, 11)    /* epoch, lease, [grants or their hash]: I am the supernode */                      \
 	X(LEADER, 12)    /* epoch, target, lease left: whom I hear as supernode (0 left: nobody) */          \
 	X(PREVOTE, 13)   /* epoch: whom do you hear as supernode? */                                         \
 	X(HANDOVER, 14)  /* epoch, grants: be the supernode after me */                                      \
-	X(RESIGN, 15)    /* epoch, target: I am no longer the supernode, it is to be */
+	X(RESIGN, 15)    /* epoch, target: I am no longer the supernode, it is to be */                      \
+	X(ROLES, 16)     /* epoch: I do not have the grants of that hash, tell me */
 
 enum gossip_type {
 #define GOSSIP_ENUM(name, number) GOSSIP_##name = (number),
@@ -68,11 +69,12 @@ enum gossip_type {
 };
 
 enum {
-	GOSSIP_WANT = 1,    /* PING: answer with your record. SYNC: answer with your list */
-	GOSSIP_DEAD = 2,    /* ACCUSE: I have given it up */
-	GOSSIP_GRANTED = 4, /* BEACON: the list of grants follows */
-	GOSSIP_HANDED = 16, /* BEACON: the former supernode handed over to me */
-	GOSSIP_LONE = 8     /* BEACON: I became supernode for want of others, and led nobody so far */
+	GOSSIP_WANT = 1,     /* PING: answer with your record. SYNC: answer with your list */
+	GOSSIP_DEAD = 2,     /* ACCUSE: I have given it up */
+	GOSSIP_GRANTED = 4,  /* BEACON: the list of grants follows */
+	GOSSIP_RENEWED = 32, /* BEACON: the grants of this hash go on */
+	GOSSIP_HANDED = 16,  /* BEACON: the former supernode handed over to me */
+	GOSSIP_LONE = 8      /* BEACON: I became supernode for want of others, and led nobody so far */
 };
 
 struct gossip_entry {
@@ -103,6 +105,7 @@ struct gossip_message {
 	uint8_t entry_count, grant_count;
 	struct gossip_entry entries[GOSSIP_SYNC_ENTRIES];
 	struct gossip_grant grants[GOSSIP_GRANTS];
+	uint32_t grants_hash;
 	bool has_record;
 	struct node_description record;
 };

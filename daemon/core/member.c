@@ -276,6 +276,7 @@ static void take_by_type(struct members *ms, struct member *m, const struct goss
 	case GOSSIP_PREVOTE:
 	case GOSSIP_HANDOVER:
 	case GOSSIP_RESIGN:
+	case GOSSIP_ROLES:
 		break;
 	}
 }
@@ -435,10 +436,10 @@ void members_wake(struct members *ms, uint64_t now)
 	}
 }
 
-uint64_t members_tick(struct members *ms, uint64_t now)
+uint64_t members_tick(struct members *ms, uint64_t now, bool sending)
 {
 	set_now(ms, now);
-	uint64_t next = members_probe_tick(ms);
+	uint64_t next = members_probe_tick(ms, sending);
 	uint64_t end = members_expire(ms);
 	ms->wanted = next < end ? next : end;
 	return ms->wanted;

@@ -139,8 +139,9 @@ void members_hint(
  * them. */
 struct member *members_receive(struct members *members, uint64_t now, const struct gossip_from *from,
         const struct gossip_message *message);
-/* Does what is due and returns when to be called again, UINT64_MAX: not before something comes. */
-uint64_t members_tick(struct members *members, uint64_t now);
+/* Does what is due and returns when to be called again, UINT64_MAX: not before something comes. `sending`: the node is
+ * awake to send now; what would be due shortly goes out with it, so that sender and receivers wake up once. */
+uint64_t members_tick(struct members *members, uint64_t now, bool sending);
 /* The network changed: call everybody we do not hear, now. */
 void members_wake(struct members *members, uint64_t now);
 /* Says goodbye to everyone; call once, then free. */

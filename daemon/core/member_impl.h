@@ -42,7 +42,7 @@ struct members {
 	uint64_t now;
 	uint64_t wanted;                /* when tick asked to be called */
 	uint64_t next_probe;            /* of the round: not before */
-	bool ring_turn;                 /* the last probe of the round was the successor's */
+	bool ring_last;                 /* the last probe was the successor's */
 	uint64_t next_call;             /* of a dead member */
 	uint64_t refuted_ms;            /* when all were last told that we live */
 	uint64_t health_ms;             /* when an accusation last counted against our health */

@@ -68,7 +68,7 @@ static void ask_others(struct members *ms, struct member *m)
 	member_ping(ms, m, &m->addr);
 	m->indirect = true;
 	m->nacks_wanted = (uint8_t)n;
-	m->probe_deadline = ms->now + 3 * member_timeout(ms, m);
+	m->probe_deadline = ms->now + (n ? 3 : 1) * member_timeout(ms, m);
 }
 
 /* --- suspicion
@@ -131,7 +131,7 @@ static void probe_failed(struct members *ms, struct member *m)
 	ms->counts.failed_probes++;
 	m->probe_deadline = 0;
 	if (m->nacks < m->nacks_wanted)
-		members_health(ms, m->nacks_wanted - m->nacks);
+		members_health(ms, 1);
 	else if (!m->nacks_wanted && m->state == MEMBER_ALIVE)
 		members_health(ms, 1);
 	suspect(ms, m);
@@ -347,12 +347,12 @@ static struct member *successor(const struct members *ms)
 
 /* Probes one of those not heard lately: by turns the successor, so that everybody is looked at by somebody at a known
  * rate, and the next in the order of the round, so that in time all are by all. */
-static void probe_next(struct members *ms)
+static void probe_next(struct members *ms, uint64_t early)
 {
 	ms->next_probe = ms->now + period(ms);
-	ms->ring_turn = !ms->ring_turn;
-	struct member *after = ms->ring_turn ? successor(ms) : NULL;
-	if (after && after->due_ms <= ms->now) {
+	struct member *after = ms->ring_last ? NULL : successor(ms);
+	ms->ring_last = after && after->due_ms <= ms->now + period(ms) / 2; /* soon is near enough */
+	if (ms->ring_last) {
 		member_probe(ms, after);
 		return;
 	}
@@ -362,7 +362,7 @@ static void probe_next(struct members *ms)
 			ms->cursor = 0;
 		}
 		struct member *m = ms->all[ms->cursor++];
-		if (in_round(m) && m->due_ms <= ms->now) {
+		if (in_round(m) && m->due_ms <= ms->now + early) {
 			member_probe(ms, m);
 			return;
 		}
@@ -426,10 +426,10 @@ static uint64_t call_dead(struct members *ms)
 	return ms->next_call;
 }
 
-uint64_t members_probe_tick(struct members *ms)
+uint64_t members_probe_tick(struct members *ms, bool sending)
 {
 	excuse_lateness(ms);
-	uint64_t next = UINT64_MAX;
+	uint64_t next = UINT64_MAX, early = sending ? ms->options.probe_ms / 3 : 0;
 	for (unsigned i = 0; i < ms->count; i++)
 		if (member_is_live(ms->all[i]))
 			next = sooner(next, watch_live(ms, ms->all[i]));
@@ -440,8 +440,8 @@ uint64_t members_probe_tick(struct members *ms)
 		else if (relay->deadline)
 			next = sooner(next, relay->deadline);
 	}
-	if (ms->live && ms->now >= round_due(ms))
-		probe_next(ms);
+	if (ms->live && ms->now + early >= round_due(ms))
+		probe_next(ms, early);
 	if (ms->live)
 		next = sooner(next, round_due(ms));
 	next = sooner(next, call_unknown(ms));

@@ -12,6 +12,6 @@ void member_measured(struct member *m, uint64_t rtt_ms);
 void members_accused(struct members *ms, const struct member *by, const struct gossip_message *message);
 void members_relay(struct members *ms, struct member *for_whom, const struct gossip_message *message);
 bool members_relay_answer(struct members *ms, struct member *from, const struct gossip_message *message);
-uint64_t members_probe_tick(struct members *ms);
+uint64_t members_probe_tick(struct members *ms, bool sending);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct roles {
 	struct members *members;
@@ -11,8 +12,10 @@ struct roles {
 	void *arg;
 	bool leading;
 	uint64_t epoch;
-	uint64_t renewed_ms; /* supernode: grants last went out */
-	bool fresh;          /* supernode: there is something new to send */
+	uint64_t assigned_ms; /* supernode: last looked at */
+	uint64_t news_ms;     /* supernode: when something changed; others are told whole for a while */
+	bool taken;           /* of another supernode: those of this hash */
+	uint32_t taken_hash;
 	struct role_grant grants[GOSSIP_GRANTS];
 	unsigned count;
 };
@@ -169,7 +172,7 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 	memset(g->holder, 0, sizeof(g->holder));
 	if (g->held)
 		memcpy(g->holder, to->id, GOSSIP_SHORT);
-	r->fresh = true;
+	r->news_ms = now;
 	r->changed(r->arg, g);
 }
 
@@ -187,7 +190,7 @@ static void assign(struct roles *r, uint64_t now, struct role_grant *g)
 }
 
 /* One slot for each role; two for the cache in larger clusters. Slots of followers' days are kept. */
-static void make_slots(struct roles *r)
+static void make_slots(struct roles *r, uint64_t now)
 {
 	static const enum role wanted[] = { ROLE_networkProxy, ROLE_cache, ROLE_cloudGateway, ROLE_cache };
 	unsigned slots = members_live(r->members) + 1 >= ROLE_CACHES_FROM ? 4 : 3;
@@ -196,7 +199,8 @@ static void make_slots(struct roles *r)
 			continue;
 		r->grants[i] = (struct role_grant){ .role = wanted[i] };
 	}
-	r->fresh = r->fresh || r->count != slots;
+	if (r->count != slots)
+		r->news_ms = now;
 	r->count = slots;
 }
 
@@ -204,7 +208,8 @@ void roles_assign(struct roles *r, uint64_t now)
 {
 	if (!r->leading)
 		return;
-	make_slots(r);
+	make_slots(r, now);
+	r->assigned_ms = now;
 	for (unsigned i = 0; i < r->count; i++)
 		assign(r, now, &r->grants[i]);
 }
@@ -213,7 +218,8 @@ void roles_lead(struct roles *r, uint64_t now, uint64_t epoch)
 {
 	r->leading = true;
 	r->epoch = epoch;
-	r->fresh = true;
+	r->news_ms = now;
+	r->taken = false;
 	roles_assign(r, now);
 }
 
@@ -230,16 +236,32 @@ void roles_follow(struct roles *r)
  * ------------------------------------------------------------------------------------------------------------------------
  */
 
-void roles_add(struct roles *r, uint64_t now, struct gossip_message *message, bool force)
+static uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t n)
 {
-	bool due = r->fresh || now - r->renewed_ms >= ROLE_RENEW_MS || now == r->renewed_ms;
-	if (!r->leading || !(due || force))
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x01000193u;
+	return hash;
+}
+
+static uint32_t hash_grants(const struct gossip_message *message)
+{
+	uint32_t hash = 0x811c9dc5u;
+	for (unsigned i = 0; i < message->grant_count; i++) {
+		const struct gossip_grant *g = &message->grants[i];
+		const uint8_t head[] = { g->role, g->held };
+		hash = hash_bytes(hash, head, sizeof(head));
+		hash = hash_bytes(hash, g->holder, sizeof(g->holder));
+		hash = hash_bytes(hash, g->reason, strlen(g->reason));
+	}
+	return hash;
+}
+
+void roles_add(struct roles *r, uint64_t now, struct gossip_message *message, bool whole)
+{
+	if (!r->leading)
 		return;
-	if (now != r->renewed_ms)
+	if (now - r->assigned_ms >= ROLE_RENEW_MS)
 		roles_assign(r, now);
-	r->renewed_ms = now;
-	r->fresh = false;
-	message->flags |= GOSSIP_GRANTED;
 	message->grant_count = (uint8_t)r->count;
 	for (unsigned i = 0; i < r->count; i++) {
 		struct gossip_grant *to = &message->grants[i];
@@ -247,6 +269,13 @@ void roles_add(struct roles *r, uint64_t now, struct gossip_message *message, bo
 		memcpy(to->holder, r->grants[i].holder, GOSSIP_SHORT);
 		memcpy(to->reason, r->grants[i].reason, GOSSIP_REASON);
 	}
+	if (whole || now - r->news_ms < ROLE_NEWS_MS) {
+		message->flags |= GOSSIP_GRANTED;
+		return;
+	}
+	message->flags |= GOSSIP_RENEWED;
+	message->grants_hash = hash_grants(message);
+	message->grant_count = 0;
 }
 
 static bool same_holder(const struct role_grant *g, const struct gossip_grant *from)
@@ -255,9 +284,23 @@ static bool same_holder(const struct role_grant *g, const struct gossip_grant *f
 	       !memcmp(g->holder, from->holder, GOSSIP_SHORT);
 }
 
-void roles_take(struct roles *r, uint64_t now, const struct gossip_message *message)
+/* The same as before, for another while. */
+static bool renew(struct roles *r, uint64_t now, const struct gossip_message *message)
+{
+	if (!r->taken || r->taken_hash != message->grants_hash)
+		return false;
+	for (unsigned i = 0; i < r->count; i++) {
+		r->grants[i].epoch = message->epoch;
+		r->grants[i].until_ms = now + ROLE_LEASE_MS;
+	}
+	return true;
+}
+
+bool roles_take(struct roles *r, uint64_t now, const struct gossip_message *message)
 {
 	unsigned n = 0;
+	if ((message->flags & (GOSSIP_GRANTED | GOSSIP_RENEWED)) == GOSSIP_RENEWED)
+		return renew(r, now, message);
 	for (unsigned i = 0; i < message->grant_count; i++) {
 		const struct gossip_grant *from = &message->grants[i];
 		if (from->role >= ROLE_COUNT) /* a newer supernode's */
@@ -276,15 +319,19 @@ void roles_take(struct roles *r, uint64_t now, const struct gossip_message *mess
 			r->changed(r->arg, g);
 	}
 	r->count = n;
+	r->taken = true;
+	r->taken_hash = hash_grants(message);
+	return true;
 }
 
 uint64_t roles_tick(struct roles *r, uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 	for (unsigned i = 0; i < r->count && !r->leading; i++) {
-		if (r->grants[i].until_ms <= now)
+		if (r->grants[i].until_ms <= now) {
 			r->grants[i--] = r->grants[--r->count];
-		else if (r->grants[i].until_ms < next)
+			r->taken = false;
+		} else if (r->grants[i].until_ms < next)
 			next = r->grants[i].until_ms;
 	}
 	return next;

@@ -23,7 +23,13 @@ enum role {
 const char *role_name(enum role role);
 const char *role_text(enum role role);
 
-enum { ROLE_LEASE_MS = 5000, ROLE_RENEW_MS = 1500, ROLE_BETTER_MS = 60000, ROLE_CACHES_FROM = 8 };
+enum {
+	ROLE_LEASE_MS = 5000,
+	ROLE_RENEW_MS = 1500,
+	ROLE_NEWS_MS = 1000,
+	ROLE_BETTER_MS = 60000,
+	ROLE_CACHES_FROM = 8
+};
 
 struct role_grant {
 	enum role role;
@@ -48,9 +54,11 @@ void roles_lead(struct roles *roles, uint64_t now, uint64_t epoch);
 void roles_follow(struct roles *roles);
 /* Members or their records changed: a supernode assigns anew. */
 void roles_assign(struct roles *roles, uint64_t now);
-/* Into a message to all: a supernode renews every ROLE_RENEW_MS. `force`: in any case. */
-void roles_add(struct roles *roles, uint64_t now, struct gossip_message *message, bool force);
-void roles_take(struct roles *roles, uint64_t now, const struct gossip_message *message);
+/* Into a message of the supernode: whole, when so wanted or when they are news, else by a hash that renews them for those
+ * who have them. Every ROLE_RENEW_MS they are assigned anew. */
+void roles_add(struct roles *roles, uint64_t now, struct gossip_message *message, bool whole);
+/* False: the hash is of grants that are not known here. */
+EDGED_MUST_CHECK bool roles_take(struct roles *roles, uint64_t now, const struct gossip_message *message);
 /* Forgets what was not renewed; when to call again. */
 uint64_t roles_tick(struct roles *roles, uint64_t now);
 

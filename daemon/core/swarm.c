@@ -61,16 +61,16 @@ static void role_changed(void *arg, const struct role_grant *grant)
 	tell(arg, (struct swarm_event){ .type = SWARM_ROLE, .grant = grant });
 }
 
-static void add_grants(void *arg, struct gossip_message *message)
+static void add_grants(void *arg, struct gossip_message *message, bool whole)
 {
 	struct swarm *s = arg;
-	roles_add(s->roles, s->now, message, message->type == GOSSIP_HANDOVER);
+	roles_add(s->roles, s->now, message, whole);
 }
 
-static void take_grants(void *arg, const struct gossip_message *message)
+static bool take_grants(void *arg, const struct gossip_message *message)
 {
 	struct swarm *s = arg;
-	roles_take(s->roles, s->now, message);
+	return roles_take(s->roles, s->now, message);
 }
 
 /* --- what the parts ask for
@@ -153,7 +153,7 @@ uint64_t swarm_tick(struct swarm *s, uint64_t now)
 	set_now(s, now);
 	if (!s->started || s->left)
 		return UINT64_MAX;
-	uint64_t next = members_tick(s->members, s->now);
+	uint64_t next = members_tick(s->members, s->now, election_beacon_due(s->election, s->now));
 	uint64_t others[] = { election_tick(s->election, s->now), roles_tick(s->roles, s->now) };
 	for (unsigned i = 0; i < 2; i++)
 		next = others[i] < next ? others[i] : next;

@@ -80,6 +80,107 @@ static void the_next_takes_over_within_a_second(void **state)
 	}
 }
 
+/* Those who hear the supernode rarely must learn of the next one as fast as its deputies. */
+static void all_of_a_large_cluster_follow_the_next_within_a_second(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct sim *sim = cluster_of(32, seed);
+		sim_run(sim, 5000 + seed * 37);
+		unsigned leader = leader_of(sim, 0), following = 0;
+		sim_kill(sim, leader);
+		uint64_t start = sim->now;
+		while (following < 31 && sim->now - start < 3000) {
+			sim_run(sim, 5);
+			following = 0;
+			for (unsigned i = 0; i < 32; i++)
+				following += i != leader && sim_leader(sim, i) >= 0 &&
+				             sim_leader(sim, i) != (int)leader;
+		}
+		assert_true(sim->now - start <= 1000);
+		sim_free(sim);
+	}
+}
+
+/* The deputy that does not hear the supernode asks those who would know better. */
+static void a_deaf_deputy_of_a_large_cluster_does_not_take_over(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(32, SEED);
+	sim_run(sim, 5000);
+	unsigned leader = leader_of(sim, 0), deputy = (leader + 1) % 32;
+	sim->nodes[deputy].record.rank.stability = 3; /* the fittest of the others, but no better class */
+	sim_describe(sim, deputy);
+	sim_run(sim, 5000);
+	sim->blocked[leader][deputy] = true;
+	uint64_t elections = 0;
+	sim_run(sim, 120 * 1000);
+	for (unsigned i = 0; i < 32; i++) {
+		assert_int_equal(sim->nodes[i].failed, 0);
+		elections += election_counts(swarm_election(sim->nodes[i].swarm)).elections;
+	}
+	assert_int_equal(elections, 1);
+	assert_int_equal(leader_of(sim, deputy), leader);
+	sim_free(sim);
+}
+
+/* Bytes a second with all headers, over a minute of peace: the supernode's, and the others' in the mean. */
+static void peace_is_cheap(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(32, SEED);
+	sim_run(sim, 10000);
+	unsigned leader = leader_of(sim, 0);
+	for (unsigned i = 0; i < 32; i++)
+		sim->nodes[i].sent_bytes = 0;
+	sim_run(sim, 60000);
+	uint64_t others = 0;
+	for (unsigned i = 0; i < 32; i++)
+		others += i == leader ? 0 : sim->nodes[i].sent_bytes / 60;
+	assert_true(sim->nodes[leader].sent_bytes / 60 <= 4000);
+	assert_true(others / 31 <= 500);
+	/* and the roles are known to all the same, with their reasons */
+	const struct role_grant *here, *there;
+	for (unsigned i = 0; i < 32; i++)
+		for (unsigned g = 0; (here = roles_at(swarm_roles(sim->nodes[leader].swarm), g)); g++) {
+			there = roles_at(swarm_roles(sim->nodes[i].swarm), g);
+			assert_non_null(there);
+			assert_memory_equal(here->holder, there->holder, GOSSIP_SHORT);
+			assert_string_equal(here->reason, there->reason);
+		}
+	sim_free(sim);
+}
+
+/* Grants that changed are asked for by those who hear rarely. */
+static void changed_roles_reach_all_of_a_large_cluster(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(32, SEED);
+	sim_run(sim, 10000);
+	unsigned leader = leader_of(sim, 0);
+	uint8_t holder[GOSSIP_ID];
+	memcpy(holder, roles_at(swarm_roles(sim->nodes[leader].swarm), ROLE_cache)->holder, GOSSIP_ID);
+	for (unsigned i = 0; i < 32; i++) {
+		uint8_t id[GOSSIP_ID];
+		sim_id(sim, i, id);
+		if (i != leader && !memcmp(id, holder, GOSSIP_SHORT))
+			sim_kill(sim, i);
+	}
+	sim->nodes[leader].record.memory_mib = 1; /* if it was the holder itself */
+	sim_describe(sim, leader);
+	sim_run(sim, 6000);
+	for (unsigned i = 0; i < 32; i++) {
+		if (!sim->nodes[i].swarm)
+			continue;
+		const struct role_grant *g = roles_at(swarm_roles(sim->nodes[i].swarm), ROLE_cache);
+		assert_non_null(g);
+		assert_memory_not_equal(g->holder, holder, GOSSIP_SHORT);
+		assert_string_equal(
+		        g->reason, roles_at(swarm_roles(sim->nodes[leader].swarm), ROLE_cache)->reason);
+	}
+	sim_free(sim);
+}
+
 static int by_size(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -509,6 +610,10 @@ int main(void)
 		cmocka_unit_test(a_single_node_leads_and_sleeps),
 		cmocka_unit_test(two_nodes_find_one_supernode),
 		cmocka_unit_test(the_next_takes_over_within_a_second),
+		cmocka_unit_test(all_of_a_large_cluster_follow_the_next_within_a_second),
+		cmocka_unit_test(a_deaf_deputy_of_a_large_cluster_does_not_take_over),
+		cmocka_unit_test(peace_is_cheap),
+		cmocka_unit_test(changed_roles_reach_all_of_a_large_cluster),
 		cmocka_unit_test(a_dead_member_is_known_to_all_soon),
 		cmocka_unit_test(loss_and_jitter_change_nothing),
 		cmocka_unit_test(a_pause_of_a_second_kills_nobody),
