@@ -396,7 +396,7 @@ static void many_retained_messages_wait_for_a_slow_reader(void **state)
 static void retained_messages_have_limits(void **state)
 {
 	(void)state;
-	const struct fake_setting settings[] = { { "limits.retainedMessages", 1 }, { NULL, 0 } };
+	const struct fake_setting settings[] = { { "limits.retained_messages", 1 }, { NULL, 0 } };
 	boot(1, settings);
 	fake_auto_commit(host, true);
 	struct fake_peer *p = join(5, "p", CLEAN);
@@ -614,7 +614,7 @@ static void what_was_not_acknowledged_is_sent_again_in_order(void **state)
 static void queues_are_bounded(void **state)
 {
 	(void)state;
-	const struct fake_setting settings[] = { { "limits.queueMessages", 3 }, { NULL, 0 } };
+	const struct fake_setting settings[] = { { "limits.queue_messages", 3 }, { NULL, 0 } };
 	boot(1, settings);
 	fake_auto_commit(host, true);
 	struct fake_peer *s = join(4, "s", KEEP), *p = join(5, "p", CLEAN), *q = join(4, "q", CLEAN);
@@ -636,7 +636,7 @@ static void queues_are_bounded(void **state)
 static void the_receive_maximum_told_is_the_one_that_holds(void **state)
 {
 	(void)state;
-	const struct fake_setting settings[] = { { "limits.receive", 3 }, { "limits.receiveOld", 1 },
+	const struct fake_setting settings[] = { { "limits.receive", 3 }, { "limits.receive_old", 1 },
 		{ NULL, 0 } };
 	boot(1, settings);
 	struct fake_peer *p = join(5, "p", CLEAN);

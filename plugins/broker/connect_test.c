@@ -101,7 +101,7 @@ static void users_and_passwords_are_read(void **state)
 static void the_server_says_which_keep_alive_holds(void **state)
 {
 	(void)state;
-	const struct fake_setting settings[] = { { "keepAlive", 30 }, { NULL, 0 } };
+	const struct fake_setting settings[] = { { "keep_alive", 30 }, { NULL, 0 } };
 	boot(1, settings);
 	struct fake_peer *p = ask(5, "a", CLEAN); /* it asked for 60 */
 	EXPECT(p, "\x20\x13\0\0\x10" GRANTED "\x13\0\x1e");

@@ -72,7 +72,7 @@ static int aws_error(struct broker *b, edged_handle request, int error)
 		        "The message is larger than limits.packet of the broker allows.");
 	case -ENOBUFS:
 		return aws_reply(b, request, 429, "ThrottlingException",
-		        "The queue of a receiver is full (limits.queueMessages, limits.queueBytes).");
+		        "The queue of a receiver is full (limits.queue_messages, limits.queue_bytes).");
 	default:
 		return aws_reply(b, request, 503, "ServiceUnavailableException",
 		        "The message could not be stored; see the daemon's log.");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the broker says of itself on $SYS/broker/...: made when somebody subscribes, as retained messages, and every
- * sysInterval while somebody does, as far as it has changed. Nothing is stored, and nothing wakes up for nobody.
+ * sys_interval while somebody does, as far as it has changed. Nothing is stored, and nothing wakes up for nobody.
  */
 #ifndef BROKER_SYS_H
 #define BROKER_SYS_H

@@ -14,7 +14,7 @@ import edged
 from edged import wait_for
 
 SHORT = ("--set", "http.header_time=1s", "--set", "http.body_time=1s", "--set", "net.handshake=1s",
-         "--set", "plugins.broker.connectTimeout=1s")
+         "--set", "plugins.broker.connect_timeout=1s")
 H = b"Host: localhost\r\n"
 CONNECT = b"\x10\x0d\0\4MQTT\4\2\0\0\0\1a"
 
