@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import edged
@@ -79,6 +80,22 @@ def test_a_slow_reader_does_not_hold_the_stop_up():
     stop_in_time(node)
 
 
+def test_what_waits_goes_out_first():
+    """More waits for a client than sockets hold; when it reads, it gets all of that, and then the goodbye."""
+    node = edged.Node()
+    s = connect5(node, "r")
+    s.sendall(b"\x82\x07\0\1\0\0\1b\0")
+    assert s.recv(100)[0] == 0x90
+    for _ in range(60):
+        assert node.http("POST", "/topics/b", b"x" * 100000)[0] == 200
+    node.process.terminate()
+    got = all_of(s)
+    assert node.process.wait(2) == 0
+    packet = 1 + 3 + 3 + 1 + 100000  # fixed header, topic, no properties, payload
+    assert len(got) > 300000 and len(got) % packet == len(SHUTTING_DOWN), (len(got), packet)
+    assert got.endswith(SHUTTING_DOWN)
+
+
 def test_a_plugin_that_goes_tells_its_clients():
     plugins = os.path.join(edged.folder(), "plugins")
     shutil.copytree(edged.PLUGINS, plugins)
@@ -98,6 +115,33 @@ def test_event_streams_end():
     stop_in_time(node)
     assert not all_of(s).endswith(b"0\r\n\r\n"), "an answer that was broken off must not look whole"
     assert all_of(idle) == b""
+
+
+LATE = """
+#include "edged/cap_http.h"
+static int serve(void *self, edged_handle request) { (void)self; (void)request; return 0; }
+static int create(struct edged_host *host, void **ret_self) { *ret_self = host; return 0; }
+static const char *const needs[] = { EDGED_HTTP_1, NULL };
+static const struct edged_route routes[] = { { .method = "GET", .path = "/late/v1", .serve = serve }, { 0 } };
+EDGED_PLUGIN(.name = "late", .version = "1", .needs = needs, .routes = routes, .create = create);
+"""
+
+
+def test_open_requests_are_answered():
+    plugins = edged.folder()
+    include = os.path.join(edged.HERE, "..", "..", "include")
+    subprocess.run([edged.need("cc"), "-shared", "-fPIC", "-I", include, "-o", os.path.join(plugins, "late.so"),
+                    "-xc", "-"], input=LATE, text=True, check=True)
+    node = edged.Node(plugins=plugins)
+    waiting = [node.connect("http") for _ in range(20)]
+    for s in waiting:  # half of them have another request behind the one that waits: it is not served any more
+        s.sendall(b"GET /late/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                  + (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" if s.fileno() % 2 else b""))
+    edged.wait_for(lambda: b"edged_http_requests_open 21\n" in node.get("/metrics"), what="all of them wait")
+    stop_in_time(node)
+    for s in waiting:
+        got = all_of(s)
+        assert got.startswith(b"HTTP/1.1 503 ") and got.count(b"HTTP/1.1 ") == 1 and got.endswith(b"}\n"), got
 
 
 if __name__ == "__main__":
