@@ -160,10 +160,12 @@ unit: $(UNIT) ## build and run the unit tests
 	$(Q)tests/run $(UNIT)
 
 
+# make run and make check build on all cores when nobody says otherwise
+jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 SCENARIOS := $(wildcard tests/scenario/*_test.py)
 .PHONY: check
 check: deps-check ## install what is missing, build, run all tests (unit and scenario)
-	$(Q)$(MAKE) --no-print-directory check-built
+	$(Q)$(MAKE) --no-print-directory $(jobs) check-built
 
 .PHONY: check-built
 check-built: all $(UNIT)
@@ -171,7 +173,7 @@ check-built: all $(UNIT)
 
 .PHONY: run
 run: deps-run ## install what is missing, build, start a gateway in the foreground (--dev)
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory $(jobs) all
 	$(Q)exec $(BUILD)/edged --dev --state $(BUILD)/state --plugins $(BUILD)/plugins
 
 .PHONY: bench
