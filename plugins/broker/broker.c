@@ -191,6 +191,7 @@ static void destroy(void *self)
 	pubsub_free(b->pubsub); /* its subscriptions are in shard 0 */
 	shard_free(first);
 	free(b->shards);
+	shared_fini(&b->shared);
 	users_fini(&b->users);
 	free(b);
 }
@@ -198,7 +199,7 @@ static void destroy(void *self)
 static int make_parts(struct broker *b)
 {
 	b->shards = calloc(b->shard_count, sizeof(struct shard *));
-	int r = b->shards ? 0 : -ENOMEM;
+	int r = b->shards ? shared_init(&b->shared, b->key) : -ENOMEM;
 	for (unsigned i = 0; i < b->shard_count && !r; i++)
 		r = shard_new(b, i, &b->shards[i]);
 	if (!r)

@@ -14,6 +14,7 @@
 #include "edged/cap_store.h"
 #include "edged/cap_stream.h"
 #include "message.h"
+#include "shared.h"
 #include "topic.h"
 #include "users.h"
 
@@ -62,11 +63,12 @@ struct broker {
 	struct shard **shards;
 	unsigned shard_count;
 	struct users users;
-	uint64_t key[2];   /* of the hash tables */
-	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
-	int64_t clients;   /* atomic: connected */
-	int64_t queued;    /* atomic: bytes in the queues of all sessions */
-	unsigned starting; /* main loop: shards that are not up yet */
+	struct shared shared; /* with several loops */
+	uint64_t key[2];      /* of the hash tables */
+	uint64_t next_row;    /* atomic: keys in the store, of sessions, messages and queue entries */
+	int64_t clients;      /* atomic: connected */
+	int64_t queued;       /* atomic: bytes in the queues of all sessions */
+	unsigned starting;    /* main loop: shards that are not up yet */
 	struct pubsub *pubsub;
 	struct sse *sse;
 	struct load *load;

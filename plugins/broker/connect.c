@@ -152,6 +152,7 @@ static void join(struct client *c, struct session *s)
 	c->session = s;
 	s->client = c;
 	s->epoch++;
+	shared_present(s, true);
 	s->version = c->version;
 	shard_alarm_cancel(c->shard, s);
 	if (c->keep_alive)
@@ -212,7 +213,7 @@ void client_accepted(struct client *c, int result)
 		.receive_max = (uint16_t)limits->receive,
 		.alias_max = (uint16_t)limits->aliases,
 		.max_packet = (uint32_t)limits->packet,
-		.shared = c->broker->shard_count == 1,
+		.shared = true,
 		.assigned_id = c->assigned ? session_id(c->session) : edged_slice(NULL, 0),
 		.keep_alive = c->keep_alive,
 		.has_keep_alive = c->tell_keep_alive && !result,

@@ -128,6 +128,8 @@ static int read_sub(struct load *load, struct edged_slice key, struct edged_slic
 	int r = subs_add(&s->shard->subs, &s->target, &filter, row.options, row.id, &sub);
 	if (r == 0)
 		shard_subs_changed(s->shard, 1);
+	if (r >= 0 && filter.group.len && load->broker->shard_count > 1)
+		r = shared_add(s, &filter, row.options, row.id);
 	return r < 0 ? r : 0;
 }
 

@@ -8,6 +8,11 @@
 
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
+struct item {
+	struct message *message;
+	struct pick *pick; /* NULL: for all who subscribed */
+};
+
 struct parcel {
 	struct shard *to;
 	unsigned from;     /* index of the sender */
@@ -15,18 +20,20 @@ struct parcel {
 	int result;
 	uint32_t count, size;
 	bool answer;
-	struct message **messages;
+	struct item *items;
 };
 
 static void parcel_free(struct parcel *parcel)
 {
-	for (uint32_t i = 0; i < parcel->count; i++)
-		message_unref(parcel->messages[i]);
-	free(parcel->messages);
+	for (uint32_t i = 0; i < parcel->count; i++) {
+		message_unref(parcel->items[i].message);
+		free(parcel->items[i].pick);
+	}
+	free(parcel->items);
 	free(parcel);
 }
 
-static int add(struct shard *shard, unsigned to, struct message *m, bool answer)
+static int add(struct shard *shard, unsigned to, struct message *m, struct pick *pick, bool answer)
 {
 	struct parcel *p = shard->parcels[to];
 	if (!p) {
@@ -39,13 +46,13 @@ static int add(struct shard *shard, unsigned to, struct message *m, bool answer)
 	}
 	if (p->count == p->size) {
 		uint32_t size = p->size ? p->size * 2 : 16;
-		struct message **messages = realloc(p->messages, size * sizeof(*messages));
-		if (!messages)
+		struct item *items = realloc(p->items, size * sizeof(*items));
+		if (!items)
 			return -ENOMEM;
-		p->messages = messages;
+		p->items = items;
 		p->size = size;
 	}
-	p->messages[p->count++] = message_ref(m);
+	p->items[p->count++] = (struct item){ message_ref(m), pick };
 	p->answer |= answer;
 	return 0;
 }
@@ -60,9 +67,20 @@ int parcels_add(struct shard *shard, struct message *m, bool *ret_wait)
 		if (i == shard->index || (!retain && !__atomic_load_n(&to->wanted, __ATOMIC_RELAXED)))
 			continue;
 		bool durable = m->qos && (retain || __atomic_load_n(&to->durable, __ATOMIC_RELAXED));
-		r = add(shard, i, m, durable);
+		r = add(shard, i, m, NULL, durable);
 		*ret_wait |= durable;
 	}
+	return r;
+}
+
+int parcels_pick(struct shard *shard, struct message *m, struct pick *pick, bool *ret_wait)
+{
+	const struct shard *to = shard->broker->shards[pick->shard];
+	bool durable = m->qos && pick->qos && __atomic_load_n(&to->durable, __ATOMIC_RELAXED);
+	int r = turn_start(shard);
+	if (!r)
+		r = add(shard, pick->shard, m, pick, durable);
+	*ret_wait |= !r && durable;
 	return r;
 }
 
@@ -100,10 +118,13 @@ static void arrived(void *arg)
 	struct shard *shard = p->to;
 	bool wrote = false;
 	for (uint32_t i = 0; i < p->count; i++) {
-		struct message *m = p->messages[i];
+		struct message *m = p->items[i].message;
+		const struct pick *pick = p->items[i].pick;
 		struct outcome outcome = { 0 };
-		int r = shard_distribute(shard, m, NULL, &outcome);
-		if (m->retain && shard->index == 0 && shard_retain(shard, m, &wrote) == -ENOMEM)
+		int r = pick ? shard_hand_pick(shard, m, pick, &outcome)
+		             : shard_distribute(shard, m, NULL, &outcome);
+		wrote |= pick && outcome.wait;
+		if (!pick && m->retain && shard->index == 0 && shard_retain(shard, m, &wrote) == -ENOMEM)
 			r = -ENOMEM;
 		if (r && m->qos)
 			p->result = r;

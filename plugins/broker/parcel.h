@@ -8,6 +8,8 @@
 /* Puts the message into the parcels for the other shards that want it; retained ones go to shard 0 in any case.
  * -ENOMEM. */
 int parcels_add(struct shard *shard, struct message *message, bool *ret_wait);
+/* The same for the one member of a shared subscription; takes the pick unless it fails. */
+int parcels_pick(struct shard *shard, struct message *message, struct pick *pick, bool *ret_wait);
 /* End of the turn: they go. The turn (may be NULL) waits for those whose messages have to be durable over there. */
 void parcels_post(struct shard *shard, struct turn *turn);
 void parcels_free(struct shard *shard);

@@ -130,8 +130,13 @@ static int find_receivers(
 	for (int i = 0; i < count && !r; i++) {
 		for (const struct sub *sub = nodes[i]->subs; sub && !r; sub = sub->next)
 			r = add_match(shard, ret, sub, from);
+		/* With several shards the one that publishes picks for all of them, see shared.h; subscribers inside the
+		 * process are all here. */
 		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
-			r = add_group(shard, ret, g);
+			if (shard->broker->shard_count > 1 && g->subs->target->kind != TARGET_LOCAL)
+				continue;
+			else
+				r = add_group(shard, ret, g);
 	}
 	return r;
 }
@@ -269,9 +274,34 @@ static int spread(struct shard *shard, struct message *m, size_t n, bool others,
 		outcome->refused = true;
 	if ((others || (m->retain && shard->index)) && parcels_add(shard, m, &outcome->wait))
 		outcome->refused = true;
-	if (outcome->wait && turn_wrote(shard))
-		return -ENOMEM;
 	return 0;
+}
+
+/* Gives it to the member that was picked, who lives here. 0; -ENOSPC, -ENOMEM; -ESTALE: it is gone. */
+int shard_hand_pick(struct shard *shard, struct message *m, const struct pick *pick, struct outcome *outcome)
+{
+	struct session *s = session_find(shard, edged_slice(pick->client, pick->len));
+	struct delivery d = { m, lower(m->qos, pick->qos), m->retain && pick->retain_as_published, &pick->id,
+		pick->id != 0 };
+	if (!s) /* it has ended meanwhile: a publisher that waits hears so, and may send the message again */
+		return -ESTALE;
+	return session_deliver(s, &d, &outcome->wait);
+}
+
+/* One member of each shared subscription. */
+static void spread_picks(struct shard *shard, struct message *m, struct pick *picks, struct outcome *outcome)
+{
+	for (struct pick *p = picks, *next; p; p = next) {
+		next = p->next;
+		p->next = NULL;
+		outcome->receivers++;
+		int r = p->shard == shard->index ? shard_hand_pick(shard, m, p, outcome)
+		                                 : parcels_pick(shard, m, p, &outcome->wait);
+		if (r)
+			outcome->refused = true;
+		if (r || p->shard == shard->index)
+			free(p);
+	}
 }
 
 int shard_publish(struct shard *shard, const struct message_parts *parts, const struct session *from,
@@ -283,12 +313,22 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 	if (r)
 		return r;
 	bool others = shard->broker->shard_count > 1 && others_want(shard);
-	if (n == 0 && !others && !parts->retain)
-		return 0;
+	struct pick *picks;
+	r = shared_match(shard->broker, parts->topic, &picks);
+	if (r || (n == 0 && !others && !picks && !parts->retain))
+		return r;
 	struct message *m = message_new(parts);
-	if (!m)
+	if (!m) {
+		picks_free(picks);
 		return -ENOMEM;
+	}
 	r = spread(shard, m, n, others, ret);
+	if (r)
+		picks_free(picks);
+	else
+		spread_picks(shard, m, picks, ret);
+	if (!r && ret->wait)
+		r = turn_wrote(shard);
 	message_unref(m);
 	return r;
 }

@@ -17,6 +17,10 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 /* Gives a message that came from another shard to the receivers here. */
 int shard_distribute(
         struct shard *shard, struct message *message, const struct session *from, struct outcome *ret);
+/* Gives it to the member of a shared subscription that was picked, who lives here. 0; -ENOSPC: no room; -ESTALE: it has
+ * ended. */
+int shard_hand_pick(
+        struct shard *shard, struct message *message, const struct pick *pick, struct outcome *outcome);
 /* A will; takes the caller's reference. */
 void shard_publish_will(struct shard *shard, struct message *will);
 /* Would a message on this topic have a receiver? */

@@ -94,6 +94,7 @@ void session_free(struct session *s)
 	shard_alarm_cancel(shard, s);
 	int64_t subs = s->target.count;
 	subs_remove_all(&shard->subs, &s->target);
+	shared_forget(s);
 	shard_subs_changed(shard, -subs);
 	queue_fini(s);
 	message_unref(s->will);
@@ -133,6 +134,7 @@ static void away(struct session *s)
 void session_detach(struct session *s, bool with_will)
 {
 	s->client = NULL;
+	shared_present(s, false);
 	s->epoch++;
 	shard_alarm_cancel(s->shard, s);
 	queue_rewind(s);

@@ -16,6 +16,7 @@ enum { TARGET_SESSION, TARGET_LOCAL };
 #define EXPIRY_NEVER UINT32_MAX
 
 struct client;
+struct member;
 struct shard;
 
 /* A message on its way to one receiver. */
@@ -47,6 +48,7 @@ struct session {
 	struct alarm alarm;   /* keep-alive while connected; else expiry or the delayed will */
 	struct shard *shard;
 	struct client *client; /* NULL: away */
+	struct member *member; /* of shared subscriptions, see shared.h; or NULL */
 	struct flight *flight; /* NULL: nothing ever queued */
 	struct backlog *backlog;
 	struct session *chain; /* of the table */

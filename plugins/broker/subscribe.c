@@ -20,8 +20,6 @@ static uint8_t judge(const struct client *c, struct edged_slice text, uint8_t op
 	const struct broker *broker = c->broker;
 	if (!filter_parse(text, &broker->limits.topic, ret))
 		return REASON_FILTER;
-	if (ret->group.len && broker->shard_count > 1)
-		return REASON_NO_SHARED;
 	if (ret->group.len && (options & OPT_NO_LOCAL))
 		return REASON_PROTOCOL;
 	if (c->session->target.count >= broker->limits.subscriptions &&
@@ -35,6 +33,12 @@ static bool wants_retained(const struct filter *filter, uint8_t options, bool is
 {
 	unsigned handling = options >> 4 & 3;
 	return !filter->group.len && (handling == 0 || (handling == 1 && is_new));
+}
+
+static void drop(struct session *s, struct sub *sub)
+{
+	subs_remove(&s->shard->subs, sub);
+	shard_subs_changed(s->shard, -1);
 }
 
 static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t options, uint32_t id)
@@ -54,6 +58,11 @@ static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t opt
 		return REASON_QUOTA;
 	if (r == 0)
 		shard_subs_changed(c->shard, 1);
+	if (filter.group.len && c->broker->shard_count > 1 && shared_add(s, &filter, options, id)) {
+		if (r == 0)
+			drop(s, sub);
+		return REASON_QUOTA;
+	}
 	if (wants_retained(&filter, options, r == 0) && retained_ask(s, filter.filter, options & OPT_QOS, id))
 		count_one(c->broker->figures.dropped_memory);
 	return options & OPT_QOS;
@@ -73,8 +82,8 @@ static uint8_t unsubscribe(struct request *q, struct edged_slice text)
 	q->wrote |= write;
 	if (!sub)
 		return REASON_NO_SUBSCRIPTION;
-	subs_remove(&c->shard->subs, sub);
-	shard_subs_changed(c->shard, -1);
+	drop(s, sub);
+	shared_remove(s, &filter);
 	return 0;
 }
 

@@ -221,6 +221,59 @@ static void a_shared_copy_has_its_own_identifier(void **state)
 	assert_memory_equal(got.ptr, "\x30\7\0\1t\2\x0b\5x\x30\7\0\1t\2\x0b\6x", 18);
 }
 
+/* Members on three loops, publishers on three loops: each message once, to those who are there. */
+static void shared_subscribers_may_live_on_several_loops(void **state)
+{
+	(void)state;
+	enum { N = 6, MESSAGES = 60 };
+	boot(3, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s[N], *p[N];
+	char id[8];
+	for (int i = 0; i < N; i++) {
+		for (int k = 0; i == 0 || k == 0 || fake_loop_of(s[i]) != (unsigned)i % 3;
+		        k++) { /* two on each loop */
+			snprintf(id, sizeof(id), i ? "s%d.%d" : "s0", i, k);
+			s[i] = join_with(4, id, i == 0 ? KEEP : CLEAN, NULL, 0, NULL, 0);
+			if (i == 0)
+				break;
+			if (fake_loop_of(s[i]) != (unsigned)i % 3)
+				fake_hang_up(s[i]);
+		}
+		subscribe(s[i], "$share/g/t", 1);
+		quiet(s[i]);
+		snprintf(id, sizeof(id), "p%d", i);
+		p[i] = join(4, id, CLEAN);
+	}
+	for (int i = 0; i < MESSAGES; i++) {
+		SEND(p[i % N], "\x32\6\0\1t\0\1x");
+		EXPECT(p[i % N], "\x40\2\0\1");
+	}
+	for (int i = 0; i < N; i++)
+		assert_int_equal(fake_take(s[i]).len, MESSAGES / N * 8); /* by turns */
+	for (int i = 0; i < 5; i++) /* one keeps its session, but others are there */
+		fake_hang_up(s[i]);
+	for (int i = 0; i < N; i++)
+		SEND(p[i], "\x32\6\0\1t\0\2y");
+	assert_int_equal(fake_take(s[5]).len, N * 8);
+	SEND(s[5], "\xa2\x0e\0\2\0\x0a$share/g/t");
+	EXPECT(s[5], "\xb0\2\0\2");
+	SEND(p[1], "\x32\6\0\1t\0\3z"); /* now only the one that is away is left */
+	EXPECT(s[5], "");
+	fake_host_free(host, false);
+	boot(3, NULL);
+	fake_auto_commit(host, true);
+	s[0] = join_with(4, "s0", KEEP, NULL, 0, NULL, 0);
+	struct edged_slice got = fake_take(s[0]);
+	assert_int_equal(got.len, 4 + (MESSAGES / N + 1) * 8); /* what it had not acknowledged, and "z" */
+	assert_int_equal(got.ptr[got.len - 1], 'z');
+	SEND(join(5, "q", CLEAN), "\x30\5\0\1t\0w");
+	assert_true(fake_take(s[0]).len == 6);
+	(void)join_with(4, "s0", CLEAN, NULL, 0, NULL, 0);
+	SEND(join(4, "q", CLEAN), "\x32\6\0\1t\0\1x"); /* nobody is left */
+	assert_int_equal(fake_figure(host, "broker_subscriptions", NULL), 0);
+}
+
 static void no_local_spares_the_publisher_alone(void **state)
 {
 	(void)state;
@@ -297,6 +350,7 @@ int main(void)
 		T(unsubscribing_is_exact_and_lets_deliveries_end),
 		T(overlapping_subscriptions_give_one_message),
 		T(a_shared_copy_has_its_own_identifier),
+		T(shared_subscribers_may_live_on_several_loops),
 		T(no_local_spares_the_publisher_alone),
 		T(a_shared_message_stays_with_its_member),
 		T(an_answer_too_large_for_the_client_is_not_sent),

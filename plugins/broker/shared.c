@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shared.h"
+
+#include <errno.h>
+
+#include "codec.h"
+#include "shard.h"
+
+/* A session, as others see it. */
+struct member {
+	struct target target; /* first member */
+	unsigned shard;
+	bool present;
+	uint16_t len;
+	char id[];
+};
+
+int shared_init(struct shared *shared, const uint64_t key[2])
+{
+	int r = subs_init(&shared->subs, key);
+	if (!r)
+		pthread_mutex_init(&shared->lock, NULL);
+	return r;
+}
+
+void shared_fini(struct shared *shared)
+{
+	if (!shared->subs.trie.root)
+		return;
+	subs_fini(&shared->subs);
+	pthread_mutex_destroy(&shared->lock);
+}
+
+static struct shared *shared_of(const struct session *s)
+{
+	return &s->shard->broker->shared;
+}
+
+static void count(struct shared *shared)
+{
+	__atomic_store_n(&shared->count, (uint32_t)shared->subs.count, __ATOMIC_RELAXED);
+}
+
+static struct member *member_of(struct session *s)
+{
+	if (s->member)
+		return s->member;
+	struct member *m = calloc(1, sizeof(*m) + s->id_len);
+	if (!m)
+		return NULL;
+	m->shard = s->shard->index;
+	m->present = s->client != NULL;
+	m->len = s->id_len;
+	memcpy(m->id, s->id, s->id_len);
+	return s->member = m;
+}
+
+int shared_add(struct session *s, const struct filter *filter, uint8_t options, uint32_t id)
+{
+	struct shared *shared = shared_of(s);
+	struct member *m = member_of(s);
+	struct sub *sub;
+	if (!m)
+		return -ENOMEM;
+	pthread_mutex_lock(&shared->lock);
+	int r = subs_add(&shared->subs, &m->target, filter, options, id, &sub);
+	count(shared);
+	pthread_mutex_unlock(&shared->lock);
+	return r < 0 ? r : 0;
+}
+
+void shared_remove(struct session *s, const struct filter *filter)
+{
+	struct shared *shared = shared_of(s);
+	if (!s->member)
+		return;
+	pthread_mutex_lock(&shared->lock);
+	struct sub *sub = subs_find(&shared->subs, &s->member->target, filter);
+	if (sub)
+		subs_remove(&shared->subs, sub);
+	count(shared);
+	pthread_mutex_unlock(&shared->lock);
+}
+
+void shared_forget(struct session *s)
+{
+	struct shared *shared = shared_of(s);
+	if (!s->member)
+		return;
+	pthread_mutex_lock(&shared->lock);
+	subs_remove_all(&shared->subs, &s->member->target);
+	count(shared);
+	pthread_mutex_unlock(&shared->lock);
+	free(s->member);
+	s->member = NULL;
+}
+
+void shared_present(struct session *s, bool present)
+{
+	struct shared *shared = shared_of(s);
+	if (!s->member)
+		return;
+	pthread_mutex_lock(&shared->lock);
+	s->member->present = present;
+	pthread_mutex_unlock(&shared->lock);
+}
+
+/* --- picking -------------------------------------------------------------------------------------------------------------------- */
+
+static const struct member *owner(const struct sub *sub)
+{
+	return (const struct member *)sub->target;
+}
+
+/* The member whose turn it is: the next one that is connected, else the next one. */
+static const struct sub *take_turn(struct sub_group *group)
+{
+	uint32_t n = 0, at = 0;
+	for (const struct sub *sub = group->subs; sub; sub = sub->next)
+		n++;
+	const struct sub *first = NULL, *next = NULL, *any = group->subs;
+	uint32_t turn = group->turn++ % n;
+	for (const struct sub *sub = group->subs; sub; sub = sub->next, at++) {
+		if (at == turn)
+			any = sub;
+		if (!owner(sub)->present)
+			continue;
+		if (!first)
+			first = sub;
+		if (!next && at >= turn)
+			next = sub;
+	}
+	return next ? next : first ? first : any;
+}
+
+static int pick(struct sub_group *group, struct pick ***last)
+{
+	const struct sub *sub = take_turn(group);
+	const struct member *m = owner(sub);
+	struct pick *p = malloc(sizeof(*p) + m->len);
+	if (!p)
+		return -ENOMEM;
+	*p = (struct pick){ .shard = m->shard, .id = sub->id, .qos = sub->options & OPT_QOS, .len = m->len };
+	p->retain_as_published = sub->options & OPT_RETAIN_AS_PUBLISHED;
+	memcpy(p->client, m->id, m->len);
+	**last = p;
+	*last = &p->next;
+	return 0;
+}
+
+int shared_match(struct broker *broker, struct edged_slice topic, struct pick **ret)
+{
+	struct shared *shared = &broker->shared;
+	*ret = NULL;
+	if (__atomic_load_n(&shared->count, __ATOMIC_RELAXED) == 0)
+		return 0;
+	struct pick *picks = NULL, **last = &picks;
+	struct sub_node *const *nodes;
+	pthread_mutex_lock(&shared->lock);
+	int n = subs_match(&shared->subs, topic, &nodes), r = n < 0 ? n : 0;
+	for (int i = 0; i < n && !r; i++)
+		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
+			r = pick(g, &last);
+	pthread_mutex_unlock(&shared->lock);
+	if (r)
+		picks_free(picks);
+	else
+		*ret = picks;
+	return r;
+}
+
+void picks_free(struct pick *picks)
+{
+	while (picks) {
+		struct pick *next = picks->next;
+		free(picks);
+		picks = next;
+	}
+}
