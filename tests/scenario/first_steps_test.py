@@ -15,7 +15,7 @@ def curl(*args):
 
 
 def url(node, path):
-    return f"http://localhost:{node.port('http')}{path}"
+    return f"http://127.0.0.1:{node.port('http')}{path}"
 
 
 def next_line(process):

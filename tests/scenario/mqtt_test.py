@@ -78,10 +78,10 @@ def test_mosquitto_clients():
     n = node()
     port = str(n.port("mqtt"))
     for version in "mqttv31", "mqttv311", "5":
-        sub = edged.spawn("mosquitto_sub", "-p", port, "-V", version, "-q", "2", "-C", "3", "-v", "-t", "m/+")
+        sub = edged.spawn("mosquitto_sub", "-h", "127.0.0.1", "-p", port, "-V", version, "-q", "2", "-C", "3", "-v", "-t", "m/+")
         edged.wait_for(lambda: n.get("/pubsub/v1/subscriptions")["data"], what="a subscription")
         for qos in "012":
-            subprocess.run(("mosquitto_pub", "-p", port, "-V", version, "-q", qos, "-t", f"m/{qos}", "-m", "hi"),
+            subprocess.run(("mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-V", version, "-q", qos, "-t", f"m/{qos}", "-m", "hi"),
                            check=True, timeout=20)
         out, _ = sub.communicate(timeout=20)
         assert all(f"m/{qos} hi" in out for qos in "012"), out

@@ -20,7 +20,7 @@ def files(credentials):
 
 def mosquitto(program, node, credentials, *args):
     ca, certificate, key = files(credentials)
-    return [need(program), "-h", "localhost", "-p", str(node.port("tls")), "--cafile", ca, "--cert", certificate, "--key", key, *args]
+    return [need(program), "-h", "127.0.0.1", "-p", str(node.port("tls")), "--cafile", ca, "--cert", certificate, "--key", key, *args]
 
 
 def test_mqtt_with_and_without_alpn():
@@ -43,7 +43,7 @@ def test_tls_1_2_and_1_3():
     old.set_ciphers("ALL:@SECLEVEL=0")  # this side would take it
     old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     try:
-        old.wrap_socket(node.connect("tls"), server_hostname="localhost")
+        old.wrap_socket(node.connect("tls"), server_hostname="127.0.0.1")
     except ssl.SSLError as error:
         assert error.reason == "TLSV1_ALERT_PROTOCOL_VERSION", error
     else:
@@ -60,7 +60,7 @@ def test_websocket_over_tls():
     client.on_connect = lambda c, *rest: c.subscribe("w/#", 1)
     client.on_subscribe = lambda c, *rest: c.publish("w/a", "x" * 5000, 1)
     client.on_message = lambda c, u, m: (got.append((m.topic, len(m.payload))), done.set())
-    client.connect("localhost", node.port("tls"), 60)
+    client.connect("127.0.0.1", node.port("tls"), 60)
     client.loop_start()
     assert done.wait(20) and got == [("w/a", 5000)], got
     client.disconnect()
@@ -76,7 +76,7 @@ def curl(node, credentials, *args):
 
 def test_rest_over_tls():
     node, credentials = edged.with_credentials()
-    url = f"https://localhost:{node.port('tls')}"
+    url = f"https://127.0.0.1:{node.port('tls')}"
     code, body = curl(node, credentials, "-d", '{"state":{"desired":{"led":"on"}}}', url + "/things/lamp/shadow")
     assert code == 0 and json.loads(body)["version"] == 1, body
     code, body = curl(node, credentials, "--no-alpn", url + "/edge/v1/node")
@@ -88,7 +88,7 @@ def test_who_is_not_of_the_account_gets_nothing():
     stranger, others = edged.with_credentials()
     assert stranger.id != node.id
     ca = files(credentials)[0]
-    url = f"https://localhost:{node.port('tls')}/edge/v1/node"
+    url = f"https://127.0.0.1:{node.port('tls')}/edge/v1/node"
     done = subprocess.run(["curl", "-sS", "--cacert", ca, url], capture_output=True, text=True, timeout=30, check=False)
     assert json.loads(done.stdout)["status"] == 401, done
     _, certificate, key = files(others)
@@ -96,10 +96,10 @@ def test_who_is_not_of_the_account_gets_nothing():
                           text=True, timeout=30, check=False)
     assert json.loads(done.stdout)["status"] == 401, done
     for more in ([], ["--cert", certificate, "--key", key]):
-        done = subprocess.run([need("mosquitto_pub"), "-h", "localhost", "-p", str(node.port("tls")), "--cafile", ca, *more,
+        done = subprocess.run([need("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(node.port("tls")), "--cafile", ca, *more,
                                "-t", "t", "-m", "m"], capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode and "not authori" in (done.stdout + done.stderr).lower(), done
-    with ssl.create_default_context(cafile=ca).wrap_socket(node.connect("tls"), server_hostname="localhost") as plain:
+    with ssl.create_default_context(cafile=ca).wrap_socket(node.connect("tls"), server_hostname="127.0.0.1") as plain:
         plain.sendall(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00")
         assert plain.recv(4) == b"\x20\x02\x00\x05", "CONNACK: not authorised"
 
