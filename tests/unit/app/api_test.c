@@ -234,7 +234,7 @@ static void emit(int n)
 static void events_reach_who_watches(void **state)
 {
 	(void)state;
-	struct client early, late, back;
+	static struct client early, late, back; /* the teardown ends their streams */
 	ask(&early, "/edge/v1/events", NULL);
 	for (int i = 1; i <= 3; i++)
 		emit(i);
@@ -258,7 +258,7 @@ static void events_reach_who_watches(void **state)
 static void old_events_are_forgotten(void **state)
 {
 	(void)state;
-	struct client back, nonsense;
+	static struct client back, nonsense;
 	for (int i = 1; i <= 300; i++)
 		emit(i);
 	ask(&back, "/edge/v1/events", "1");
@@ -274,7 +274,7 @@ static void old_events_are_forgotten(void **state)
 static void watchers_have_limits(void **state)
 {
 	(void)state;
-	struct client clients[65];
+	static struct client clients[65];
 	edged_handle handles[65];
 	for (int i = 0; i < 64; i++) {
 		handles[i] = ask(&clients[i], "/edge/v1/events", NULL);
@@ -305,7 +305,7 @@ static void work(void)
 	if (make())
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		struct client client;
+		static struct client client;
 		ask(&client, paths[i], NULL);
 		emit((int)i);
 		buf_fini(&client.body);
