@@ -77,7 +77,8 @@ class Good:
             thread.join(10)
         assert not self.failure, self.failure
         assert min(self.served.values()) >= 5, self.served
-        assert self.slowest < 2, f"an answer took {self.slowest:.1f} s: {self.served}"
+        # Not how fast, which a busy machine decides: that nobody waits for an attacker.
+        assert self.slowest < 10, f"an answer took {self.slowest:.1f} s: {self.served}"
 
 
 def unix(node):
