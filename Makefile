@@ -32,7 +32,7 @@ PKG_CONFIG ?= pkg-config
 
 # --- flags: CFLAGS and LDFLAGS belong to the user, ours have names of their own
 CFLAGS   ?= -O2 -g
-OURS     := -std=gnu11 -Iinclude -Idaemon -Itests/lib -DEDGED_VERSION='"$(VERSION)"' -D_GNU_SOURCE -pthread -fPIC -MMD -MP \
+OURS     := -std=gnu11 -Iinclude -Idaemon -Itests/lib -DEDGED_VERSION='"$(VERSION)"' -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -fPIC -MMD -MP \
             -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-sign-conversion -Wvla \
             -fvisibility=hidden -fstack-protector-strong
 OUR_LD   := -pthread -Wl,-z,relro,-z,now -Wl,--as-needed

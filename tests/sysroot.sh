@@ -20,7 +20,7 @@ apt() {
 		-o Dir::State::status="$folder/apt/status" -o Dir::State::lists="$folder/apt/lists" \
 		-o Dir::Cache="$folder/apt" -o Dir::Cache::archives="$folder/apt/archives" -o Debug::NoLocking=1 "$@"
 }
-apt update
+apt update || echo "not all lists of packages could be had; going on with the others" >&2
 apt install --no-install-recommends --download-only -y "$@" >/dev/null
 for deb in "$folder"/apt/archives/*.deb; do
 	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$folder" --keep-directory-symlink --exclude=./usr/share/doc \

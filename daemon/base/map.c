@@ -185,7 +185,7 @@ struct map_entry *map_first(const struct map *map)
 
 struct map_entry *map_next(const struct map *map, const struct map_entry *entry)
 {
-	return entry->next ? entry->next : first_from(map, (entry->hash & (map->size - 1)) + 1);
+	return entry->next ? entry->next : first_from(map, (size_t)(entry->hash & (map->size - 1)) + 1);
 }
 
 struct edged_slice map_key(const struct map_entry *entry)

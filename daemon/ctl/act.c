@@ -39,10 +39,9 @@ static void print_expiry(const json_t *invite)
 	struct ctl_text text;
 	const json_t *expires = json_object_get(invite, "expires");
 	char when[64];
-	time_t at = (time_t)json_integer_value(expires);
+	json_int_t number = json_integer_value(expires);
+	time_t at = (time_t)(number > 100000000000 ? number / 1000 : number);
 	struct tm local;
-	if (at > 100000000000)
-		at /= 1000;
 	if (json_is_string(expires))
 		fprintf(stderr, "It is good until %s, and once.\n", ctl_member(invite, "expires", &text));
 	else if (at && localtime_r(&at, &local) && strftime(when, sizeof(when), "%H:%M:%S", &local))

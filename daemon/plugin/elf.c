@@ -262,7 +262,7 @@ static const char *name_at(const struct elf *elf, uint64_t offset)
 	if (offset >= elf->string_size)
 		return NULL;
 	const char *name = elf->bytes.ptr + elf->strings + offset;
-	return memchr(name, 0, elf->string_size - offset) ? name : NULL;
+	return memchr(name, 0, (size_t)(elf->string_size - offset)) ? name : NULL;
 }
 
 static struct edged_slice content_of(const struct elf *elf, const ElfW(Sym) * symbol)
@@ -270,7 +270,7 @@ static struct edged_slice content_of(const struct elf *elf, const ElfW(Sym) * sy
 	uint64_t at, room;
 	if (!locate(elf, symbol->st_value, &at, &room))
 		return edged_slice(NULL, 0);
-	return edged_slice(elf->bytes.ptr + at, room < symbol->st_size ? room : symbol->st_size);
+	return edged_slice(elf->bytes.ptr + at, (size_t)(room < symbol->st_size ? room : symbol->st_size));
 }
 
 int elf_next(const struct elf *elf, const char *prefix, uint64_t *cursor, struct elf_symbol *ret)

@@ -280,7 +280,7 @@ static int list(void *self, edged_handle request, void (*collect)(struct page *p
 	uint64_t limit;
 	if (!rest_number(b, request, "limit", 100, 1000, &limit))
 		return 0;
-	return start(b, request, b->http->query(b->host, request, "cursor"), limit, collect, answer);
+	return start(b, request, b->http->query(b->host, request, "cursor"), (size_t)limit, collect, answer);
 }
 
 int list_clients(void *self, edged_handle request)
@@ -309,6 +309,6 @@ int list_retained_aws(void *self, edged_handle request)
 	uint64_t limit;
 	if (!rest_number(b, request, "maxResults", 200, 200, &limit))
 		return 0;
-	return start(b, request, b->http->query(b->host, request, "nextToken"), limit, collect_retained,
-	        answer_aws);
+	return start(b, request, b->http->query(b->host, request, "nextToken"), (size_t)limit,
+	        collect_retained, answer_aws);
 }

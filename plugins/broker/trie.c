@@ -4,11 +4,19 @@
 
 #include "trie.h"
 
+/* Both halves of the product of 128 bits, folded. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
 	__extension__ typedef unsigned __int128 wide;
 	wide p = (wide)a * b;
 	return (uint64_t)p ^ (uint64_t)(p >> 64);
+#else
+	uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+	uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32), other = a0 * b1 + (uint32_t)middle;
+	uint64_t high = a1 * b1 + (middle >> 32) + (other >> 32);
+	return (other << 32 | (uint32_t)low) ^ high;
+#endif
 }
 
 static uint64_t load(const char *p, size_t n)
