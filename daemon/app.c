@@ -347,6 +347,7 @@ static int make_store(struct app *app, struct err *err)
 	const struct store_options options = {
 		.path = path,
 		.group_ms = (uint64_t)conf_int(app->conf, "store.group"),
+		.group_max_ms = (uint64_t)conf_int(app->conf, "store.group_max"),
 		.queue_bytes = (size_t)conf_int(app->conf, "store.queue"),
 		.cache_bytes = (size_t)conf_int(app->conf, "store.cache"),
 		.executor = { .self = store_loop, .post = post_from_store },

@@ -175,8 +175,13 @@ int store_space_new(struct store *store, const char *name, struct store_space **
 
 static void enqueue(struct store *store, struct op *op)
 {
+	bool first_read = op->kind != OP_BATCH && !store->reading;
+	bool fills = store->waiting_bytes < GROUP_BYTES && store->waiting_bytes + op->charge >= GROUP_BYTES;
 	list_append(&store->queue, &op->link);
-	if (store->sleeping) {
+	store->latest_us = clock_mono_us();
+	store->waiting_bytes += op->charge;
+	store->reading |= first_read;
+	if (store->sleeping || (store->gathering && (first_read || fills))) {
 		store->sleeping = false;
 		pthread_cond_signal(&store->wake);
 	}

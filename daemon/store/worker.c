@@ -21,9 +21,8 @@
 struct worker {
 	struct store *store;
 	struct db *db;
-	uint64_t active_ms;  /* when the last group ended */
-	uint64_t started_us; /* when the last group began */
-	unsigned commits;    /* in the last group */
+	uint64_t active_ms; /* when the last group ended */
+	unsigned commits;   /* in the last group */
 	uint64_t transactions;
 	int last_error;
 };
@@ -411,17 +410,28 @@ static void wait_until_us(struct store *store, uint64_t us)
 }
 
 /*
- * Company is likely to come when it came the last time; then transactions begin `group_ms` apart. A commit
- * that comes alone never waits. While a sync runs, company gathers by itself.
+ * Company is likely to come when it came the last time. Then the group waits until nothing new has come for
+ * group_ms, so that who waits for an answer before it goes on is not held up longer, and at most for
+ * group_max_ms, which is what a steady flow gets. A commit that comes alone never waits, a read no longer than
+ * group_ms. While a sync runs, company gathers by itself.
  */
 static void wait_for_company(struct worker *worker)
 {
 	struct store *store = worker->store;
-	uint64_t until = worker->started_us + store->options.group_ms * 1000;
-	if (worker->commits > 1)
-		while (!store->closing && clock_mono_us() < until)
-			wait_until_us(store, until);
-	worker->started_us = clock_mono_us();
+	uint64_t gap = store->options.group_ms * 1000, started = clock_mono_us(), now = started;
+	uint64_t last = started + store->options.group_max_ms * 1000;
+	store->gathering = worker->commits > 1 && gap;
+	while (store->gathering && !store->closing && store->waiting_bytes < GROUP_BYTES) {
+		uint64_t until = (store->reading ? started : store->latest_us) + gap;
+		if (until > last)
+			until = last;
+		if (until <= now)
+			break;
+		wait_until_us(store, until);
+		now = clock_mono_us();
+	}
+	store->gathering = store->reading = false;
+	store->waiting_bytes = 0;
 }
 
 static void checkpoint(struct worker *worker)

@@ -535,21 +535,20 @@ static void loops_share_transactions(void **state)
 	assert_rows(f, "a", "3", "4", 0, "3/left=99 3/right=99 ");
 }
 
+static void start_grouping(struct fixture *f, uint64_t group_ms, uint64_t group_max_ms)
+{
+	stop(f);
+	struct store_options options = options_of(f->path);
+	options.group_ms = group_ms;
+	options.group_max_ms = group_max_ms;
+	assert_int_equal(store_open(&options, &f->store, NULL, NULL), 0);
+	assert_int_equal(store_space_new(f->store, "test", &f->space), 0);
+}
+
 static void company_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
-	stop(f);
-	struct store_options options = options_of(f->path);
-	options.group_ms = 50;
-	assert_int_equal(store_open(&options, &f->store, NULL, NULL), 0);
-	assert_int_equal(store_space_new(f->store, "test", &f->space), 0);
-	/* Who comes alone does not wait. */
-	uint64_t start_ms = clock_mono_ms();
-	for (int i = 0; i < 5; i++) {
-		put(f, "a", "k", "v");
-		assert_int_equal(commit(f), 0);
-	}
-	uint64_t alone_ms = clock_mono_ms() - start_ms;
+	start_grouping(f, 20, 10000);
 	pthread_t threads[WRITERS];
 	struct writer writers[WRITERS];
 	for (unsigned i = 0; i < WRITERS; i++) {
@@ -558,8 +557,79 @@ static void company_is_waited_for(void **state)
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		pthread_join(threads[i], NULL);
-	assert_true(store_counts(f->store).transactions < 5 + 2 * ROUNDS);
-	assert_true(alone_ms < 5 * 50);
+	assert_true(store_counts(f->store).transactions < 2 * ROUNDS);
+}
+
+static void who_comes_alone_does_not_wait(void **state)
+{
+	struct fixture *f = *state;
+	start_grouping(f, 10000, 10000);
+	uint64_t start_ms = clock_mono_ms();
+	for (int i = 0; i < 5; i++) {
+		put(f, "a", "k", "v");
+		assert_int_equal(commit(f), 0);
+	}
+	assert_true(clock_mono_ms() - start_ms < 10000);
+}
+
+/* Commits until some wait for company. */
+static void bring_company(struct fixture *f)
+{
+	uint64_t sent = 0;
+	do {
+		for (int i = 0; i < 10; i++, sent++) {
+			put(f, "a", "k", "v");
+			assert_int_equal(store_commit(f->space, NULL, NULL), 0);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+	} while (store_counts(f->store).commits == sent);
+}
+
+static void a_steady_flow_waits_no_longer_than_the_maximum(void **state)
+{
+	struct fixture *f = *state;
+	start_grouping(f, 10000, 50);
+	bring_company(f);
+	uint64_t start_ms = clock_mono_ms();
+	struct result r = { 0 };
+	put(f, "a", "k", "v");
+	assert_int_equal(store_commit(f->space, on_done, &r), 0);
+	while (!r.called && clock_mono_ms() < start_ms + 8000) {
+		put(f, "a", "k", "v");
+		assert_int_equal(store_commit(f->space, NULL, NULL), 0);
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		fake_loop_run_waiting(f->loop);
+	}
+	assert_true(r.called);
+}
+
+static void many_bytes_wait_no_longer(void **state)
+{
+	struct fixture *f = *state;
+	static char value[70 * 1024];
+	start_grouping(f, 10000, 10000);
+	bring_company(f);
+	uint64_t start_ms = clock_mono_ms();
+	assert_int_equal(store_put(f->space, "a", edged_str("k"), edged_slice(value, sizeof(value))), 0);
+	assert_int_equal(commit(f), 0);
+	assert_true(clock_mono_ms() - start_ms < 8000);
+}
+
+static void a_read_ends_the_wait(void **state)
+{
+	struct fixture *f = *state;
+	start_grouping(f, 100, 10000);
+	bring_company(f);
+	struct result r = { 0 };
+	uint64_t start_ms = clock_mono_ms();
+	assert_int_equal(store_get(f->space, "a", edged_str("k"), on_found, &r), 0);
+	while (!r.called && clock_mono_ms() < start_ms + 8000) {
+		put(f, "a", "k", "v");
+		assert_int_equal(store_commit(f->space, NULL, NULL), 0);
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		fake_loop_run_waiting(f->loop);
+	}
+	assert_true(r.called);
 }
 
 /* --- without memory --- */
@@ -650,6 +720,10 @@ int main(void)
 		TEST(only_one_may_hold_it),
 		TEST(loops_share_transactions),
 		TEST(company_is_waited_for),
+		TEST(who_comes_alone_does_not_wait),
+		TEST(a_steady_flow_waits_no_longer_than_the_maximum),
+		TEST(many_bytes_wait_no_longer),
+		TEST(a_read_ends_the_wait),
 		TEST(memory_may_run_out_anywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
