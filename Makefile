@@ -71,7 +71,7 @@ ARCHIVES    := $(LAYERS:%=$(BUILD)/lib/%.a)
 LINK_ALL     = -Wl,--start-group $(BUILD)/lib/app.a $(ARCHIVES) -Wl,--end-group
 
 SOURCES := $(foreach l,$(LAYERS),$($(l)_SOURCES)) daemon/main.c $(APP_SOURCES) $(CTL_SOURCES) daemon/ctl/main.c \
-           $(wildcard plugins/*/*.c tests/unit/*/*.c tests/lib/*.c)
+           $(wildcard plugins/*/*.c tests/unit/*/*.c tests/lib/*.c tests/scenario/*.c)
 BINARIES := $(if $(wildcard daemon/main.c),$(BUILD)/edged) $(if $(CTL_SOURCES),$(BUILD)/edgectl)
 
 .PHONY: all
@@ -167,8 +167,14 @@ SCENARIOS := $(wildcard tests/scenario/*_test.py)
 check: deps-check ## install what is missing, build, run all tests (unit and scenario)
 	$(Q)$(MAKE) --no-print-directory $(jobs) check-built
 
+# Loaded into a daemon, writes down what that does to its files: without the sanitizers, which bring their own calls
+$(BUILD)/tests/recorder.so: tests/scenario/recorder.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LIB,$@)
+	$(Q)$(CC) $(filter-out -MMD -MP -fsanitize=% -fno-sanitize-recover=%,$(OURS)) $(CFLAGS) $(CPPFLAGS) -shared $(LDFLAGS) -o $@ $<
+
 .PHONY: check-built
-check-built: all $(UNIT)
+check-built: all $(UNIT) $(BUILD)/tests/recorder.so
 	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/run $(UNIT) $(SCENARIOS)
 
 .PHONY: run

@@ -104,7 +104,7 @@ static void durable(void *arg, int result)
 		p->result = result;
 	const struct broker *broker =
 	        p->to->broker; /* when the broker ends, the sender may be gone already */
-	const struct todo again = { .kind = TODO_CALL, .fn = durable, .arg = p };
+	const struct todo again = { .kind = TODO_ANSWER, .fn = durable, .arg = p };
 	if (result == -ECANCELED) /* the broker ends: nothing of that turn is acknowledged */
 		parcel_free(p);
 	else if (broker->loop->post(broker->host, p->from, answered, parcel_drop, p) &&
@@ -129,7 +129,7 @@ static void arrived(void *arg)
 		if (r && m->qos)
 			p->result = r;
 	}
-	struct todo todo = { .kind = TODO_CALL, .fn = durable, .arg = p };
+	struct todo todo = { .kind = TODO_ANSWER, .fn = durable, .arg = p };
 	if (wrote && turn_wrote(shard))
 		p->result = -ENOMEM;
 	if (!p->turn)

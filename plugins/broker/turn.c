@@ -65,6 +65,8 @@ static void run(const struct todo *todo, int result)
 	case TODO_CALL:
 		todo->fn(todo->arg, result);
 		break;
+	case TODO_ANSWER: /* was run by answer_parcels() */
+		break;
 	}
 	if (session)
 		session_release(session);
@@ -137,8 +139,21 @@ void turn_report(struct turn *turn, int result)
 	complete(turn->shard);
 }
 
+static void answer_parcels(struct turn *turn, int result)
+{
+	for (uint32_t i = 0; i < turn->count; i++) {
+		struct todo *todo = &turn->todos[i];
+		void (*fn)(void *arg, int result) = todo->kind == TODO_ANSWER ? todo->fn : NULL;
+		if (!fn)
+			continue;
+		todo->fn = NULL;
+		fn(todo->arg, result);
+	}
+}
+
 static void committed(void *arg, int result)
 {
+	answer_parcels(arg, result);
 	turn_report(arg, result);
 }
 
@@ -160,7 +175,9 @@ static void turn_end(void *arg)
 		take_touched(shard, turn);
 		int r = shard->broker->store->commit(shard->broker->host, committed, turn);
 		if (r)
-			turn_report(turn, r);
+			committed(turn, r);
+	} else {
+		answer_parcels(turn, 0);
 	}
 	complete(shard);
 }
@@ -218,7 +235,7 @@ static void turn_free(struct turn *turn)
 	for (uint32_t i = 0; i < turn->count; i++) {
 		if (turn->todos[i].kind == TODO_CODES)
 			free(turn->todos[i].arg);
-		if (turn->todos[i].kind == TODO_CALL)
+		if (turn->todos[i].fn)
 			turn->todos[i].fn(turn->todos[i].arg, -ECANCELED);
 		if (turn->todos[i].session)
 			session_release(turn->todos[i].session);

@@ -18,7 +18,8 @@ enum todo_kind {
 	TODO_CODES,   /* send SUBACK or UNSUBACK; reason: then unblock the session */
 	TODO_CONNACK, /* the client's CONNECT is done */
 	TODO_SAVED,   /* a QoS 2 message goes on, see session_saved() */
-	TODO_CALL     /* fn(arg, result) */
+	TODO_CALL,    /* fn(arg, result) */
+	TODO_ANSWER /* the same, to a parcel: as soon as this shard has stored what is in it, see turn_todo() */
 };
 
 struct todo {
@@ -48,7 +49,8 @@ int turn_wrote(struct shard *shard);
 /* Something is written for this session, and goes with the next commit. */
 void turn_touch(struct session *session);
 /* To be done once this turn and all before it are durable; at the end of the turn when nothing was written. Takes a
- * hold on the session. -ENOMEM. */
+ * hold on the session. A TODO_ANSWER waits for the commit of this turn only, and for no other shard: two shards that
+ * send parcels to each other would wait for each other. -ENOMEM. */
 int turn_todo(struct shard *shard, const struct todo *todo);
 /* Makes sure that the turn will end: there are parcels to be posted. -ENOMEM. */
 int turn_start(struct shard *shard);

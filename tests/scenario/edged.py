@@ -81,13 +81,14 @@ class Node:
     """One running edged."""
 
     def __init__(self, state=None, plugins=None, listen=LISTEN, dev=True, args=(), start=True,
-                 cluster=False):
+                 cluster=False, env=None):
         self.state = state or folder()
         self.plugins = plugins or PLUGINS
         self.listen = listen
         # Tests run side by side: a node sees those of other tests only when it wants to.
         alone = [] if cluster else ["--set", "cluster.enabled=false"]
         self.args = (["--dev"] if dev else []) + alone + list(args)
+        self.env = {**os.environ, **(env or {})}
         self.process = None
         self.run = None
         _nodes.append(self)
@@ -105,7 +106,7 @@ class Node:
     def launch(self):
         """Starts the process without waiting for it."""
         log = open(os.path.join(self.state, "test.log"), "a")
-        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=self.env)
         log.close()
 
     def start(self, seconds=20):
@@ -196,6 +197,12 @@ def with_credentials(**options):
             file.write(pem)
     shutil.copy(os.path.join(guest.state, "identity", "node.pem"), os.path.join(path, "key.pem"))
     return node, path
+
+
+def forget(node, path):
+    """For a test with thousands of nodes: one that has ended, and its folder, need no cleaning."""
+    _nodes.remove(node)
+    _folders.remove(path)
 
 
 def clean():
