@@ -8,6 +8,7 @@
 #ifndef EDGED_CAP_PUBSUB_H
 #define EDGED_CAP_PUBSUB_H
 
+#include "edged/blob.h"
 #include "edged/plugin.h"
 
 #ifdef __cplusplus
@@ -32,6 +33,12 @@ struct edged_message {
 	/* MQTT 5 user properties in the wire form of the specification (section 3.3.2.3.7, without the identifier
 	 * bytes): name and value as length-prefixed strings, repeated. */
 	struct edged_slice user_properties;
+	/* Delivered: what all slices but user_properties point into. A subscriber that needs the message beyond the call takes
+	 * a reference (edged_blob_ref) instead of a copy, keeps the slices, and gives it back (edged_blob_unref) on any
+	 * loop, at the latest in its own stop(). NULL when published: publish() copies once, for all receivers. */
+	struct edged_blob *blob;
+	/* Delivered: so many messages were dropped for this subscription since the delivery before, for want of room. */
+	uint32_t lost;
 };
 
 struct edged_pubsub_1 {
@@ -51,6 +58,13 @@ struct edged_pubsub_1 {
 	int (*unsubscribe)(void *ctx, struct edged_host *host, edged_handle subscription);
 	/* Would anybody get a message on this topic right now? For messages that are costly to make. */
 	bool (*wanted)(void *ctx, struct edged_host *host, struct edged_slice topic);
+	/* Back-pressure: nothing is delivered from pause() (also called within deliver()) until resume(). Meanwhile messages
+	 * wait, as references, within the broker's limits.queue_messages and limits.queue_bytes, as those of a
+	 * client do; beyond them new ones are dropped, counted in `lost`, and a publisher of QoS 1 or 2 whose only
+	 * receiver this was hears so (-ENOBUFS; MQTT 5: 0x97). What waited comes first, in order, after resume(), never
+	 * from within it. -ENOENT: no such subscription. */
+	int (*pause)(void *ctx, struct edged_host *host, edged_handle subscription);
+	int (*resume)(void *ctx, struct edged_host *host, edged_handle subscription);
 };
 
 #ifdef __cplusplus

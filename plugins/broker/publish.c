@@ -2,10 +2,10 @@
 #include <errno.h>
 
 #include "client.h"
+#include "inbox.h"
 #include "parcel.h"
 #include "persist.h"
 #include "publish.h"
-#include "pubsub.h"
 #include "queue.h"
 
 /* --- finding the receivers --------------------------------------------------------------------------------------------- */
@@ -167,9 +167,10 @@ static void hand_out(
 		ids[d.id_count++] = match->id;
 	for (uint32_t at = match->more; at && d.id_count < MAX_SUBSCRIPTIONS; at = shard->more[at - 1].next)
 		ids[d.id_count++] = shard->more[at - 1].id;
-	if (match->target->kind == TARGET_LOCAL)
-		pubsub_queue(shard, match->target, &d);
-	else if (session_deliver((struct session *)match->target, &d, &outcome->wait))
+	int r = match->target->kind == TARGET_LOCAL
+	                ? inbox_put((struct local *)match->target, &d)
+	                : session_deliver((struct session *)match->target, &d, &outcome->wait);
+	if (r)
 		outcome->refused = true;
 }
 

@@ -1,158 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "inbox.h"
 #include "publish.h"
 #include "pubsub.h"
-
-#define MAX_LOCAL   4096  /* subscriptions inside the process */
-#define MAX_WAITING 65536 /* messages to be delivered to them: they go at the end of each turn */
-
-struct local {
-	struct target target; /* first member */
-	struct pubsub *pubsub;
-	void (*deliver)(void *arg, const struct edged_message *message);
-	void *arg;
-	uint32_t slot;
-};
-
-struct slot {
-	struct local *local;
-	uint32_t generation;
-};
-
-struct item {
-	edged_handle to;
-	struct message *message;
-	uint8_t qos;
-	bool retain;
-};
 
 struct pubsub {
 	struct edged_pubsub_1 capability;
 	struct broker *broker;
-	struct slot *slots;
-	uint32_t slot_count;
-	struct item *items;
-	uint32_t count, size;
+	struct inbox *inbox;
 };
 
 static struct shard *home(const struct pubsub *pubsub)
 {
 	return pubsub->broker->shards[0];
-}
-
-static edged_handle handle_of(const struct pubsub *pubsub, const struct local *local)
-{
-	return (uint64_t)pubsub->slots[local->slot].generation << 32 | (local->slot + 1);
-}
-
-static struct local *find(const struct pubsub *pubsub, edged_handle handle)
-{
-	uint32_t slot = (uint32_t)handle - 1;
-	if (slot >= pubsub->slot_count || pubsub->slots[slot].generation != handle >> 32)
-		return NULL;
-	return pubsub->slots[slot].local;
-}
-
-/* --- delivering --------------------------------------------------------------------------------------------------------- */
-
-static struct edged_slice property(struct edged_slice props, enum prop_id id)
-{
-	struct reader r = reader(props.ptr, props.len);
-	struct prop p;
-	while (prop_next(&r, &p))
-		if (p.id == id)
-			return p.bytes;
-	return edged_slice(NULL, 0);
-}
-
-/* User properties without the identifier bytes, into `out` of at least props.len bytes. */
-static struct edged_slice user_properties(struct edged_slice props, uint8_t *out)
-{
-	struct reader r = reader(props.ptr, props.len);
-	struct writer w = writer(out, props.len);
-	struct prop p;
-	while (prop_next(&r, &p))
-		if (p.id == PROP_USER)
-			write_bytes(&w, p.raw.ptr + 1, p.raw.len - 1);
-	return edged_slice(out, (size_t)(w.at - out));
-}
-
-static void deliver(const struct local *local, const struct item *item)
-{
-	const struct message *m = item->message;
-	uint8_t small[256], *users = small;
-	if (message_expired(m, wall_ms()) ||
-	        (m->props_len > sizeof(small) && !(users = malloc(m->props_len)))) {
-		count_one(local->pubsub->broker->figures.dropped_expired);
-		return;
-	}
-	struct edged_slice props = message_props(m);
-	uint64_t now = m->expires ? wall_ms() : 0;
-	struct edged_message message = {
-		.struct_size = sizeof(message),
-		.topic = message_topic(m),
-		.payload = message_payload(m),
-		.qos = item->qos,
-		.retain = item->retain,
-		.will = m->will,
-		.publisher = message_publisher(m),
-		.expiry = m->expires ? (uint32_t)((m->expires - now + 999) / 1000) : 0,
-		.content_type = property(props, PROP_CONTENT_TYPE),
-		.response_topic = property(props, PROP_RESPONSE_TOPIC),
-		.correlation = property(props, PROP_CORRELATION),
-		.user_properties = user_properties(props, users),
-	};
-	local->deliver(local->arg, &message);
-	if (users != small)
-		free(users);
-}
-
-/* At the end of the turn. What the deliveries bring about waits for the next. */
-static void deliver_all(void *arg)
-{
-	struct pubsub *pubsub = arg;
-	struct item *items = pubsub->items;
-	uint32_t count = pubsub->count;
-	pubsub->items = NULL;
-	pubsub->count = pubsub->size = 0;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct local *local = find(pubsub, items[i].to);
-		if (local)
-			deliver(local, &items[i]);
-		message_unref(items[i].message);
-	}
-	free(items);
-}
-
-static int add_item(struct pubsub *pubsub, const struct item *item)
-{
-	if (pubsub->count >= MAX_WAITING)
-		return -ENOBUFS;
-	if (pubsub->count == pubsub->size) {
-		uint32_t size = pubsub->size ? pubsub->size * 2 : 16;
-		struct item *items = realloc(pubsub->items, size * sizeof(*items));
-		if (!items)
-			return -ENOMEM;
-		pubsub->items = items;
-		pubsub->size = size;
-	}
-	if (pubsub->count == 0) {
-		int r = pubsub->broker->loop->defer(pubsub->broker->host, deliver_all, pubsub);
-		if (r)
-			return r;
-	}
-	pubsub->items[pubsub->count++] = *item;
-	message_ref(item->message);
-	return 0;
-}
-
-void pubsub_queue(struct shard *shard, struct target *target, const struct delivery *d)
-{
-	const struct local *local = (const struct local *)target;
-	struct item item = { handle_of(local->pubsub, local), d->message, d->qos, d->retain };
-	if (add_item(local->pubsub, &item))
-		count_one(shard->broker->figures.dropped_slow);
 }
 
 /* --- publishing --------------------------------------------------------------------------------------------------------- */
@@ -253,42 +114,6 @@ static bool wanted(void *ctx, struct edged_host *host, struct edged_slice topic)
 
 /* --- subscribing -------------------------------------------------------------------------------------------------------- */
 
-static int take_slot(struct pubsub *pubsub, struct local *local)
-{
-	for (uint32_t i = 0; i < pubsub->slot_count; i++) {
-		if (pubsub->slots[i].local)
-			continue;
-		pubsub->slots[i].local = local;
-		local->slot = i;
-		return 0;
-	}
-	uint32_t count = pubsub->slot_count ? pubsub->slot_count * 2 : 16;
-	if (count > MAX_LOCAL)
-		return -ENOSPC;
-	struct slot *slots = realloc(pubsub->slots, count * sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	for (uint32_t i = pubsub->slot_count; i < count; i++)
-		slots[i] = (struct slot){ NULL, 1 };
-	local->slot = pubsub->slot_count;
-	slots[local->slot].local = local;
-	pubsub->slots = slots;
-	pubsub->slot_count = count;
-	return 0;
-}
-
-static void remove_local(struct local *local)
-{
-	struct pubsub *pubsub = local->pubsub;
-	struct shard *shard = home(pubsub);
-	int64_t count = local->target.count;
-	subs_remove_all(&shard->subs, &local->target);
-	shard_subs_changed(shard, -count);
-	pubsub->slots[local->slot].local = NULL;
-	pubsub->slots[local->slot].generation++;
-	free(local);
-}
-
 struct retained_for {
 	struct local *local;
 	uint8_t qos;
@@ -298,22 +123,17 @@ static int queue_retained(void *arg, struct message *m)
 {
 	const struct retained_for *to = arg;
 	struct delivery d = { m, m->qos < to->qos ? m->qos : to->qos, true, NULL, 0 };
-	pubsub_queue(home(to->local->pubsub), &to->local->target, &d);
+	(void)inbox_put(to->local, &d);
 	return 0;
 }
 
 static int add_local(struct pubsub *pubsub, const struct filter *filter, uint8_t qos, struct local *local)
 {
-	int r = take_slot(pubsub, local);
-	if (r)
-		return r;
 	struct shard *shard = home(pubsub);
 	struct sub *sub;
-	r = subs_add(&shard->subs, &local->target, filter, qos, 0, &sub);
-	if (r) {
-		pubsub->slots[local->slot].local = NULL;
+	int r = subs_add(&shard->subs, &local->target, filter, qos, 0, &sub);
+	if (r)
 		return r;
-	}
 	shard_subs_changed(shard, 1);
 	struct retained_for to = { local, qos };
 	if (!filter->group.len)
@@ -334,26 +154,47 @@ static int subscribe(void *ctx, struct edged_host *host, const char *text, uint8
 	if (!local)
 		return -ENOMEM;
 	local->target.kind = TARGET_LOCAL;
-	local->pubsub = pubsub;
 	local->deliver = deliver_fn;
 	local->arg = arg;
-	int r = add_local(pubsub, &filter, qos, local);
+	int r = inbox_enter(pubsub->inbox, local);
 	if (r) {
 		free(local);
 		return r;
 	}
-	*ret = handle_of(pubsub, local);
+	r = add_local(pubsub, &filter, qos, local);
+	if (r) {
+		inbox_leave(local);
+		return r;
+	}
+	*ret = inbox_handle(local);
 	return 0;
 }
 
 static int unsubscribe(void *ctx, struct edged_host *host, edged_handle subscription)
 {
 	(void)host;
-	struct local *local = find(ctx, subscription);
+	struct local *local = inbox_find(((struct pubsub *)ctx)->inbox, subscription);
 	if (!local)
 		return -ENOENT;
-	remove_local(local);
+	inbox_leave(local);
 	return 0;
+}
+
+static int pause_delivery(void *ctx, struct edged_host *host, edged_handle subscription)
+{
+	(void)host;
+	struct local *local = inbox_find(((struct pubsub *)ctx)->inbox, subscription);
+	if (!local)
+		return -ENOENT;
+	inbox_pause(local);
+	return 0;
+}
+
+static int resume_delivery(void *ctx, struct edged_host *host, edged_handle subscription)
+{
+	(void)host;
+	struct local *local = inbox_find(((struct pubsub *)ctx)->inbox, subscription);
+	return local ? inbox_resume(local) : -ENOENT;
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
@@ -361,8 +202,11 @@ static int unsubscribe(void *ctx, struct edged_host *host, edged_handle subscrip
 int pubsub_new(struct broker *broker, struct pubsub **ret)
 {
 	struct pubsub *pubsub = calloc(1, sizeof(*pubsub));
-	if (!pubsub)
-		return -ENOMEM;
+	int r = pubsub ? inbox_new(broker, &pubsub->inbox) : -ENOMEM;
+	if (r) {
+		free(pubsub);
+		return r;
+	}
 	pubsub->broker = broker;
 	pubsub->capability = (struct edged_pubsub_1){
 		.struct_size = sizeof(struct edged_pubsub_1),
@@ -371,6 +215,8 @@ int pubsub_new(struct broker *broker, struct pubsub **ret)
 		.subscribe = subscribe,
 		.unsubscribe = unsubscribe,
 		.wanted = wanted,
+		.pause = pause_delivery,
+		.resume = resume_delivery,
 	};
 	*ret = pubsub;
 	return 0;
@@ -380,14 +226,7 @@ void pubsub_free(struct pubsub *pubsub)
 {
 	if (!pubsub)
 		return;
-	pubsub->broker->loop->defer_cancel(pubsub->broker->host, pubsub);
-	for (uint32_t i = 0; i < pubsub->count; i++)
-		message_unref(pubsub->items[i].message);
-	free(pubsub->items);
-	for (uint32_t i = 0; i < pubsub->slot_count; i++)
-		if (pubsub->slots[i].local)
-			remove_local(pubsub->slots[i].local);
-	free(pubsub->slots);
+	inbox_free(pubsub->inbox);
 	free(pubsub);
 }
 

@@ -8,7 +8,5 @@
 int pubsub_new(struct broker *broker, struct pubsub **ret);
 void pubsub_free(struct pubsub *pubsub);
 const struct edged_pubsub_1 *pubsub_capability(struct pubsub *pubsub);
-/* A message for a subscriber inside; it is delivered at the end of the turn. */
-void pubsub_queue(struct shard *shard, struct target *target, const struct delivery *delivery);
 
 #endif

@@ -101,11 +101,93 @@ static void a_plugin_hears_when_its_message_is_durable(void **state)
 	EXPECT(p, "\x90\4\0\1\0\0\x31\x1e\0\6$aws/t\x14\3\0\x0atext/plain\x26\0\1a\0\1by");
 }
 
+/* A subscriber that takes `room` messages and then pauses; it keeps what it got. */
+struct slow {
+	const struct edged_pubsub_1 *pubsub;
+	edged_handle handle;
+	unsigned room, count;
+	uint32_t lost;
+	struct edged_slice payloads[8];
+	struct edged_blob *blobs[8];
+};
+
+static void hear_slowly(void *arg, const struct edged_message *m)
+{
+	struct slow *slow = arg;
+	assert_true(slow->count < 8);
+	slow->lost += m->lost;
+	slow->payloads[slow->count] = m->payload;
+	slow->blobs[slow->count++] = edged_blob_ref(m->blob);
+	if (--slow->room == 0)
+		assert_int_equal(slow->pubsub->pause(slow->pubsub->ctx, fake_host_of(host), slow->handle), 0);
+}
+
+static void expect_payloads(struct slow *slow, const char *payloads)
+{
+	assert_int_equal(slow->count, strlen(payloads));
+	for (unsigned i = 0; i < slow->count; i++) {
+		assert_int_equal(slow->payloads[i].len, 1);
+		assert_int_equal(slow->payloads[i].ptr[0], payloads[i]);
+		edged_blob_unref(slow->blobs[i]);
+	}
+	slow->count = 0;
+}
+
+static int say(const struct slow *slow, const char *payload, uint8_t qos)
+{
+	struct edged_message m = {
+		.struct_size = sizeof(m), .topic = edged_str("t"), .payload = edged_str(payload), .qos = qos
+	};
+	return slow->pubsub->publish(slow->pubsub->ctx, fake_host_of(host), &m, NULL, NULL);
+}
+
+static void a_subscriber_that_pauses_is_waited_for(void **state)
+{
+	(void)state;
+	static const struct fake_setting settings[] = { { "limits.queue_messages", 3 }, { NULL, 0 } };
+	boot(1, settings);
+	struct slow slow = { .pubsub = edged_plugin_v1.offer(fake_self(host), EDGED_PUBSUB_1), .room = 2 };
+	const struct edged_pubsub_1 *ps = slow.pubsub;
+	struct edged_host *me = fake_host_of(host);
+	assert_int_equal(ps->subscribe(ps->ctx, me, "t", 1, hear_slowly, &slow, &slow.handle), 0);
+	for (const char *p = "a\0b\0c\0d"; *p; p += 2)
+		assert_int_equal(say(&slow, p, 1), 0);
+	fake_run(host); /* one turn: the last two came after it had paused */
+	assert_int_equal(slow.count, 2);
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 2 * 2);
+	assert_int_equal(say(&slow, "e", 1), 0);
+	assert_int_equal(say(&slow, "f", 1), -ENOBUFS); /* full, and the publisher hears it */
+	assert_int_equal(say(&slow, "g", 0), -ENOBUFS);
+	assert_int_equal(fake_figure(host, "broker_messages_dropped_total", "reason=\"slow\""), 2);
+	expect_payloads(&slow, "ab");
+	slow.room = 1;
+	assert_int_equal(ps->resume(ps->ctx, me, slow.handle), 0);
+	assert_int_equal(slow.count, 0); /* never from within resume() */
+	fake_run(host);
+	assert_int_equal(slow.lost, 2);
+	expect_payloads(&slow, "c");
+	slow.room = 9;
+	assert_int_equal(ps->resume(ps->ctx, me, slow.handle), 0);
+	assert_int_equal(say(&slow, "h", 1), 0); /* behind those that wait */
+	fake_run(host);
+	expect_payloads(&slow, "deh");
+	assert_int_equal(slow.lost, 2);
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+	assert_int_equal(ps->pause(ps->ctx, me, slow.handle), 0);
+	assert_int_equal(say(&slow, "i", 1), 0);
+	fake_run(host);
+	assert_int_equal(ps->unsubscribe(ps->ctx, me, slow.handle), 0); /* what waits goes with it */
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+	assert_int_equal(ps->pause(ps->ctx, me, slow.handle), -ENOENT);
+	assert_int_equal(ps->resume(ps->ctx, me, slow.handle), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(plugins_publish_and_subscribe, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_plugin_hears_when_its_message_is_durable, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_subscriber_that_pauses_is_waited_for, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

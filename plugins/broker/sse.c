@@ -7,23 +7,10 @@
 #include "sse.h"
 #include "text.h"
 
-#define MAX_EVENTS 1000          /* that wait for a slow client; the oldest go first */
-#define MAX_BYTES  (1024 * 1024) /* of them */
-
-struct event {
-	struct event *next;
-	size_t len;
-	char text[];
-};
-
 struct stream {
 	struct stream *next;
 	struct sse *sse;
 	edged_handle request, subscription;
-	struct event *first, **last; /* waiting */
-	size_t count, bytes;
-	uint64_t lost;
-	bool full;
 };
 
 struct sse {
@@ -34,53 +21,28 @@ struct sse {
 
 /* --- writing ------------------------------------------------------------------------------------------------------------ */
 
-static void drop_first(struct stream *s)
-{
-	struct event *event = s->first;
-	s->first = event->next;
-	if (!s->first)
-		s->last = &s->first;
-	s->count--;
-	s->bytes -= event->len;
-	free(event);
-}
-
-static void write_text(struct stream *s, struct edged_slice text)
+static void write_text(const struct stream *s, struct edged_slice text)
 {
 	const struct broker *b = s->sse->broker;
+	const struct edged_pubsub_1 *pubsub = pubsub_capability(b->pubsub);
 	if (b->http->stream_write(b->host, s->request, text) != 0)
-		s->full = true; /* or gone: then on_gone comes */
-}
-
-static void wait_in_line(struct stream *s, struct event *event)
-{
-	event->next = NULL;
-	*s->last = event;
-	s->last = &event->next;
-	s->count++;
-	s->bytes += event->len;
-	while (s->count > MAX_EVENTS || (s->bytes > MAX_BYTES && s->count > 1)) {
-		drop_first(s);
-		s->lost++;
-		count_one(s->sse->broker->figures.dropped_slow);
-	}
+		/* Full, or gone: then on_gone comes. What is published meanwhile waits, in bounds. */
+		(void)pubsub->pause(pubsub->ctx, b->host, s->subscription);
 }
 
 static void on_room(void *arg)
 {
-	struct stream *s = arg;
-	s->full = false;
-	if (s->lost) {
-		char text[80];
-		int n = snprintf(text, sizeof(text), "event: lost\ndata: {\"messages\":%llu}\n\n",
-		        (unsigned long long)s->lost);
-		s->lost = 0;
-		write_text(s, edged_slice(text, (size_t)n));
-	}
-	while (s->first && !s->full) {
-		write_text(s, edged_slice(s->first->text, s->first->len));
-		drop_first(s);
-	}
+	const struct stream *s = arg;
+	const struct broker *b = s->sse->broker;
+	const struct edged_pubsub_1 *pubsub = pubsub_capability(b->pubsub);
+	(void)pubsub->resume(pubsub->ctx, b->host, s->subscription);
+}
+
+static void tell_lost(const struct stream *s, uint32_t lost)
+{
+	char text[80];
+	int n = snprintf(text, sizeof(text), "event: lost\ndata: {\"messages\":%u}\n\n", lost);
+	write_text(s, edged_slice(text, (size_t)n));
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------------------ */
@@ -105,39 +67,30 @@ static json_t *message_json(const struct edged_message *m)
 	return json;
 }
 
-static struct event *make_event(const struct edged_message *m)
+/* The whole event; malloc'ed. */
+static char *make_event(const struct edged_message *m)
 {
-	static const char head[] = "event: message\ndata: ";
 	json_t *json = message_json(m);
-	char *data = json ? json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+	char *data = json ? json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL, *event = NULL;
 	json_decref(json);
-	if (!data)
-		return NULL;
-	size_t n = strlen(data), len = sizeof(head) - 1 + n + 2;
-	struct event *event = malloc(sizeof(*event) + len);
-	if (event) {
-		event->len = len;
-		memcpy(event->text, head, sizeof(head) - 1);
-		memcpy(event->text + sizeof(head) - 1, data, n);
-		memcpy(event->text + len - 2, "\n\n", 2);
-	}
+	if (data && asprintf(&event, "event: message\ndata: %s\n\n", data) < 0)
+		event = NULL;
 	free(data);
 	return event;
 }
 
 static void deliver(void *arg, const struct edged_message *m)
 {
-	struct stream *s = arg;
-	struct event *event = make_event(m);
-	if (!event) {
-		s->lost++;
+	const struct stream *s = arg;
+	char *event = make_event(m);
+	uint32_t lost = m->lost + !event;
+	if (lost)
+		tell_lost(s, lost);
+	if (event)
+		write_text(s, edged_str(event));
+	else
 		count_one(s->sse->broker->figures.dropped_memory);
-	} else if (s->full || s->first) {
-		wait_in_line(s, event);
-	} else {
-		write_text(s, edged_slice(event->text, event->len));
-		free(event);
-	}
+	free(event);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
@@ -154,8 +107,6 @@ static void stream_free(struct stream *s)
 	edged_metric_set(sse->broker->figures.streams, sse->count);
 	if (s->subscription)
 		(void)pubsub->unsubscribe(pubsub->ctx, sse->broker->host, s->subscription);
-	while (s->first)
-		drop_first(s);
 	free(s);
 }
 
@@ -213,7 +164,6 @@ int sse_open(struct sse *sse, edged_handle request)
 		return -ENOMEM;
 	s->sse = sse;
 	s->request = request;
-	s->last = &s->first;
 	s->next = sse->streams;
 	sse->streams = s;
 	edged_metric_set(b->figures.streams, ++sse->count);
