@@ -122,6 +122,18 @@ int act_publish(struct ctl *ctl)
 	return code ? code : ctl_flush();
 }
 
+int act_kick(struct ctl *ctl)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
+	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
+	if (buf_add_str(&path, "/pubsub/v1/clients/") ||
+	        http_add_encoded(&path, edged_str(ctl->options->arguments[0]), false) ||
+	        buf_add_str(&path, ctl->options->session ? "?session=true" : ""))
+		return no_memory();
+	struct http_request request = { .method = "DELETE", .path = path.ptr };
+	return ctl_call(ctl, &request, &answer);
+}
+
 /* --- shadows
  * -----------------------------------------------------------------------------------------------------------------
  */

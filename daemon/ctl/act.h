@@ -8,6 +8,7 @@
 int act_invite(struct ctl *ctl);
 int act_join(struct ctl *ctl);
 int act_publish(struct ctl *ctl);
+int act_kick(struct ctl *ctl);
 int act_shadow(struct ctl *ctl);
 int act_api(struct ctl *ctl);
 

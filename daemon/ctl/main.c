@@ -6,6 +6,7 @@
 #include "ctl/act.h"
 #include "ctl/listen.h"
 #include "ctl/show.h"
+#include "ctl/trace.h"
 
 static const struct verb verbs[] = {
 	{ "status", "", 0, 0, "", false, show_status, "is all well? What runs, and what does not" },
@@ -19,6 +20,10 @@ static const struct verb verbs[] = {
 	{ "join", "TOKEN|-", 1, 1, "", false, act_join, "join the account of the node that made the token" },
 	{ "pub", "[-q N] [-r] TOPIC MESSAGE|-", 2, 2, "qr", false, act_publish, "publish a message" },
 	{ "sub", "[-n N] FILTER...", 1, -1, "n", false, listen_subscribe, "show messages as they come" },
+	{ "clients", "", 0, 0, "", false, show_clients, "the MQTT clients that are connected" },
+	{ "kick", "CLIENT [--session]", 1, 1, "X", false, act_kick, "end the connection of an MQTT client" },
+	{ "trace", "client|topic ID|FILTER [--for TIME]", 2, 2, "F", false, trace_follow,
+	        "show the packets of a client, or the messages of topics" },
 	{ "shadow", "get|update|delete THING [--name NAME] [JSON|-]", 2, 3, "N", false, act_shadow,
 	        "read, change or remove the shadow of a thing" },
 	{ "api", "METHOD PATH [BODY|-]", 2, 3, "", false, act_api, "any request to the REST interface" },

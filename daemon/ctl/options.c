@@ -20,10 +20,12 @@ static const struct row {
 	{ "state", "DIR", 'D', true, false, "the daemon's state folder, which holds its socket" },
 	{ "json", NULL, 'J', true, false, "JSON for programs instead of tables" },
 	{ "help", NULL, 'h', true, true, "print this" },
-	{ "for", "TIME", 'F', false, false, "invite: how long it is good, such as 10m or 1h" },
+	{ "for", "TIME", 'F', false, false,
+	        "invite: how long it is good; trace: how long it lasts; such as 10m" },
 	{ "qos", "N", 'q', false, true, "pub: quality of service, 0 to 2" },
 	{ "retain", NULL, 'r', false, true, "pub: keep it for those who subscribe later" },
 	{ "count", "N", 'n', false, true, "sub: end after N messages" },
+	{ "session", NULL, 'X', false, false, "kick: delete its session, too" },
 	{ "name", "NAME", 'N', false, false, "shadow: the named shadow instead of the classic one" },
 };
 
@@ -148,6 +150,9 @@ static int take(struct options *options, int letter, struct err *err)
 		break;
 	case 'n':
 		r = take_number(optarg, 1000000000, &options->messages, "--count", err);
+		break;
+	case 'X':
+		options->session = true;
 		break;
 	case 'N':
 		options->name = optarg;

@@ -27,7 +27,7 @@ struct options {
 	int count;
 	const char *socket; /* NULL: the usual places */
 	char *state_socket; /* DIR/edged.sock of --state */
-	bool json, retain, help;
+	bool json, retain, session, help;
 	int qos;
 	int64_t time_s; /* --for, 0: not given */
 	const char *name;

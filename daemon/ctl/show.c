@@ -70,6 +70,14 @@ int show_plugins(struct ctl *ctl)
 	return show_list(ctl, "/edge/v1/plugins", columns, "no plugins");
 }
 
+int show_clients(struct ctl *ctl)
+{
+	static const struct column columns[] = { { "CLIENT", "clientId", NULL }, { "USER", "user", NULL },
+		{ "ADDRESS", "address", NULL }, { "MQTT", "version", NULL }, { "TLS", "tls", NULL },
+		{ "SUBSCRIPTIONS", "subscriptions", NULL }, { 0 } };
+	return show_list(ctl, "/pubsub/v1/clients?limit=1000", columns, "no clients");
+}
+
 /* --- nodes
  * ----------------------------------------------------------------------------------------------------------------------
  */

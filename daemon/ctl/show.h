@@ -9,6 +9,7 @@ int show_status(struct ctl *ctl);
 int show_node(struct ctl *ctl);
 int show_nodes(struct ctl *ctl);
 int show_services(struct ctl *ctl);
+int show_clients(struct ctl *ctl);
 int show_plugins(struct ctl *ctl);
 int show_help(struct ctl *ctl);
 int show_version(struct ctl *ctl);

@@ -37,7 +37,7 @@ struct edged_message {
 	 * a reference (edged_blob_ref) instead of a copy, keeps the slices, and gives it back (edged_blob_unref) on any
 	 * loop, at the latest in its own stop(). NULL when published: publish() copies once, for all receivers. */
 	struct edged_blob *blob;
-	/* Delivered: so many messages were dropped for this subscription since the delivery before, for want of room. */
+	/* Delivered: so many messages of this subscription were dropped in front of this one, for want of room. */
 	uint32_t lost;
 };
 

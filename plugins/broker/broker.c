@@ -13,6 +13,7 @@
 #include "shard.h"
 #include "sse.h"
 #include "sys.h"
+#include "trace.h"
 
 uint64_t wall_ms(void)
 {
@@ -125,6 +126,7 @@ static void add_figures(struct broker *b)
 		{ &b->figures.queued_bytes, EDGED_GAUGE, "broker_queued_bytes", NULL,
 		        "Bytes waiting for clients" },
 		{ &b->figures.streams, EDGED_GAUGE, "broker_event_streams", NULL, "Open event streams" },
+		{ &b->figures.traces, EDGED_GAUGE, "broker_traces", NULL, "Open traces" },
 		{ &b->figures.received[0], EDGED_COUNTER, "broker_messages_received_total", "qos=\"0\"",
 		        "Messages published" },
 		{ &b->figures.received[1], EDGED_COUNTER, "broker_messages_received_total", "qos=\"1\"",
@@ -183,6 +185,7 @@ static void destroy(void *self)
 	b->stopping = true;
 	load_free(b->load);
 	sse_free(b->sse);
+	trace_free(b->trace);
 	sys_free(b->sys);
 	for (unsigned i = 0; b->shards && i < b->shard_count; i++)
 		if (i || !b->pubsub)
@@ -208,6 +211,8 @@ static int make_parts(struct broker *b)
 		r = sse_new(b, &b->sse);
 	if (!r)
 		r = sys_new(b, &b->sys);
+	if (!r)
+		r = trace_new(b, &b->trace);
 	return r;
 }
 
@@ -286,6 +291,7 @@ static void stop(void *self)
 	struct broker *b = self;
 	b->stopping = true;
 	sse_stop(b->sse);
+	trace_stop(b->trace);
 	sys_stop(b->sys);
 	shard_stop(b->shards[0]);
 }

@@ -34,7 +34,7 @@ struct limits {
 /* Words in /metrics. */
 struct figures {
 	int64_t *connections, *sessions, *subscriptions, *retained_messages, *retained_bytes, *queued_bytes,
-	        *streams;
+	        *streams, *traces;
 	int64_t *received[3], *sent[3];
 	int64_t *connects, *refused, *taken_over, *malformed, *kept_dead, *login_failures;
 	int64_t *dropped_slow, *dropped_queue, *dropped_size, *dropped_expired, *dropped_quota,
@@ -47,6 +47,7 @@ struct pubsub;
 struct sse;
 struct load;
 struct sys;
+struct trace;
 
 struct broker {
 	struct edged_host *host;
@@ -73,6 +74,8 @@ struct broker {
 	struct sse *sse;
 	struct load *load;
 	struct sys *sys;
+	struct trace *trace;
+	uint32_t tracing; /* atomic: open traces */
 	bool stopping;
 };
 

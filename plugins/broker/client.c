@@ -8,6 +8,7 @@
 #include "reason.h"
 #include "receive.h"
 #include "shard.h"
+#include "trace_packet.h"
 
 /* A packet up to this size is put together and queued as one piece; of larger ones the payload is not copied. */
 #define COPY_MAX 2048
@@ -20,9 +21,16 @@ bool client_has_room(const struct client *c)
 }
 
 /* A failing write closes the stream from the inside; closed() tells us. */
-void client_write(struct client *c, const void *bytes, size_t n)
+static void put(struct client *c, const void *bytes, size_t n)
 {
 	(void)c->broker->stream->write(c->stream, bytes, n);
+}
+
+void client_write(struct client *c, const void *bytes, size_t n)
+{
+	if (tracing(c->broker))
+		trace_sent(c, bytes, n);
+	put(c, bytes, n);
 }
 
 static void write_blob(struct client *c, struct message *m, size_t at, size_t n)
@@ -36,7 +44,7 @@ static void send_ready(struct client *c, struct message *m)
 {
 	size_t n = message_payload_at(m) + m->payload_len - m->packet_at;
 	if (n <= COPY_MAX)
-		client_write(c, m->blob.data + m->packet_at, n);
+		put(c, m->blob.data + m->packet_at, n);
 	else
 		write_blob(c, m, m->packet_at, n);
 }
@@ -50,7 +58,7 @@ static void send_built(struct client *c, const struct outgoing *o, struct messag
 	write_publish_middle(&w, o);
 	write_bytes(&w, o->props.ptr, o->props.len);
 	write_bytes(&w, message_payload(m).ptr, m->payload_len);
-	client_write(c, bytes, (size_t)(w.at - bytes));
+	put(c, bytes, (size_t)(w.at - bytes));
 }
 
 static void send_pieces(struct client *c, const struct outgoing *o, struct message *m)
@@ -58,11 +66,11 @@ static void send_pieces(struct client *c, const struct outgoing *o, struct messa
 	uint8_t bytes[16 + 5 * MAX_SUBSCRIPTIONS];
 	struct writer w = writer(bytes, sizeof(bytes));
 	write_publish_start(&w, o);
-	client_write(c, bytes, (size_t)(w.at - bytes));
-	client_write(c, o->topic.ptr, o->topic.len);
+	put(c, bytes, (size_t)(w.at - bytes));
+	put(c, o->topic.ptr, o->topic.len);
 	w = writer(bytes, sizeof(bytes));
 	write_publish_middle(&w, o);
-	client_write(c, bytes, (size_t)(w.at - bytes));
+	put(c, bytes, (size_t)(w.at - bytes));
 	write_blob(c, m, message_payload_at(m) + m->payload_len, o->props.len);
 	write_blob(c, m, message_payload_at(m), m->payload_len);
 }
@@ -119,6 +127,8 @@ bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 		size_t size = packet_size(&o);
 		if (size > c->max_packet || outgoing_body(&o) > VARINT_MAX) {
 			count_one(c->broker->figures.dropped_size);
+			if (tracing(c->broker))
+				trace_dropped(c->session, d->message, "too-large");
 			return false;
 		}
 		if (size <= COPY_MAX)
@@ -127,6 +137,8 @@ bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 			send_pieces(c, &o, d->message);
 	}
 	count_one(c->broker->figures.sent[d->qos]);
+	if (tracing(c->broker))
+		trace_delivery(c, d, id, dup);
 	return true;
 }
 
@@ -255,6 +267,8 @@ static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
 		int r = frame_read(bytes + used, n - used, c->broker->limits.packet, &f);
 		if (r == FRAME_MORE)
 			break;
+		if (!r && tracing(c->broker))
+			trace_received(c, &f);
 		if (!r)
 			r = c->version        ? client_receive(c, &f)
 			    : auth_pending(c) ? client_authenticate(c, &f)

@@ -53,6 +53,7 @@ void client_close(struct client *client, uint8_t reason);
 void client_part(struct client *client, uint8_t reason);
 
 bool client_has_room(const struct client *client);
+/* One whole packet. */
 void client_write(struct client *client, const void *bytes, size_t n);
 /* A PUBLISH packet. id 0 at QoS 0. False when the packet is larger than the client accepts: count it as delivered. */
 bool client_send(struct client *client, const struct delivery *delivery, uint16_t id, bool dup);

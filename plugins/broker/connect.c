@@ -10,6 +10,7 @@
 #include "reason.h"
 #include "receive.h"
 #include "shard.h"
+#include "trace_packet.h"
 
 /* --- refusing ---------------------------------------------------------------------------------------------------------- */
 
@@ -21,6 +22,8 @@ static int refuse(struct client *c, const struct connect *p, uint8_t reason)
 	             reason == REASON_NOT_AUTHORIZED || reason == REASON_UNAVAILABLE ||
 	             reason == REASON_QUOTA || reason == REASON_PASSWORD || reason == REASON_RATE;
 	count_one(c->broker->figures.refused);
+	if (tracing(c->broker))
+		trace_refused(c, p->client_id, reason);
 	if (version >= MQTT_5 || known) {
 		uint8_t bytes[128];
 		struct writer w = writer(bytes, sizeof(bytes));

@@ -9,6 +9,7 @@
 struct letter {
 	struct letter *next;
 	struct message *message;
+	uint32_t lost; /* so many were dropped in front of it */
 	uint8_t qos;
 	bool retain;
 };
@@ -16,6 +17,7 @@ struct letter {
 struct item {
 	edged_handle to;
 	struct message *message;
+	uint32_t lost;
 	uint8_t qos;
 	bool retain;
 };
@@ -92,7 +94,8 @@ static void charge(struct local *local, int64_t by)
 static struct item take_letter(struct local *local)
 {
 	struct letter *letter = local->first;
-	struct item item = { inbox_handle(local), letter->message, letter->qos, letter->retain };
+	struct item item = { inbox_handle(local), letter->message, letter->lost, letter->qos,
+		letter->retain };
 	local->first = letter->next;
 	if (!local->first)
 		local->last = &local->first;
@@ -165,9 +168,8 @@ static void deliver(struct local *local, const struct item *item)
 		.correlation = property(props, PROP_CORRELATION),
 		.user_properties = user_properties(props, users),
 		.blob = &m->blob,
-		.lost = local->lost,
+		.lost = item->lost,
 	};
-	local->lost = 0;
 	local->deliver(local->arg, &message);
 	if (users != small)
 		free(users);
@@ -196,7 +198,8 @@ static int keep(struct local *local, struct message *m, uint8_t qos, bool retain
 		drop(local);
 		return -ENOSPC;
 	}
-	*letter = (struct letter){ NULL, message_ref(m), qos, retain };
+	*letter = (struct letter){ NULL, message_ref(m), local->lost, qos, retain };
+	local->lost = 0;
 	*local->last = letter;
 	local->last = &letter->next;
 	local->count++;
@@ -231,10 +234,13 @@ static void deliver_all(void *arg)
 		drain(inbox, i);
 	for (uint32_t i = 0; i < count; i++) {
 		struct local *local = inbox_find(inbox, items[i].to);
-		if (local && (local->paused || local->first))
+		if (local && (local->paused || local->first)) {
 			(void)keep(local, items[i].message, items[i].qos, items[i].retain);
-		else if (local)
+		} else if (local) {
+			items[i].lost = local->lost;
+			local->lost = 0;
 			deliver(local, &items[i]);
+		}
 		message_unref(items[i].message);
 	}
 	free(items);
@@ -271,7 +277,7 @@ int inbox_put(struct local *local, const struct delivery *d)
 {
 	if (local->paused)
 		return keep(local, d->message, d->qos, d->retain);
-	struct item item = { inbox_handle(local), d->message, d->qos, d->retain };
+	struct item item = { inbox_handle(local), d->message, 0, d->qos, d->retain };
 	int r = add_item(local->inbox, &item);
 	if (r)
 		drop(local);

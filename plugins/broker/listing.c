@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "client.h"
+#include "auth.h"
 #include "listing.h"
 #include "rest.h"
 #include "shard.h"
 #include "text.h"
 
+#define FILTER_ROOM 1100 /* the longest filter, "$share/..." included */
+
 /* One line of a list. */
 struct line {
 	char *key; /* malloc'ed; lists are in its order */
 	json_t *json;
+};
+
+/* What the lines have to fit; empty slices fit all. */
+struct want {
+	struct edged_slice client;  /* its id begins with this */
+	struct edged_slice user;    /* is this */
+	struct edged_slice address; /* begins with this */
+	struct edged_slice topic;   /* a subscription matches this topic */
+	struct edged_slice filter;  /* of the topic of a retained message */
+	int connected;              /* 0, 1, or -1: either */
 };
 
 /* A page being put together. It goes from shard to shard; whoever has it owns it. */
@@ -23,7 +35,9 @@ struct page {
 	size_t count, limit;
 	bool more, failed;
 	unsigned shard;
-	char cursor[];
+	struct want want;
+	char *cursor;
+	char texts[]; /* of want and cursor */
 };
 
 static void page_free(struct page *page)
@@ -83,11 +97,57 @@ static void insert(struct page *page, int64_t place, char *key, json_t *json)
 
 /* --- what there is -------------------------------------------------------------------------------------------------------- */
 
+static bool begins(struct edged_slice text, struct edged_slice with)
+{
+	return text.len >= with.len && (with.len == 0 || memcmp(text.ptr, with.ptr, with.len) == 0);
+}
+
+static bool client_fits(const struct want *want, const struct client *c)
+{
+	if (!want->user.len && !want->address.len)
+		return true;
+	return c && begins(edged_str(c->broker->stream->peer(c->stream)->address), want->address) &&
+	       (!want->user.len || edged_slice_eq(auth_user(c), want->user));
+}
+
+/* Of a session that fits or not: clientId, connected, user, address. */
+static bool session_fits(const struct want *want, const struct session *s)
+{
+	return begins(session_id(s), want->client) &&
+	       (want->connected < 0 || want->connected == (s->client != NULL)) &&
+	       client_fits(want, s->client);
+}
+
+/* Its text is `text`, "$share/..." included. */
+static bool sub_fits(const struct want *want, const struct sub *sub, struct edged_slice text)
+{
+	if (!want->topic.len)
+		return true;
+	if (sub->group) {
+		size_t head = strlen("$share/") + sub->group->len + 1;
+		text = edged_slice(text.ptr + head, text.len - head);
+	}
+	return filter_matches(text, want->topic);
+}
+
+static bool any_sub_fits(const struct want *want, const struct shard *shard, const struct session *s)
+{
+	char text[FILTER_ROOM];
+	if (!want->topic.len)
+		return true;
+	for (const struct sub *sub = s->target.first; sub; sub = sub->sibling)
+		if (sub_fits(want, sub, edged_slice(text, subs_text(&shard->subs, sub, text, sizeof(text)))))
+			return true;
+	return false;
+}
+
 static void each_session(
         struct page *page, struct shard *shard, json_t *(*describe)(const struct session *session))
 {
 	for (size_t i = 0; i < shard->sessions.size; i++) {
 		for (struct session *s = shard->sessions.buckets[i]; s; s = s->chain) {
+			if (!session_fits(&page->want, s) || !any_sub_fits(&page->want, shard, s))
+				continue;
 			char *key = strndup(s->id, s->id_len);
 			int64_t place = key ? find_place(page, key) : -1;
 			json_t *json = place >= 0 ? describe(s) : NULL;
@@ -110,10 +170,14 @@ static json_t *client_json(const struct session *s)
 	if (!c)
 		return NULL;
 	const struct edged_peer *peer = c->broker->stream->peer(c->stream);
-	return json_pack("{s:o, s:s, s:s, s:s, s:b, s:b, s:i, s:i}", "clientId", text_json(session_id(s)),
-	        "address", peer->address, "listener", peer->listener ? peer->listener : "", "version",
-	        version_name(c->version), "tls", peer->tls, "websocket", peer->websocket, "keepAlive",
-	        c->keep_alive, "subscriptions", (int)s->target.count);
+	json_t *json =
+	        json_pack("{s:o, s:s, s:s, s:s, s:b, s:b, s:i, s:i}", "clientId", text_json(session_id(s)),
+	                "address", peer->address, "listener", peer->listener ? peer->listener : "", "version",
+	                version_name(c->version), "tls", peer->tls, "websocket", peer->websocket, "keepAlive",
+	                c->keep_alive, "subscriptions", (int)s->target.count);
+	if (json && auth_user(c).len)
+		(void)json_object_set_new(json, "user", text_json(auth_user(c)));
+	return json;
 }
 
 static json_t *session_json(const struct session *s)
@@ -139,8 +203,10 @@ static void collect_sessions(struct page *page, struct shard *shard)
 static void collect_sub(
         struct page *page, const struct shard *shard, const struct session *s, const struct sub *sub)
 {
-	char text[1100];
+	char text[FILTER_ROOM];
 	size_t n = subs_text(&shard->subs, sub, text, sizeof(text));
+	if (!sub_fits(&page->want, sub, edged_slice(text, n)))
+		return;
 	char *key = malloc(s->id_len + n + 2);
 	if (!key) {
 		page->failed = true;
@@ -166,7 +232,8 @@ static void collect_subscriptions(struct page *page, struct shard *shard)
 {
 	for (size_t i = 0; i < shard->sessions.size; i++)
 		for (const struct session *s = shard->sessions.buckets[i]; s; s = s->chain)
-			for (const struct sub *sub = s->target.first; sub; sub = sub->sibling)
+			for (const struct sub *sub = s->target.first; sub && session_fits(&page->want, s);
+			        sub = sub->sibling)
 				collect_sub(page, shard, s, sub);
 }
 
@@ -189,7 +256,9 @@ static int collect_message(void *arg, struct message *m)
 
 static void collect_retained(struct page *page, struct shard *shard)
 {
-	if (shard->index == 0)
+	if (shard->index == 0 && page->want.filter.len)
+		retained_match(&shard->retained, page->want.filter, collect_message, page);
+	else if (shard->index == 0)
 		retained_each(&shard->retained, collect_message, page);
 }
 
@@ -246,25 +315,49 @@ static void visit(void *arg)
 		page_free(page); /* the request's time runs out */
 }
 
-static int start(struct broker *b, edged_handle request, struct edged_slice cursor, size_t limit,
-        void (*collect)(struct page *page, struct shard *shard),
-        int (*answer_fn)(struct page *page, bool more))
+/* Copies the text of *slice to `at`, with a NUL behind it. */
+static char *move_text(char *at, struct edged_slice *slice)
 {
-	struct page *page = calloc(1, sizeof(*page) + cursor.len + 1);
+	if (slice->len)
+		memcpy(at, slice->ptr, slice->len);
+	at[slice->len] = '\0';
+	slice->ptr = at;
+	return at + slice->len + 1;
+}
+
+static struct page *page_new(const struct want *want, struct edged_slice cursor, size_t limit)
+{
+	size_t room = want->client.len + want->user.len + want->address.len + want->topic.len +
+	              want->filter.len + cursor.len + 6;
+	struct page *page = calloc(1, sizeof(*page) + room);
 	if (!page)
-		return -ENOMEM;
+		return NULL;
 	page->lines = calloc(limit, sizeof(*page->lines));
 	if (!page->lines) {
 		free(page);
-		return -ENOMEM;
+		return NULL;
 	}
+	page->limit = limit;
+	page->want = *want;
+	struct edged_slice *texts[] = { &page->want.client, &page->want.user, &page->want.address,
+		&page->want.topic, &page->want.filter, &cursor };
+	char *at = page->texts;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		at = move_text(at, texts[i]);
+	page->cursor = (char *)(uintptr_t)cursor.ptr;
+	return page;
+}
+
+static int start(struct broker *b, edged_handle request, struct page *page,
+        void (*collect)(struct page *page, struct shard *shard),
+        int (*answer_fn)(struct page *page, bool more))
+{
+	if (!page)
+		return -ENOMEM;
 	page->broker = b;
 	page->request = request;
 	page->collect = collect;
 	page->answer = answer_fn;
-	page->limit = limit;
-	if (cursor.len)
-		memcpy(page->cursor, cursor.ptr, cursor.len);
 	if (b->shard_count > 1) {
 		visit(page);
 		return 0;
@@ -274,13 +367,43 @@ static int start(struct broker *b, edged_handle request, struct edged_slice curs
 	return 0;
 }
 
+/* NULL, or what is wrong. */
+static const char *read_want(const struct broker *b, edged_handle request, struct want *ret)
+{
+	const struct edged_http_1 *http = b->http;
+	struct filter filter;
+	struct edged_slice connected = http->query(b->host, request, "connected");
+	*ret = (struct want){
+		.client = http->query(b->host, request, "clientId"),
+		.user = http->query(b->host, request, "user"),
+		.address = http->query(b->host, request, "address"),
+		.topic = http->query(b->host, request, "topic"),
+		.filter = http->query(b->host, request, "filter"),
+		.connected = !connected.ptr ? -1 : edged_slice_is(connected, "true"),
+	};
+	if (connected.ptr && !ret->connected && !edged_slice_is(connected, "false"))
+		return "The query parameter connected is true or false.";
+	if (ret->topic.ptr && !topic_valid(ret->topic, &b->limits.topic))
+		return "The query parameter topic is a topic name, without wildcards.";
+	if (ret->filter.ptr && (!filter_parse(ret->filter, &b->limits.topic, &filter) || filter.group.len))
+		return "The query parameter filter is an MQTT topic filter, such as sensors/%23 for "
+		       "sensors/#.";
+	return NULL;
+}
+
 static int list(void *self, edged_handle request, void (*collect)(struct page *page, struct shard *shard))
 {
 	struct broker *b = self;
+	struct want want;
 	uint64_t limit;
 	if (!rest_number(b, request, "limit", 100, 1000, &limit))
 		return 0;
-	return start(b, request, b->http->query(b->host, request, "cursor"), (size_t)limit, collect, answer);
+	const char *wrong = read_want(b, request, &want);
+	if (wrong)
+		return b->http->problem(
+		        b->host, request, 400, "bad-parameter", "A query parameter is not valid", wrong);
+	struct edged_slice cursor = b->http->query(b->host, request, "cursor");
+	return start(b, request, page_new(&want, cursor, (size_t)limit), collect, answer);
 }
 
 int list_clients(void *self, edged_handle request)
@@ -309,6 +432,7 @@ int list_retained_aws(void *self, edged_handle request)
 	uint64_t limit;
 	if (!rest_number(b, request, "maxResults", 200, 200, &limit))
 		return 0;
-	return start(b, request, b->http->query(b->host, request, "nextToken"), (size_t)limit,
-	        collect_retained, answer_aws);
+	static const struct want all = { .connected = -1 };
+	struct edged_slice cursor = b->http->query(b->host, request, "nextToken");
+	return start(b, request, page_new(&all, cursor, (size_t)limit), collect_retained, answer_aws);
 }

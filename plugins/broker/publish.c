@@ -7,6 +7,7 @@
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
+#include "trace_packet.h"
 
 /* --- finding the receivers --------------------------------------------------------------------------------------------- */
 
@@ -232,6 +233,15 @@ static bool retained_full(const struct shard *shard, const struct message *m)
 	return (!old && shard->retained.count >= limits->retained_messages) || bytes > limits->retained_bytes;
 }
 
+int shard_forget_retained(struct shard *shard, struct edged_slice topic)
+{
+	int r = persist_retained_gone(shard->broker, topic);
+	if (!r)
+		(void)retained_remove(&shard->retained, topic);
+	show_retained(shard);
+	return r;
+}
+
 int shard_retain(struct shard *shard, struct message *m, bool *ret_wrote)
 {
 	struct broker *broker = shard->broker;
@@ -239,9 +249,7 @@ int shard_retain(struct shard *shard, struct message *m, bool *ret_wrote)
 	if (m->payload_len == 0) {
 		if (!retained_get(&shard->retained, message_topic(m)) && !shard->doubt)
 			return 0;
-		r = persist_retained_gone(broker, message_topic(m));
-		if (!r)
-			(void)retained_remove(&shard->retained, message_topic(m));
+		r = shard_forget_retained(shard, message_topic(m));
 	} else if (retained_full(shard, m)) {
 		count_one(broker->figures.dropped_quota);
 		return -ENOSPC;
@@ -348,6 +356,8 @@ void shard_publish_will(struct shard *shard, struct message *will)
 		.will = true,
 	};
 	struct outcome outcome;
+	if (tracing(shard->broker))
+		trace_message(shard->broker, &parts, "will");
 	if (shard_publish(shard, &parts, NULL, &outcome))
 		count_one(shard->broker->figures.dropped_memory);
 	message_unref(will);

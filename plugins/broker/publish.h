@@ -27,5 +27,7 @@ void shard_publish_will(struct shard *shard, struct message *will);
 bool shard_wanted(struct shard *shard, struct edged_slice topic);
 /* Shard 0: keeps or removes (empty payload) a retained message. -ENOSPC: over a limit. */
 int shard_retain(struct shard *shard, struct message *message, bool *ret_wrote);
+/* Shard 0: removes the retained message of a topic. 0, or the store's error. */
+int shard_forget_retained(struct shard *shard, struct edged_slice topic);
 
 #endif

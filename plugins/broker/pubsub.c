@@ -4,6 +4,7 @@
 #include "inbox.h"
 #include "publish.h"
 #include "pubsub.h"
+#include "trace_packet.h"
 
 struct pubsub {
 	struct edged_pubsub_1 capability;
@@ -71,6 +72,8 @@ static int publish_with(struct pubsub *pubsub, const struct edged_message *m, st
 	};
 	struct outcome outcome;
 	count_one(pubsub->broker->figures.received[m->qos]);
+	if (tracing(pubsub->broker))
+		trace_message(pubsub->broker, &parts, "plugin");
 	int r = shard_publish(home(pubsub), &parts, NULL, &outcome);
 	if (r)
 		return r == -ENOSPC ? -ENOBUFS : r;

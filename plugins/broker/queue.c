@@ -5,11 +5,19 @@
 #include "persist.h"
 #include "queue.h"
 #include "shard.h"
+#include "trace_packet.h"
 
 static void queue_bytes(const struct session *s, int64_t by)
 {
 	__atomic_fetch_add(&s->shard->broker->queued, by, __ATOMIC_RELAXED);
 	edged_metric_add(s->shard->broker->figures.queued_bytes, by);
+}
+
+static void count_dropped(const struct session *s, const struct message *m, int64_t *figure, const char *why)
+{
+	count_one(figure);
+	if (tracing(s->shard->broker))
+		trace_dropped(s, m, why);
 }
 
 static void backlog_free(struct session *s)
@@ -98,10 +106,23 @@ int queue_restore(struct session *s, struct message *m, struct queue_row *row)
 	return 0;
 }
 
-void session_purge(struct session *s)
+uint32_t session_purge(struct session *s)
 {
-	while (s->flight && s->flight->count)
-		take_out(s, s->flight->count - 1);
+	uint32_t count = s->backlog ? s->backlog->count - s->backlog->next : 0;
+	if (s->backlog && !s->backlog->blocked) {
+		backlog_free(s);
+	} else if (s->backlog) {
+		while (s->backlog->count > s->backlog->next)
+			message_unref(s->backlog->items[--s->backlog->count].message);
+		s->backlog->live = 0;
+	}
+	for (uint32_t i = s->flight ? s->flight->count : 0; i-- > 0;) {
+		if (flight_at(s->flight, i)->state != ENTRY_QUEUED)
+			continue;
+		take_out(s, i);
+		count++;
+	}
+	return count;
 }
 
 static bool queue_full(const struct session *s, const struct message *m)
@@ -149,15 +170,15 @@ static int deliver_queued(struct session *s, const struct delivery *d, bool *ret
 {
 	struct figures *figures = &s->shard->broker->figures;
 	if (!s->flight && !(s->flight = flight_new())) {
-		count_one(figures->dropped_memory);
+		count_dropped(s, d->message, figures->dropped_memory, "no-memory");
 		return -ENOMEM;
 	}
 	if (queue_full(s, d->message)) {
-		count_one(figures->dropped_queue);
+		count_dropped(s, d->message, figures->dropped_queue, "queue-full");
 		return -ENOSPC;
 	}
 	if (push(s, d)) {
-		count_one(figures->dropped_memory);
+		count_dropped(s, d->message, figures->dropped_memory, "no-memory");
 		return -ENOMEM;
 	}
 	session_pump(s);
@@ -223,7 +244,7 @@ void session_unblock(struct session *s)
 static int line_up_live(struct session *s, const struct delivery *d)
 {
 	if (s->backlog->live >= s->shard->broker->limits.queue_messages) {
-		count_one(s->shard->broker->figures.dropped_queue);
+		count_dropped(s, d->message, s->shard->broker->figures.dropped_queue, "queue-full");
 		return -ENOSPC;
 	}
 	int r = backlog_room(s, 1);
@@ -250,7 +271,7 @@ int session_deliver(struct session *s, const struct delivery *d, bool *ret_saved
 		(void)client_send(c, d, 0, false);
 		return 0;
 	}
-	count_one(s->shard->broker->figures.dropped_slow);
+	count_dropped(s, d->message, s->shard->broker->figures.dropped_slow, "slow");
 	return 0;
 }
 
@@ -285,7 +306,7 @@ static bool start_entry(struct session *s, struct entry *e)
 	switch ((enum entry_state)e->state) {
 	case ENTRY_QUEUED:
 		if (message_expired(e->message, wall_ms())) {
-			count_one(s->shard->broker->figures.dropped_expired);
+			count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "expired");
 			return false;
 		}
 		e->id = flight_take_id(s->flight);

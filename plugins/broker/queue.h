@@ -25,8 +25,8 @@ uint8_t session_pubcomp(struct session *session, uint16_t id);
 /* The store has what a QoS 2 message was waiting for, or (result below zero) could not take it: the connection ends,
  * and the next one tries again. */
 void session_saved(struct session *session, uint16_t id, int result);
-/* All queued messages go. */
-void session_purge(struct session *session);
+/* What was not sent yet goes; messages on their way stay, for the client may have them. How many went. */
+uint32_t session_purge(struct session *session);
 
 /* Everything goes from memory; the store keeps it. */
 void queue_fini(struct session *session);

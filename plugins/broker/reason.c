@@ -24,6 +24,7 @@ struct edged_slice reason_text(uint8_t reason)
 		{ REASON_RECEIVE_MAX, "more messages were not acknowledged than the receive maximum" },
 		{ REASON_ALIAS, "the topic alias is 0 or over the topic alias maximum" },
 		{ REASON_TOO_LARGE, "a packet was larger than the maximum packet size" },
+		{ REASON_ADMIN, "an operator has ended this connection" },
 		{ REASON_RATE, "too many attempts to log in failed; wait before the next one" },
 		{ REASON_QUOTA, "a limit of the broker was reached, or its disk is full" },
 	};

@@ -8,6 +8,7 @@
 #include "receive.h"
 #include "shard.h"
 #include "subscribe.h"
+#include "trace_packet.h"
 
 /* --- PUBLISH ----------------------------------------------------------------------------------------------------------- */
 
@@ -138,6 +139,8 @@ static int receive_publish(struct client *c, const struct frame *frame)
 	if (r)
 		return r;
 	count_one(c->broker->figures.received[p.qos]);
+	if (tracing(c->broker))
+		trace_publish(c, &p);
 	bool wait = false;
 	if (p.qos == 0) {
 		(void)hand_in(c, &p, &wait);
