@@ -2,7 +2,7 @@
 # bash completion for edgectl(1)
 _edgectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status node nodes services plugins invite join pub sub shadow api help version'
+	local verbs='status node nodes services plugins invite join remove pub sub shadow api help version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket | --state) ((i++)) ;;

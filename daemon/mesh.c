@@ -15,9 +15,11 @@
 #include "cluster/nodes.h"
 #include "cluster/peers.h"
 #include "cluster/proxy.h"
+#include "cluster/removals.h"
 #include "conf/conf.h"
 #include "events.h"
 #include "io/listener.h"
+#include "io/stream.h"
 #include "io/tls.h"
 #include "state.h"
 
@@ -65,6 +67,7 @@ static void identity_changed(void *arg)
 		for (unsigned i = 0; (m = members_at(members, i)); i++)
 			if (member_is_live(m))
 				see_member(mesh, m);
+	removals_look(mesh->parts.removals);
 	events_emit(mesh->deps.events, "identityChanged", edged_str("{}"));
 }
 
@@ -151,6 +154,7 @@ static void on_member(void *arg, enum swarm_event_type what, const struct member
 		peers_forget(mesh->parts.peers, id);
 	} else {
 		see_member(mesh, m);
+		removals_look(mesh->parts.removals);
 	}
 }
 
@@ -261,10 +265,56 @@ static int make_links(struct mesh *mesh, struct err *err)
 	return join_new(&join, &mesh->parts.join, err);
 }
 
+/* --- removing ------------------------------------------------------------------------------------------------------------- */
+
+static bool newer_removals(void *arg, uint64_t above, const char *but, char ret_id[NODE_ID_LEN + 1])
+{
+	const struct mesh *mesh = arg;
+	return cluster_newer_removals(mesh->parts.cluster, above, but, ret_id);
+}
+
+static void node_removed(void *arg, const char *node_id)
+{
+	struct mesh *mesh = arg;
+	CLEANUP(buf_fini) struct buf json = BUF_EMPTY;
+	uint8_t id[32];
+	if (!node_id_parse(edged_str(node_id), id))
+		return;
+	cluster_expel(mesh->parts.cluster, id);
+	links_drop(mesh->parts.links, node_id, "it was removed from the account");
+	peers_forget(mesh->parts.peers, node_id);
+	streams_end_node(mesh->deps.loops, node_id);
+	if (!buf_addf(&json, "{\"id\":\"%s\"}", node_id))
+		happened(mesh, "nodeRemoved", buf_slice(&json));
+}
+
+static void removals_changed(void *arg)
+{
+	struct mesh *mesh = arg;
+	cluster_refresh(mesh->parts.cluster);
+}
+
 static bool find_any(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
 {
 	const struct mesh *mesh = arg;
 	return cluster_find(mesh->parts.cluster, id, ret, ret_ambiguous);
+}
+
+static int make_removals(struct mesh *mesh, struct err *err)
+{
+	const struct removals_deps deps = {
+		.loop = loops_at(mesh->deps.loops, 0),
+		.identity = mesh->identity,
+		.links = mesh->parts.links,
+		.requests = mesh->deps.requests,
+		.router = mesh->deps.router,
+		.find = find_any,
+		.source = newer_removals,
+		.removed = node_removed,
+		.changed = removals_changed,
+		.arg = mesh,
+	};
+	return removals_new(&deps, &mesh->parts.removals, err);
 }
 
 static int make_proxy(struct mesh *mesh, struct err *err)
@@ -295,6 +345,8 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 		r = make_cluster(mesh, err);
 	if (!r)
 		r = make_links(mesh, err);
+	if (!r)
+		r = make_removals(mesh, err);
 	if (!r)
 		r = make_proxy(mesh, err);
 	if (r) {
@@ -329,6 +381,7 @@ void mesh_free(struct mesh *mesh)
 	if (!mesh)
 		return;
 	proxy_free(mesh->parts.proxy);
+	removals_free(mesh->parts.removals);
 	join_free(mesh->parts.join);
 	peers_free(mesh->parts.peers);
 	links_free(mesh->parts.links);

@@ -56,6 +56,7 @@ struct mesh_parts {
 	struct links *links;
 	struct peers *peers;
 	struct join *join;
+	struct removals *removals;
 	struct proxy *proxy;
 };
 const struct mesh_parts *mesh_parts(const struct mesh *mesh);

@@ -7,6 +7,7 @@
 #include "cluster/link.h"
 #include "cluster/peers.h"
 #include "cluster/proxy.h"
+#include "cluster/removals.h"
 #include "mesh.h"
 #include "plugin/metrics.h"
 
@@ -83,6 +84,7 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	X(malformed, COUNTER, "gossip_dropped_total", "reason=\"malformed\"", DROPPED,                       \
 	        cluster_counts(p->cluster).envelope.malformed + swarm_malformed(cluster_swarm(p->cluster)))  \
 	X(no_room, COUNTER, "gossip_dropped_total", "reason=\"no room\"", DROPPED, members_of(p).dropped)    \
+	X(barred, COUNTER, "gossip_dropped_total", "reason=\"removed\"", DROPPED, members_of(p).barred)      \
 	X(secrets, GAUGE, "gossip_secrets", NULL,                                                            \
 	        "Keys kept for other nodes (limit: twice cluster.max_members)",                              \
 	        cluster_counts(p->cluster).envelope.held)                                                    \
@@ -133,6 +135,12 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        "Lists of services of other nodes (limit: cluster.services)", peers_counts(p->peers).bytes)  \
 	X(peers_refused, COUNTER, "account_refused_total", NULL, "Nodes and lists beyond the limits",        \
 	        peers_counts(p->peers).refused)                                                              \
+	X(removed, GAUGE, "account_nodes_removed", NULL, "Nodes on the list of removed ones, at most 512",   \
+	        removals_counts(p->removals).removed)                                                        \
+	X(removed_questions, COUNTER, "account_removals_asked_total", NULL,                                  \
+	        "Times that a node was asked for that list", removals_counts(p->removals).questions)         \
+	X(removed_failures, COUNTER, "account_removals_failures_total", NULL, "Times without a newer one",   \
+	        removals_counts(p->removals).failures)                                                       \
 	X(join_open, GAUGE, "invites_open", NULL, "Invites that are good now, at most 16",                   \
 	        join_counts(p->join).open)                                                                   \
 	X(join_shut, GAUGE, "join_sources_shut", NULL,                                                       \

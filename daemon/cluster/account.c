@@ -11,9 +11,7 @@
 #include "cluster/identity.h"
 #include "cluster/trust.h"
 
-#define LEAF_MS  (7 * TRUST_DAY_MS)
-#define RENEW_MS (LEAF_MS * 2 / 3)
-#define SKEW_MS  (UINT64_C(5) * 60 * 1000) /* a new certificate began a little earlier: clocks differ */
+#define RENEW_MS (ACCOUNT_LEAF_MS * 2 / 3)
 
 static const char account_file[] = "account.json", ca_file[] = "ca.pem";
 
@@ -105,8 +103,8 @@ int account_sign(
 		.subject_key = key,
 		.issuer = account->ca,
 		.issuer_key = account->ca_key,
-		.from_ms = now_ms - SKEW_MS,
-		.until_ms = now_ms + LEAF_MS,
+		.from_ms = now_ms - ACCOUNT_SKEW_MS,
+		.until_ms = now_ms + ACCOUNT_LEAF_MS,
 		.name = name,
 	};
 	return cert_make(&spec, ret);
@@ -114,7 +112,7 @@ int account_sign(
 
 uint64_t account_renewal(const struct account *account)
 {
-	return cert_from(account->certificate) + SKEW_MS + RENEW_MS;
+	return cert_from(account->certificate) + ACCOUNT_SKEW_MS + RENEW_MS;
 }
 
 /* --- on disk --- */

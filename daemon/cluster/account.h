@@ -5,9 +5,13 @@
 
 #include <openssl/x509.h>
 #include "base/buf.h"
+#include "cluster/trust.h"
 #include "core/nodeid.h"
 
 struct identity_grant;
+
+#define ACCOUNT_LEAF_MS (7 * TRUST_DAY_MS)        /* life of a node's certificate */
+#define ACCOUNT_SKEW_MS (UINT64_C(5) * 60 * 1000) /* it begins that much earlier: clocks differ */
 
 /* All zero without account. */
 struct account {

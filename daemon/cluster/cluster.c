@@ -14,6 +14,7 @@
 #include "cluster/cluster_impl.h"
 #include "cluster/files.h"
 #include "cluster/host_info.h"
+#include "cluster/removal.h"
 #include "core/election_text.h"
 
 enum { TELL_DUPLICATE = 60000 };
@@ -95,6 +96,12 @@ static void identify(void *arg, const uint8_t key[GOSSIP_KEY], uint8_t ret_id[GO
 		abort(); /* without sockets there is no other key than our own */
 }
 
+static bool barred(void *arg, const uint8_t id[GOSSIP_ID])
+{
+	const struct cluster *c = arg;
+	return identity_is_removed(c->deps.identity, id);
+}
+
 static int save_epoch(void *arg, uint64_t epoch)
 {
 	struct cluster *c = arg;
@@ -166,7 +173,8 @@ static void on_member(struct cluster *c, const struct swarm_event *event)
 	const struct member *m = event->member;
 	char id[NODE_ID_LEN + 1], addr[ADDR_TEXT];
 	bool joined = event->type == SWARM_JOINED;
-	const char *how = m->state == MEMBER_LEFT ? "left" : "failed";
+	bool removed = identity_is_removed(c->deps.identity, m->id);
+	const char *how = removed ? "removed" : m->state == MEMBER_LEFT ? "left" : "failed";
 	cluster_member_id(m, id);
 	addr_format(&m->addr, addr);
 	begin_event(&json, id, m->record.name);
@@ -176,7 +184,9 @@ static void on_member(struct cluster *c, const struct swarm_event *event)
 		buf_addf(&json, ",\"address\":\"%s\"", addr);
 	} else {
 		log_notice("cluster", "node %s (%.8s) at %s %s", m->record.name, id, addr,
-		        m->state == MEMBER_LEFT ? "has left" : "does not answer any more");
+		        removed                   ? "was removed from the account"
+		        : m->state == MEMBER_LEFT ? "has left"
+		                                  : "does not answer any more");
 		buf_addf(&json, ",\"how\":\"%s\"", how);
 	}
 	emit(c, joined ? "nodeJoined" : "nodeLeft", &json);
@@ -338,6 +348,7 @@ static void describe(struct cluster *c)
 	if (bound_is_local(&c->bound))
 		d->rank.uplink = UPLINK_NONE; /* nobody gets anywhere through it */
 	d->services = hash_services(c);
+	d->removals = identity_removed(identity)->version;
 }
 
 static void refresh(void *arg)
@@ -346,6 +357,12 @@ static void refresh(void *arg)
 	describe(c);
 	set_age(c);
 	drive(c, swarm_describe(c->swarm, now_of(c), &c->record));
+}
+
+void cluster_expel(struct cluster *c, const uint8_t id[GOSSIP_ID])
+{
+	if (c->started)
+		drive(c, swarm_expel(c->swarm, now_of(c), id));
 }
 
 void cluster_refresh(struct cluster *c)
@@ -403,7 +420,7 @@ int cluster_new(const struct cluster_deps *deps, const struct cluster_options *o
 	c->armed_ms = UINT64_MAX;
 	c->born_ms = now_of(c);
 	c->instance = draw(NULL);
-	struct swarm_env env = { c, draw, send_datagram, identify, save_epoch, happened };
+	struct swarm_env env = { c, draw, send_datagram, identify, save_epoch, happened, barred };
 	int r = folder_make(deps->folder, err);
 	r = r ? r : load_epoch(c, err);
 	r = r ? r : timer_new(deps->loop, tick, c, &c->timer);
@@ -550,6 +567,30 @@ bool cluster_find(
 	if (hits == 1)
 		fill_record(c, hit, ret);
 	return hits == 1;
+}
+
+bool cluster_newer_removals(
+        const struct cluster *c, uint64_t above, const char *but, char ret_id[NODE_ID_LEN + 1])
+{
+	const struct members *members = swarm_members(c->swarm);
+	const char *account = identity_account_id(c->deps.identity);
+	const struct member *m;
+	unsigned found = 0;
+	bool avoided = false;
+	for (unsigned i = 0; (m = members_at(members, i)); i++) {
+		char id[NODE_ID_LEN + 1];
+		if (!member_is_live(m) || m->record.removals <= above ||
+		        strcmp(m->record.account, account) != 0)
+			continue;
+		cluster_member_id(m, id);
+		if (strcmp(id, but) == 0)
+			avoided = true;
+		else if (draw(NULL) % ++found == 0) /* each with the same chance */
+			memcpy(ret_id, id, sizeof(id));
+	}
+	if (!found && avoided)
+		memcpy(ret_id, but, NODE_ID_LEN + 1);
+	return found || avoided;
 }
 
 bool cluster_is_supernode(const struct cluster *c)

@@ -59,7 +59,13 @@ EDGED_MUST_CHECK int cluster_start(struct cluster *cluster, struct err *err);
 void cluster_leave(struct cluster *cluster, void (*done)(void *arg), void *arg);
 void cluster_free(struct cluster *cluster);
 
-/* Account, services or listeners have changed: the others are told. */
+/* That node was removed from the account: it is forgotten, and no datagram of it is taken any more. */
+void cluster_expel(struct cluster *cluster, const uint8_t id[GOSSIP_ID]);
+/* A member of this account, by its word, that has a newer list of removed nodes than `above`; when there are several, any but
+ * `but` ("": none). False: there is none. */
+bool cluster_newer_removals(
+        const struct cluster *cluster, uint64_t above, const char *but, char ret_id[NODE_ID_LEN + 1]);
+/* Account, services, listeners or the list of removed nodes have changed: the others are told. */
 void cluster_refresh(struct cluster *cluster);
 
 bool cluster_is_supernode(const struct cluster *cluster);

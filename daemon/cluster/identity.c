@@ -8,29 +8,13 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include "base/log.h"
-#include "cluster/account.h"
-#include "cluster/cert.h"
 #include "cluster/files.h"
+#include "cluster/identity_impl.h"
 #include "cluster/trust.h"
 
 #define HOUR_MS (UINT64_C(3600) * 1000)
 
 static const char node_file[] = "node.pem", peers_file[] = "peers";
-
-struct identity {
-	char *folder;
-	char node_id[NODE_ID_LEN + 1];
-	char name[64];
-	uint8_t point[CERT_POINT];
-	EVP_PKEY *key;
-	X509 *self_signed;
-	struct buf key_pem;
-	struct buf chain_pem;
-	struct account account;
-	struct trust *trust;
-	void (*changed)(void *arg);
-	void *changed_arg;
-};
 
 DEFINE_CLEANUP(struct identity *, identity_free)
 DEFINE_CLEANUP(EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
@@ -47,6 +31,8 @@ void identity_free(struct identity *identity)
 	buf_wipe(&identity->key_pem);
 	buf_fini(&identity->chain_pem);
 	trust_free(identity->trust);
+	free(identity->removed);
+	buf_fini(&identity->removed_text);
 	free(identity->folder);
 	free(identity);
 }
@@ -143,6 +129,7 @@ static int account_use(struct identity *identity, struct account *account)
 		account->ca_key = TAKE(identity->account.ca_key);
 	} else {
 		trust_set_ca(identity->trust, account->ca);
+		removal_forget(identity);
 	}
 	account_fini(&identity->account);
 	identity->account = *account;
@@ -173,7 +160,11 @@ int identity_sign(struct identity *identity, struct edged_slice request_der, con
 	if (strcmp(id, node_id) != 0)
 		return -EINVAL;
 	r = account_sign(&identity->account, key, name, identity_time(identity), &certificate);
-	return r ? r : cert_write(certificate, ret_pem);
+	if (r)
+		return r;
+	/* Should the clock go back now, time does not: a removal counts from after all that was signed before. */
+	trust_seen(identity->trust, cert_from(certificate));
+	return cert_write(certificate, ret_pem);
 }
 
 /* A new certificate for this node by the CA that `account` holds. */
@@ -481,6 +472,8 @@ static int open_all(struct identity *identity, const char *folder, struct err *e
 		r = load_account(identity, err);
 	if (!r)
 		r = load_ca(identity, err);
+	if (!r)
+		r = removal_load(identity, err);
 	if (!r)
 		known_load(identity);
 	return r;

@@ -14,6 +14,8 @@
 #include "cluster/join_client.h"
 #include "cluster/join_proof.h"
 #include "cluster/link.h"
+#include "cluster/owner.h"
+#include "cluster/removal.h"
 #include "io/loop.h"
 
 #define JSON_TYPE "application/json"
@@ -71,19 +73,6 @@ static json_t *read_body(const struct join *join, edged_handle request)
 	(void)problem(join, request, 400, "bad-json", "The body is no JSON object",
 	        "Send a JSON object, such as {\"token\": \"edged1...\"}.");
 	return NULL;
-}
-
-/* For the owner's own hands, who has been admitted by the access key or as the Unix socket's owner: not for nodes, be they
- * of the account, nor for devices. */
-static bool is_owner(const struct join *join, edged_handle request)
-{
-	const struct edged_peer *peer = request_peer(join->deps.requests, request);
-	if (peer && peer->loopback && !peer->tls && !peer->node_id &&
-	        request_hops(join->deps.requests, request) == 0)
-		return true;
-	(void)problem(join, request, 403, "owner-only", "Only the owner may do this, on the node itself",
-	        "Call it on the node's own Unix socket or loopback address, as edgectl does.");
-	return false;
 }
 
 /* --- inviting --- */
@@ -154,7 +143,7 @@ static int serve_invites(void *self, edged_handle request)
 	const struct identity *identity = join->deps.identity;
 	struct join_token token = { .expires = 0 };
 	uint64_t seconds;
-	if (!is_owner(join, request) || !read_life(join, request, &seconds))
+	if (!owner_asks(join->deps.requests, request) || !read_life(join, request, &seconds))
 		return 0;
 	if (list_addresses(join, &token) == 0)
 		return problem(join, request, 503, "no-secure-port", "This node has no secure port",
@@ -187,6 +176,16 @@ static void sign_request_fini(struct sign_request *sign)
 	buf_fini(&sign->proof);
 }
 
+/* An invite is the owner's word: who was removed before is of the account again. */
+static int readmit(const struct join *join, const char *node_id)
+{
+	struct err err = { "" };
+	int r = identity_readmit(join->deps.identity, node_id, &err);
+	if (r)
+		log_error("join", "node %s stays removed: %s", node_id, err.text);
+	return r;
+}
+
 /* False: answered. */
 static bool read_sign_request(const struct join *join, edged_handle request, struct sign_request *ret)
 {
@@ -208,8 +207,8 @@ static bool read_sign_request(const struct join *join, edged_handle request, str
 	return ok;
 }
 
-static int sign_and_reply(
-        struct join *join, edged_handle request, const char *node_id, const struct sign_request *sign)
+static int sign_and_reply(struct join *join, edged_handle request, const char *node_id,
+        const struct sign_request *sign, bool invited)
 {
 	struct identity *identity = join->deps.identity;
 	CLEANUP(buf_fini) struct buf pem = BUF_EMPTY;
@@ -217,6 +216,8 @@ static int sign_and_reply(
 	if (r == -EINVAL)
 		return problem(join, request, 400, "bad-request", "The certificate request cannot be signed",
 		        "It must be whole, and for the key that the connection was made with.");
+	if (!r && invited)
+		r = readmit(join, node_id);
 	if (r)
 		return r;
 	return reply_json(join, request, 200,
@@ -257,7 +258,7 @@ static int serve_sign(void *self, edged_handle request)
 	        &join->invites, now(join), source, exported, buf_slice(&sign.der), buf_slice(&sign.proof));
 	if (!invite)
 		return refuse_join(join, request, source);
-	int r = sign_and_reply(join, request, peer->node_id, &sign);
+	int r = sign_and_reply(join, request, peer->node_id, &sign, true);
 	if (r)
 		return r;
 	invite_close(invite);
@@ -270,7 +271,9 @@ static int serve_renew(void *self, edged_handle request)
 {
 	struct join *join = self;
 	const struct edged_peer *peer = request_peer(join->deps.requests, request);
-	if (!peer->node_id || !peer->trusted || request_hops(join->deps.requests, request) > 1)
+	uint8_t id[32];
+	if (!peer->node_id || !peer->trusted || request_hops(join->deps.requests, request) > 1 ||
+	        !node_id_parse(edged_str(peer->node_id), id) || identity_is_removed(join->deps.identity, id))
 		return problem(join, request, 403, "not-a-node",
 		        "Only a node of the account may ask, by itself",
 		        "Certificates are renewed over a link between the node and the holder of the "
@@ -281,7 +284,7 @@ static int serve_renew(void *self, edged_handle request)
 	CLEANUP(sign_request_fini) struct sign_request sign = { 0 };
 	if (!read_sign_request(join, request, &sign))
 		return 0;
-	return sign_and_reply(join, request, peer->node_id, &sign);
+	return sign_and_reply(join, request, peer->node_id, &sign, false);
 }
 
 /* --- joining and renewing: the asking side --- */
@@ -347,7 +350,7 @@ static int serve_join(void *self, edged_handle request)
 	struct join_token token;
 	struct join_result failure;
 	struct err err = { "" };
-	if (!is_owner(join, request) || !may_join(join, request))
+	if (!owner_asks(join->deps.requests, request) || !may_join(join, request))
 		return 0;
 	json_t *body = read_body(join, request);
 	if (!body)

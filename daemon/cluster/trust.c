@@ -8,11 +8,13 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "cluster/cert.h"
+#include "cluster/removal_list.h"
 
 struct trust {
-	pthread_mutex_t lock; /* for ca, known, dirty */
+	pthread_mutex_t lock; /* for ca, removed, known, dirty */
 	X509 *ca;
-	struct map known; /* id -> anything */
+	const struct removal_list *removed; /* NULL: none */
+	struct map known;                   /* id -> anything */
 	bool dirty;
 	_Atomic uint64_t floor_ms;
 	uint64_t (*wall_ms)(void *arg);
@@ -113,6 +115,25 @@ int trust_write_known(struct trust *trust, struct buf *ret)
 	return r;
 }
 
+/* --- nodes removed --- */
+
+void trust_set_removed(struct trust *trust, const struct removal_list *list)
+{
+	pthread_mutex_lock(&trust->lock);
+	trust->removed = list;
+	pthread_mutex_unlock(&trust->lock);
+}
+
+bool trust_is_removed(struct trust *trust, const uint8_t id[32])
+{
+	uint64_t now = trust_time(trust);
+	pthread_mutex_lock(&trust->lock);
+	const struct removal *removal = trust->removed ? removal_find(trust->removed, id) : NULL;
+	bool removed = removal && now <= removal->until_ms;
+	pthread_mutex_unlock(&trust->lock);
+	return removed;
+}
+
 /* --- judging --- */
 
 void trust_set_ca(struct trust *trust, X509 *ca)
@@ -166,5 +187,7 @@ bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN
 		ERR_clear_error();
 		return false;
 	}
-	return judge_time(trust, certificate, edged_str(ret_id));
+	uint8_t id[32];
+	return node_id_parse(edged_str(ret_id), id) && !trust_is_removed(trust, id) &&
+	       judge_time(trust, certificate, edged_str(ret_id));
 }

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "core/nodeid.h"
 
+struct removal_list;
 struct trust;
 
 enum {
@@ -27,6 +28,9 @@ void trust_free(struct trust *trust);
 
 /* The CA from now on, NULL: none. Takes a reference. Forgets the nodes known. */
 void trust_set_ca(struct trust *trust, X509 *ca);
+/* Nobody of that list is believed from now on; it is borrowed until the next call. NULL: nobody was removed. */
+void trust_set_removed(struct trust *trust, const struct removal_list *list);
+bool trust_is_removed(struct trust *trust, const uint8_t id[32]);
 /* As a tls_judge (io/tls.h). */
 bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN + 1]);
 

@@ -110,7 +110,8 @@ enum {
 	TAG_ADDRESS,
 	TAG_RANK,
 	TAG_SIZE,
-	TAG_SERVICES
+	TAG_SERVICES,
+	TAG_REMOVALS
 };
 
 static const struct {
@@ -162,6 +163,10 @@ static void put_record(struct writer *w, const struct node_description *record)
 	put_number(w, record->storage_mib, 4);
 	put_tag(w, TAG_SERVICES, 8);
 	put_number(w, record->services, 8);
+	if (record->removals) {
+		put_tag(w, TAG_REMOVALS, 8);
+		put_number(w, record->removals, 8);
+	}
 }
 
 static void take_rank(struct reader *r, struct rank *rank)
@@ -204,6 +209,9 @@ static void take_tag(struct reader *r, uint8_t tag, struct node_description *rec
 		break;
 	case TAG_SERVICES:
 		record->services = take_number(r, 8);
+		break;
+	case TAG_REMOVALS:
+		record->removals = take_number(r, 8);
 		break;
 	default: /* a newer node's; the numbers come from the network */
 		break;

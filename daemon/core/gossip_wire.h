@@ -42,6 +42,7 @@ struct node_description {
 	uint16_t cores;
 	uint32_t memory_mib, storage_mib;
 	uint64_t services; /* hash of its list of services: differs when the list does */
+	uint64_t removals; /* version of its list of nodes that were removed from its account, 0: none */
 };
 
 #define GOSSIP_TYPES(X)                                                                                      \

@@ -153,6 +153,11 @@ static void call(struct members *ms, struct member *m)
 		member_ping(ms, m, &m->tries[i]);
 }
 
+static bool is_barred(const struct members *ms, const uint8_t id[GOSSIP_ID])
+{
+	return ms->env.barred && ms->env.barred(ms->env.arg, id);
+}
+
 /* Somebody says that the node of this key is at addr: look there. */
 static struct member *look_for(
         struct members *ms, const uint8_t key[GOSSIP_KEY], const struct peer_addr *addr)
@@ -160,7 +165,7 @@ static struct member *look_for(
 	uint8_t id[GOSSIP_ID];
 	ms->env.identify(ms->env.arg, key, id);
 	struct member *m = members_find(ms, id);
-	if (!m)
+	if (!m && !is_barred(ms, id))
 		m = members_add(ms, key, id);
 	if (!m || !addr->port)
 		return m;
@@ -366,6 +371,10 @@ struct member *members_receive(struct members *ms, uint64_t now, const struct go
 	}
 	uint8_t id[GOSSIP_ID];
 	ms->env.identify(ms->env.arg, from->key, id);
+	if (is_barred(ms, id)) {
+		ms->counts.barred++;
+		return NULL;
+	}
 	struct member *m = members_find(ms, id);
 	if (!m)
 		m = members_add(ms, from->key, id);
@@ -443,6 +452,17 @@ uint64_t members_tick(struct members *ms, uint64_t now, bool sending)
 	uint64_t end = members_expire(ms);
 	ms->wanted = next < end ? next : end;
 	return ms->wanted;
+}
+
+void members_expel(struct members *ms, uint64_t now, const uint8_t id[GOSSIP_ID])
+{
+	set_now(ms, now);
+	struct member *m = members_find(ms, id);
+	if (!m)
+		return;
+	if (member_is_live(m))
+		take_leave(ms, m);
+	members_forget(ms, m);
 }
 
 void members_leave(struct members *ms, uint64_t now)

@@ -89,7 +89,7 @@ enum member_change {
 	MEMBER_BACK,      /* dead or left before */
 	MEMBER_UPDATED,   /* its record changed */
 	MEMBER_FAILED,    /* declared dead */
-	MEMBER_GONE,      /* it said so */
+	MEMBER_GONE,      /* it said so, or was removed */
 	MEMBER_FORGOTTEN, /* its tombstone ends: the pointer dies */
 	MEMBER_DUPLICATE  /* two hosts use its id: addr and rival.addr */
 };
@@ -104,6 +104,8 @@ struct members_env {
 	void (*changed)(void *arg, const struct member *member, enum member_change change);
 	/* Another process, reached at addr, has our own key. At most once a minute. */
 	void (*own_duplicate)(void *arg, const struct peer_addr *addr);
+	/* Nothing of that node is taken, nor sent to it. NULL: there is no such node. */
+	bool (*barred)(void *arg, const uint8_t id[GOSSIP_ID]);
 };
 
 struct members_options {
@@ -144,6 +146,8 @@ struct member *members_receive(struct members *members, uint64_t now, const stru
 uint64_t members_tick(struct members *members, uint64_t now, bool sending);
 /* The network changed: call everybody we do not hear, now. */
 void members_wake(struct members *members, uint64_t now);
+/* Forgets a member at once: it was removed, and barred() says so from now on. */
+void members_expel(struct members *members, uint64_t now, const uint8_t id[GOSSIP_ID]);
 /* Says goodbye to everyone; call once, then free. */
 void members_leave(struct members *members, uint64_t now);
 
@@ -164,7 +168,7 @@ uint64_t members_digest(const struct members *members);
 bool member_is_local(const struct member *member);
 
 struct members_counts {
-	uint64_t received, sent, dropped, probes, failed_probes, suspicions, refuted, deaths, syncs,
+	uint64_t received, sent, dropped, barred, probes, failed_probes, suspicions, refuted, deaths, syncs,
 	        duplicates;
 	uint32_t health; /* 0: well, 8: worst */
 };

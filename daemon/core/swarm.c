@@ -95,6 +95,12 @@ static void identify(void *arg, const uint8_t key[GOSSIP_KEY], uint8_t ret_id[GO
 	s->env.identify(s->env.arg, key, ret_id);
 }
 
+static bool barred(void *arg, const uint8_t id[GOSSIP_ID])
+{
+	struct swarm *s = arg;
+	return s->env.barred && s->env.barred(s->env.arg, id);
+}
+
 static int save_epoch(void *arg, uint64_t epoch)
 {
 	struct swarm *s = arg;
@@ -112,7 +118,8 @@ int swarm_new(const struct swarm_options *options, const struct swarm_env *env, 
 	if (!s)
 		return -ENOMEM;
 	s->env = *env;
-	struct members_env members_env = { s, draw, send_datagram, identify, member_changed, own_duplicate };
+	struct members_env members_env = { s, draw, send_datagram, identify, member_changed, own_duplicate,
+		barred };
 	struct election_env election_env = { s, draw, save_epoch, supernode_changed, add_grants,
 		take_grants };
 	int r = members_new(&options->members, &members_env, key, instance, &s->members);
@@ -196,6 +203,13 @@ uint64_t swarm_wake(struct swarm *s, uint64_t now)
 	set_now(s, now);
 	if (s->started && !s->leaving)
 		members_wake(s->members, s->now);
+	return swarm_tick(s, now);
+}
+
+uint64_t swarm_expel(struct swarm *s, uint64_t now, const uint8_t id[GOSSIP_ID])
+{
+	set_now(s, now);
+	members_expel(s->members, s->now, id);
 	return swarm_tick(s, now);
 }
 

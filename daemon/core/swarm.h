@@ -39,6 +39,8 @@ struct swarm_env {
 	int (*save_epoch)(void *arg, uint64_t epoch);
 	/* Must not call back into the swarm, but for reading. */
 	void (*event)(void *arg, const struct swarm_event *event);
+	/* As in members_env; NULL: nobody is barred. */
+	bool (*barred)(void *arg, const uint8_t id[GOSSIP_ID]);
 };
 
 struct swarm_options {
@@ -59,6 +61,8 @@ uint64_t swarm_receive(
         struct swarm *swarm, uint64_t now, const struct gossip_from *from, const uint8_t *bytes, size_t len);
 uint64_t swarm_tick(struct swarm *swarm, uint64_t now);
 uint64_t swarm_wake(struct swarm *swarm, uint64_t now); /* the network changed */
+uint64_t swarm_expel(
+        struct swarm *swarm, uint64_t now, const uint8_t id[GOSSIP_ID]); /* see members_expel() */
 /* Hands over and says goodbye. Done at the latest 300 ms later, when swarm_left() says so. */
 uint64_t swarm_leave(struct swarm *swarm, uint64_t now);
 bool swarm_left(const struct swarm *swarm);

@@ -5,6 +5,7 @@
 
 #include "ctl/act.h"
 #include "ctl/listen.h"
+#include "ctl/nodes.h"
 #include "ctl/show.h"
 #include "ctl/trace.h"
 
@@ -18,6 +19,8 @@ static const struct verb verbs[] = {
 	{ "invite", "[--for TIME]", 0, 0, "F", false, act_invite,
 	        "print a token with which another node may join" },
 	{ "join", "TOKEN|-", 1, 1, "", false, act_join, "join the account of the node that made the token" },
+	{ "remove", "NODE", 1, 1, "", false, nodes_remove,
+	        "remove a node from the account: it is out at once, and stays out" },
 	{ "pub", "[-q N] [-r] TOPIC MESSAGE|-", 2, 2, "qr", false, act_publish, "publish a message" },
 	{ "sub", "[-n N] FILTER...", 1, -1, "n", false, listen_subscribe, "show messages as they come" },
 	{ "clients", "", 0, 0, "", false, show_clients, "the MQTT clients that are connected" },

@@ -497,6 +497,26 @@ void streams_end_owned(struct loops *loops, void (*gone)(struct stream_owner *ow
 	end_matching(loops, &(struct ending){ .gone = gone });
 }
 
+static void end_node_on_loop(struct loop *loop, void *arg)
+{
+	struct stream_loop *local = loop_local(loop);
+	if (!local)
+		return;
+	list_each (node, &local->streams) {
+		struct edged_stream *s = list_entry(node, struct edged_stream, link);
+		if (s->peer.node_id && strcmp(s->peer.node_id, arg) == 0)
+			stream_end(s, -EACCES);
+	}
+}
+
+void streams_end_node(struct loops *loops, const char *node_id)
+{
+	int rounds = 0;
+	do
+		loops_each(loops, end_node_on_loop, (void *)(uintptr_t)node_id);
+	while (streams_travelling() && ++rounds < 100);
+}
+
 void stream_disown(struct edged_stream *s)
 {
 	s->owner = NULL;

@@ -68,6 +68,9 @@ void streams_end(struct loops *loops, const struct edged_stream_handler *handler
 /* The same for all streams whose owner has this gone(), with a handler or without. */
 void streams_end_owned(struct loops *loops, void (*gone)(struct stream_owner *owner, int reason));
 
+/* Breaks off all streams on which the peer proved to be that node: it was removed. Main loop. */
+void streams_end_node(struct loops *loops, const char *node_id);
+
 /* Tells no owner any more, for an owner that goes before its stream. */
 void stream_disown(struct edged_stream *stream);
 

@@ -373,7 +373,7 @@ static bool no_streams(struct world *w)
 
 int rig_teardown(void **state)
 {
-	static const char *const names[] = { "node.pem", "account.json", "ca.pem", "peers" };
+	static const char *const names[] = { "node.pem", "account.json", "ca.pem", "peers", "removed" };
 	struct world *w = *state;
 	for (unsigned i = 0; i < NODES; i++)
 		stop_node(&w->node[i]);

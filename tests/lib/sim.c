@@ -174,6 +174,20 @@ static void node_event(void *arg, const struct swarm_event *event)
 	}
 }
 
+static bool node_barred(void *arg, const uint8_t id[GOSSIP_ID])
+{
+	const struct sim_node *node = arg;
+	uint8_t other[GOSSIP_ID];
+	for (unsigned j = 0; j < node->sim->count; j++) {
+		if (!node->sim->nodes[j].barred || j == node->index)
+			continue;
+		sim_id(node->sim, j, other);
+		if (!memcmp(id, other, GOSSIP_ID))
+			return true;
+	}
+	return false;
+}
+
 /* --- nodes
  * -----------------------------------------------------------------------------------------------------------------------
  */
@@ -234,7 +248,7 @@ void sim_start(struct sim *sim, unsigned i)
 	struct sim_node *node = &sim->nodes[i];
 	uint8_t key[GOSSIP_KEY];
 	sim_key(sim, i, key);
-	struct swarm_env env = { node, node_random, node_send, identify, node_save, node_event };
+	struct swarm_env env = { node, node_random, node_send, identify, node_save, node_event, node_barred };
 	node->instance = sim_random(sim);
 	node->paused_until = 0;
 	node->tick_at = UINT64_MAX;
@@ -297,6 +311,14 @@ void sim_hint_all(struct sim *sim, unsigned i)
 		sim_hint(sim, i, j);
 		sim_hint(sim, j, i);
 	}
+}
+
+void sim_expel(struct sim *sim, unsigned i, unsigned j)
+{
+	struct sim_node *node = &sim->nodes[i];
+	uint8_t id[GOSSIP_ID];
+	sim_id(sim, j, id);
+	schedule(node, swarm_expel(node->swarm, clock_of(node), id));
 }
 
 static void deliver(struct sim *sim, struct sim_event *event)

@@ -27,6 +27,7 @@ struct sim_node {
 	unsigned joined, left, failed, supernodes, roles, duplicates, own_duplicates;
 	uint64_t sent, sent_bytes, ticks;
 	bool save_fails;
+	bool barred; /* all others refuse it */
 };
 
 struct sim {
@@ -59,6 +60,7 @@ void sim_describe(struct sim *sim, unsigned i);          /* tells the changed re
 void sim_hint(struct sim *sim, unsigned i, unsigned j);
 void sim_hint_all(struct sim *sim, unsigned i); /* everybody of its group, both ways */
 void sim_run(struct sim *sim, uint64_t ms);
+void sim_expel(struct sim *sim, unsigned i, unsigned j); /* i is told that j was removed */
 /* Hands a datagram to a node as if `from` had sent it. */
 void sim_inject(struct sim *sim, unsigned from, unsigned to, const struct gossip_message *message);
 

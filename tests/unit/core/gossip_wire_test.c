@@ -18,7 +18,8 @@ static struct node_description full_record(void)
 		.cores = 4,
 		.memory_mib = 8192,
 		.storage_mib = 100000,
-		.services = 0x1122334455667788 };
+		.services = 0x1122334455667788,
+		.removals = 0x8877665544332211 };
 	memset(d.name, 'n', sizeof(d.name) - 1);
 	memset(d.account, 'a', sizeof(d.account) - 1);
 	memset(d.os, 'o', sizeof(d.os) - 1);
@@ -92,6 +93,7 @@ static void a_record_keeps_everything(void **state)
 	assert_memory_equal(&out.record.rank, &in.record.rank, sizeof(in.record.rank));
 	assert_int_equal(out.record.storage_mib, 100000);
 	assert_int_equal(out.record.services, in.record.services);
+	assert_true(out.record.removals == in.record.removals);
 	assert_int_equal(out.record.version, 7);
 	for (unsigned i = 0; i < GOSSIP_ADDRESSES; i++)
 		assert_true(peer_addr_eq(&out.record.addresses[i], &in.record.addresses[i]));

@@ -587,6 +587,45 @@ static void forged_news_of_others_is_not_believed(void **state)
 	sim_free(sim);
 }
 
+static void a_removed_node_is_out_and_stays_out(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(5, SEED);
+	unsigned out = leader_of(sim, 0);
+	sim->nodes[out].barred = true;
+	for (unsigned i = 0; i < 5; i++)
+		if (i != out)
+			sim_expel(sim, i, out);
+	for (unsigned second = 0; second < 60; second++) {
+		sim_run(sim, 1000);
+		for (unsigned i = 0; i < 5; i++) {
+			if (i == out)
+				continue;
+			assert_null(sim_member(
+			        sim, i, out)); /* not even heard of, though it calls all the time */
+			assert_int_equal(sim_live(sim, i), 3);
+			assert_true(
+			        second == 0 || (sim_leader(sim, i) >= 0 && sim_leader(sim, i) != (int)out));
+		}
+	}
+	assert_int_equal(sim_live(sim, out), 0);
+	/* a restart and discovery change nothing */
+	uint64_t refused = members_counts(swarm_members(sim->nodes[(out + 1) % 5].swarm)).barred;
+	assert_true(refused > 0);
+	sim_kill(sim, out);
+	sim_start(sim, out);
+	sim_hint_all(sim, out);
+	sim_run(sim, 20000);
+	assert_null(sim_member(sim, (out + 1) % 5, out));
+	assert_true(members_counts(swarm_members(sim->nodes[(out + 1) % 5].swarm)).barred > refused);
+	/* readmitted, it is one of them again */
+	sim->nodes[out].barred = false;
+	sim_hint_all(sim, out);
+	assert_true(sim_until_agreed(sim, 0, 30000) < 20000);
+	assert_int_equal(sim_live(sim, out), 4);
+	sim_free(sim);
+}
+
 static void sentences_say_why(void **state)
 {
 	(void)state;
@@ -633,6 +672,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_keeps_it_from_leading),
 		cmocka_unit_test(tables_stay_bounded),
 		cmocka_unit_test(forged_news_of_others_is_not_believed),
+		cmocka_unit_test(a_removed_node_is_out_and_stays_out),
 		cmocka_unit_test(sentences_say_why),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
