@@ -2,7 +2,7 @@
 # bash completion for edgectl(1)
 _edgectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status node nodes services plugins invite join remove pub sub shadow api help version'
+	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub shadow api help version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket | --state) ((i++)) ;;
@@ -33,6 +33,10 @@ _edgectl() {
 		mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word")
 	elif [[ $verb == shadow && $before == shadow ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'get update delete' -- "$word")
+	elif [[ $verb == role && $before == role ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'pin veto clear' -- "$word")
+	elif [[ $verb == role && ${COMP_WORDS[COMP_CWORD - 2]} == role ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'networkProxy cache cloudGateway' -- "$word")
 	elif [[ $verb == api && $before == api ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'GET POST PUT PATCH DELETE' -- "$word")
 	fi

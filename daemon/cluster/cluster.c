@@ -102,6 +102,14 @@ static bool barred(void *arg, const uint8_t id[GOSSIP_ID])
 	return identity_is_removed(c->deps.identity, id);
 }
 
+static bool kin(void *arg, const uint8_t id[GOSSIP_ID])
+{
+	const struct cluster *c = arg;
+	char text[NODE_ID_LEN + 1];
+	node_id_format(id, text);
+	return c->deps.trusted && c->deps.trusted(c->deps.arg, text);
+}
+
 static int save_epoch(void *arg, uint64_t epoch)
 {
 	struct cluster *c = arg;
@@ -348,6 +356,8 @@ static void describe(struct cluster *c)
 	if (bound_is_local(&c->bound))
 		d->rank.uplink = UPLINK_NONE; /* nobody gets anywhere through it */
 	d->services = hash_services(c);
+	d->roles_pinned = c->wishes.pinned;
+	d->roles_vetoed = c->wishes.vetoed;
 	d->removals = identity_removed(identity)->version;
 }
 
@@ -374,6 +384,14 @@ void cluster_refresh(struct cluster *c)
 	struct discovery_self self = self_of(c);
 	if (c->discovery)
 		discovery_update(c->discovery, &self);
+}
+
+int cluster_wish(struct cluster *c, enum role role, enum wish wish, struct err *err)
+{
+	int r = wishes_set(&c->wishes, c->deps.folder, role, wish, err);
+	if (!r)
+		cluster_refresh(c);
+	return r;
 }
 
 static void network_changed(void *arg)
@@ -420,9 +438,10 @@ int cluster_new(const struct cluster_deps *deps, const struct cluster_options *o
 	c->armed_ms = UINT64_MAX;
 	c->born_ms = now_of(c);
 	c->instance = draw(NULL);
-	struct swarm_env env = { c, draw, send_datagram, identify, save_epoch, happened, barred };
+	struct swarm_env env = { c, draw, send_datagram, identify, save_epoch, happened, barred, kin };
 	int r = folder_make(deps->folder, err);
 	r = r ? r : load_epoch(c, err);
+	r = r ? r : wishes_load(deps->folder, &c->wishes, err);
 	r = r ? r : timer_new(deps->loop, tick, c, &c->timer);
 	r = r ? r : timer_new(deps->loop, refresh, c, &c->age);
 	r = r ? r

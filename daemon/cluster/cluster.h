@@ -29,7 +29,7 @@ struct cluster_options cluster_defaults(void);
 
 struct cluster_deps {
 	struct loop *loop;
-	const struct identity *identity;
+	struct identity *identity;
 	struct requests *requests;
 	struct router *router;
 	const char *folder; /* private; made when it is not there */

@@ -5,6 +5,7 @@
 
 #include "cluster/cluster.h"
 #include "cluster/discovery.h"
+#include "cluster/wishes.h"
 
 /* Two hosts with one node id, as it was last seen. */
 struct cluster_warning {
@@ -26,6 +27,7 @@ struct cluster {
 	uint64_t armed_ms; /* when the timer fires, UINT64_MAX: it does not */
 	struct timer *age; /* at the next step of the stability class */
 	struct node_description record;
+	struct wishes wishes;
 	uint64_t instance, saved_epoch;
 	uint64_t born_ms;   /* of this process */
 	struct bound bound; /* where it listens for links */
@@ -36,6 +38,8 @@ struct cluster {
 	void *left_arg;
 };
 
+/* What the operator wishes of a role on this node, from now on; durable on return. */
+EDGED_MUST_CHECK int cluster_wish(struct cluster *cluster, enum role role, enum wish wish, struct err *err);
 /* Wall clock of a moment on the loop's clock. */
 uint64_t cluster_wall_ms(const struct cluster *cluster, uint64_t ms);
 /* Where the secure port of a member is, best first; returns how many. */

@@ -79,6 +79,11 @@ const char *identity_ca_holder(const struct identity *identity)
 	return identity->account.holder;
 }
 
+uint64_t identity_certificate_until(const struct identity *identity)
+{
+	return identity->account.certificate ? cert_until(identity->account.certificate) : 0;
+}
+
 bool identity_holds_ca(const struct identity *identity)
 {
 	return identity->account.ca_key != NULL;

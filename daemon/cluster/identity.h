@@ -64,6 +64,8 @@ void identity_on_change(struct identity *identity, void (*changed)(void *arg), v
 const char *identity_ca_pem(const struct identity *identity);
 /* Id of the node that holds the CA's key, "" without account. */
 const char *identity_ca_holder(const struct identity *identity);
+/* When this node's certificate from it ends, ms since 1970; 0 without account. */
+uint64_t identity_certificate_until(const struct identity *identity);
 bool identity_holds_ca(const struct identity *identity);
 /* Makes a CA and a certificate of it for this node. -EEXIST: it belongs to an account. */
 EDGED_MUST_CHECK int identity_create_account(struct identity *identity, struct err *err);

@@ -174,6 +174,9 @@ static int enlist(struct served_conn *served_conn)
 static int on_open(void *self, struct edged_stream *stream, void **ret_conn)
 {
 	struct link_server *server = self;
+	/* Devices may speak TLS 1.2 at the same port; two nodes never have to, so somebody in between wants it. */
+	if (!stream_is_tls13(stream))
+		return -EPROTONOSUPPORT;
 	struct served_conn *served_conn = calloc(1, sizeof(*served_conn));
 	if (!served_conn)
 		return -ENOMEM;

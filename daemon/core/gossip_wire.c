@@ -111,7 +111,8 @@ enum {
 	TAG_RANK,
 	TAG_SIZE,
 	TAG_SERVICES,
-	TAG_REMOVALS
+	TAG_REMOVALS,
+	TAG_WISHES
 };
 
 static const struct {
@@ -163,6 +164,11 @@ static void put_record(struct writer *w, const struct node_description *record)
 	put_number(w, record->storage_mib, 4);
 	put_tag(w, TAG_SERVICES, 8);
 	put_number(w, record->services, 8);
+	if (record->roles_pinned || record->roles_vetoed) {
+		put_tag(w, TAG_WISHES, 2);
+		put_number(w, record->roles_pinned, 1);
+		put_number(w, record->roles_vetoed, 1);
+	}
 	if (record->removals) {
 		put_tag(w, TAG_REMOVALS, 8);
 		put_number(w, record->removals, 8);
@@ -209,6 +215,10 @@ static void take_tag(struct reader *r, uint8_t tag, struct node_description *rec
 		break;
 	case TAG_SERVICES:
 		record->services = take_number(r, 8);
+		break;
+	case TAG_WISHES:
+		record->roles_pinned = (uint8_t)take_number(r, 1);
+		record->roles_vetoed = (uint8_t)take_number(r, 1);
 		break;
 	case TAG_REMOVALS:
 		record->removals = take_number(r, 8);

@@ -41,7 +41,8 @@ struct node_description {
 	struct rank rank;
 	uint16_t cores;
 	uint32_t memory_mib, storage_mib;
-	uint64_t services; /* hash of its list of services: differs when the list does */
+	uint64_t services;                  /* hash of its list of services: differs when the list does */
+	uint8_t roles_pinned, roles_vetoed; /* by its operator; a bit for each enum role (core/roles.h) */
 	uint64_t removals; /* version of its list of nodes that were removed from its account, 0: none */
 };
 

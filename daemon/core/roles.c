@@ -7,9 +7,8 @@
 #include <string.h>
 
 struct roles {
+	struct roles_env env;
 	struct members *members;
-	void (*changed)(void *arg, const struct role_grant *grant);
-	void *arg;
 	bool leading;
 	uint64_t epoch;
 	uint64_t assigned_ms; /* supernode: last looked at */
@@ -40,13 +39,22 @@ const char *role_text(enum role role)
 	return texts[role];
 }
 
-int roles_new(struct members *members, void (*changed)(void *arg, const struct role_grant *grant), void *arg,
-        struct roles **ret)
+bool role_by_name(struct edged_slice name, enum role *ret)
+{
+	for (int i = 0; i < ROLE_COUNT; i++)
+		if (edged_slice_is(name, role_name((enum role)i))) {
+			*ret = (enum role)i;
+			return true;
+		}
+	return false;
+}
+
+int roles_new(const struct roles_env *env, struct members *members, struct roles **ret)
 {
 	struct roles *r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	*r = (struct roles){ .members = members, .changed = changed, .arg = arg };
+	*r = (struct roles){ .env = *env, .members = members };
 	*ret = r;
 	return 0;
 }
@@ -82,13 +90,15 @@ static unsigned fitness(enum role role, const struct node_description *d)
 	return 0;
 }
 
-static void explain(
-        enum role role, const struct node_description *d, unsigned nodes, char reason[GOSSIP_REASON])
+static void explain(enum role role, const struct node_description *d, unsigned nodes, bool pinned,
+        char reason[GOSSIP_REASON])
 {
 	char of[32] = "the only node";
 	if (nodes > 1)
 		snprintf(of, sizeof(of), "best of %u nodes", nodes);
-	if (role == ROLE_cache)
+	if (pinned)
+		snprintf(reason, GOSSIP_REASON, "pinned to this node by its operator");
+	else if (role == ROLE_cache)
 		snprintf(reason, GOSSIP_REASON, "%s by memory and storage: %u MiB and %u MiB free", of,
 		        d->memory_mib, d->storage_mib);
 	else
@@ -96,11 +106,12 @@ static void explain(
 		        rank_value_name(RANK_uplink, d->rank.uplink), d->rank.capacity);
 }
 
-static void explain_vacancy(enum role role, char reason[GOSSIP_REASON])
+static void explain_vacancy(enum role role, bool vetoed, char reason[GOSSIP_REASON])
 {
 	snprintf(reason, GOSSIP_REASON, "%s",
-	        role == ROLE_cache ? "no node has 64 MiB of memory for it"
-	                           : "no node has an uplink to other networks");
+	        vetoed               ? "vetoed by the operator on every node that is fit for it"
+	        : role == ROLE_cache ? "no node has 64 MiB of memory for it"
+	                             : "no node has an uplink to other networks");
 }
 
 /* --- assigning
@@ -111,7 +122,10 @@ struct candidate {
 	const uint8_t *id;
 	const struct node_description *record;
 	unsigned fitness;
+	bool pinned, vetoed; /* vetoed: it would be fit */
 };
+
+#define PINNED (1u << 24) /* above all that fitness() gives */
 
 /* The member of index i - 1; 0 is this node. False: no more; fitness 0: passed over. */
 static bool candidate_at(const struct roles *r, enum role role, unsigned i, struct candidate *ret)
@@ -122,6 +136,10 @@ static bool candidate_at(const struct roles *r, enum role role, unsigned i, stru
 	ret->id = m ? m->id : members_self_id(r->members);
 	ret->record = m ? &m->record : members_self(r->members);
 	ret->fitness = !m || (m->state == MEMBER_ALIVE && m->record.version) ? fitness(role, ret->record) : 0;
+	ret->vetoed = ret->fitness && ret->record->roles_vetoed >> role & 1;
+	bool kin = !m || !r->env.kin || r->env.kin(r->env.arg, m->id);
+	ret->pinned = ret->fitness && !ret->vetoed && kin && ret->record->roles_pinned >> role & 1;
+	ret->fitness = ret->vetoed ? 0 : ret->fitness + (ret->pinned ? PINNED : 0);
 	return true;
 }
 
@@ -140,17 +158,20 @@ static struct candidate fittest(
         const struct roles *r, const struct role_grant *slot, struct candidate *ret_holder)
 {
 	struct candidate best = { 0 }, c;
+	bool vetoed = false;
 	*ret_holder = best;
 	for (unsigned i = 0; candidate_at(r, slot->role, i, &c); i++) {
 		if (slot->held && !memcmp(c.id, slot->holder, GOSSIP_SHORT))
 			*ret_holder = c;
 		if (is_taken(r, slot, slot->role, c.id))
 			continue;
+		vetoed |= c.vetoed;
 		bool higher = c.fitness > best.fitness || (c.fitness && c.fitness == best.fitness &&
 		                                                  memcmp(c.id, best.id, GOSSIP_ID) < 0);
 		if (higher)
 			best = c;
 	}
+	best.vetoed = !best.fitness && vetoed;
 	return best;
 }
 
@@ -162,9 +183,9 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 	g->until_ms = UINT64_MAX;
 	g->better_since = 0;
 	if (to->fitness)
-		explain(g->role, to->record, members_live(r->members) + 1, g->reason);
+		explain(g->role, to->record, members_live(r->members) + 1, to->pinned, g->reason);
 	else
-		explain_vacancy(g->role, g->reason);
+		explain_vacancy(g->role, to->vetoed, g->reason);
 	if (same)
 		return;
 	g->held = to->fitness > 0;
@@ -173,7 +194,7 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 	if (g->held)
 		memcpy(g->holder, to->id, GOSSIP_SHORT);
 	r->news_ms = now;
-	r->changed(r->arg, g);
+	r->env.changed(r->env.arg, g);
 }
 
 static void assign(struct roles *r, uint64_t now, struct role_grant *g)
@@ -185,7 +206,7 @@ static void assign(struct roles *r, uint64_t now, struct role_grant *g)
 	}
 	if (!g->better_since)
 		g->better_since = now ? now : 1;
-	if (now - g->better_since >= ROLE_BETTER_MS)
+	if (now - g->better_since >= ROLE_BETTER_MS || (best.pinned && !holder.pinned))
 		give(r, now, g, &best);
 }
 
@@ -316,7 +337,7 @@ bool roles_take(struct roles *r, uint64_t now, const struct gossip_message *mess
 		memcpy(g->holder, from->holder, GOSSIP_SHORT);
 		memcpy(g->reason, from->reason, GOSSIP_REASON);
 		if (!same)
-			r->changed(r->arg, g);
+			r->env.changed(r->env.arg, g);
 	}
 	r->count = n;
 	r->taken = true;

@@ -2,11 +2,15 @@
 /*
  * Roles: what the supernode lets others do for the cluster. Grants are leases of 5 s, stamped with the epoch
  * of the supernode, renewed with its beacons; those of a lower epoch than was seen are ignored by the
- * election already, which takes beacons. A role for which nobody is fit says so. Pure.
+ * election already, which takes beacons. A role for which nobody is fit says so.
+ *
+ * The operator of a node may pin a role to it or veto it there; its record says so (roles_pinned, roles_vetoed). A veto is
+ * obeyed always, a pin when the supernode takes the node for kin: of its account. Pure.
  */
 #ifndef CORE_ROLES_H
 #define CORE_ROLES_H
 
+#include "edged/slice.h"
 #include "core/member.h"
 
 #define ROLES(X)                                                                                             \
@@ -22,6 +26,8 @@ enum role {
 };
 const char *role_name(enum role role);
 const char *role_text(enum role role);
+/* False: there is no such role. */
+bool role_by_name(struct edged_slice name, enum role *ret);
 
 enum {
 	ROLE_LEASE_MS = 5000,
@@ -44,9 +50,14 @@ struct role_grant {
 
 struct roles;
 
-/* changed: another holder (or none). */
-EDGED_MUST_CHECK int roles_new(struct members *members,
-        void (*changed)(void *arg, const struct role_grant *grant), void *arg, struct roles **ret);
+struct roles_env {
+	void *arg;
+	/* Another holder (or none). */
+	void (*changed)(void *arg, const struct role_grant *grant);
+	/* Has that member proven to be of this node's account? NULL: all have. */
+	bool (*kin)(void *arg, const uint8_t id[GOSSIP_ID]);
+};
+EDGED_MUST_CHECK int roles_new(const struct roles_env *env, struct members *members, struct roles **ret);
 void roles_free(struct roles *roles);
 
 /* This node is the supernode (of that epoch), or is no longer. */

@@ -101,6 +101,12 @@ static bool barred(void *arg, const uint8_t id[GOSSIP_ID])
 	return s->env.barred && s->env.barred(s->env.arg, id);
 }
 
+static bool kin(void *arg, const uint8_t id[GOSSIP_ID])
+{
+	struct swarm *s = arg;
+	return !s->env.kin || s->env.kin(s->env.arg, id);
+}
+
 static int save_epoch(void *arg, uint64_t epoch)
 {
 	struct swarm *s = arg;
@@ -126,7 +132,7 @@ int swarm_new(const struct swarm_options *options, const struct swarm_env *env, 
 	if (!r)
 		r = election_new(&options->election, &election_env, s->members, saved_epoch, &s->election);
 	if (!r)
-		r = roles_new(s->members, role_changed, s, &s->roles);
+		r = roles_new(&(struct roles_env){ s, role_changed, kin }, s->members, &s->roles);
 	if (r) {
 		swarm_free(s);
 		return r;

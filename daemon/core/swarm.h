@@ -41,6 +41,8 @@ struct swarm_env {
 	void (*event)(void *arg, const struct swarm_event *event);
 	/* As in members_env; NULL: nobody is barred. */
 	bool (*barred)(void *arg, const uint8_t id[GOSSIP_ID]);
+	/* As in roles_env; NULL: all are. */
+	bool (*kin)(void *arg, const uint8_t id[GOSSIP_ID]);
 };
 
 struct swarm_options {

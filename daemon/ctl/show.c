@@ -272,7 +272,19 @@ static void print_plugins(json_t *plugins)
 	}
 }
 
-static void print_status(const json_t *ready, const json_t *node, json_t *plugins)
+/* What is wrong with the cluster. */
+static void print_warnings(const json_t *cluster)
+{
+	size_t i;
+	const json_t *warning;
+	json_array_foreach(json_object_get(cluster, "warnings"), i, warning)
+	{
+		const char *text = json_string_value(json_object_get(warning, "text"));
+		print_pair("warning", text ? text : "");
+	}
+}
+
+static void print_status(const json_t *ready, const json_t *node, json_t *plugins, const json_t *cluster)
 {
 	static const char *const members[] = { "name", "id", "version", "uptime", "account" };
 	struct ctl_text text;
@@ -286,29 +298,33 @@ static void print_status(const json_t *ready, const json_t *node, json_t *plugin
 		print_pair(members[i], value ? value : "");
 	}
 	print_plugins(plugins);
+	print_warnings(cluster);
 }
 
 int show_status(struct ctl *ctl)
 {
-	json_t *ready = NULL, *node = NULL, *plugins = NULL;
+	json_t *ready = NULL, *node = NULL, *plugins = NULL, *cluster = NULL;
 	int code = get_ready(ctl, &ready);
 	if (!code)
 		code = get(ctl, "/edge/v1/node", &node);
 	if (!code)
 		code = get(ctl, "/edge/v1/plugins", &plugins);
+	if (!code)
+		code = get(ctl, "/edge/v1/cluster", &cluster);
 	if (!code && ctl->options->json) {
-		json_t *all = json_pack(
-		        "{s:O, s:O, s:O}", "ready", ready, "node", node, "plugins", ctl_list(plugins));
+		json_t *all = json_pack("{s:O, s:O, s:O, s:O}", "ready", ready, "node", node, "plugins",
+		        ctl_list(plugins), "cluster", cluster);
 		if (!all || json_dumpf(all, stdout, JSON_COMPACT) || puts("") < 0)
 			code = no_memory();
 		json_decref(all);
 	} else if (!code) {
-		print_status(ready, node, plugins);
+		print_status(ready, node, plugins, cluster);
 	}
 	bool is_ready = json_is_true(json_object_get(ready, "ready"));
 	json_decref(ready);
 	json_decref(node);
 	json_decref(plugins);
+	json_decref(cluster);
 	if (!code)
 		code = ctl_flush();
 	return code ? code : is_ready ? EXIT_DONE : EXIT_REFUSED;

@@ -249,6 +249,11 @@ struct edged_slice stream_peer_certificate(const struct edged_stream *s)
 	return edged_slice(tls->certificate, (size_t)tls->certificate_len);
 }
 
+bool stream_is_tls13(const struct edged_stream *s)
+{
+	return s->tls && SSL_version(s->tls->ssl) >= TLS1_3_VERSION;
+}
+
 int stream_export_key(struct edged_stream *s, const char *label, uint8_t *out, size_t n)
 {
 	if (!s->tls || !s->tls->ready)

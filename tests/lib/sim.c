@@ -174,18 +174,29 @@ static void node_event(void *arg, const struct swarm_event *event)
 	}
 }
 
+static bool is_id_of(const struct sim *sim, unsigned i, const uint8_t id[GOSSIP_ID])
+{
+	uint8_t own[GOSSIP_ID];
+	sim_id(sim, i, own);
+	return !memcmp(id, own, GOSSIP_ID);
+}
+
 static bool node_barred(void *arg, const uint8_t id[GOSSIP_ID])
 {
 	const struct sim_node *node = arg;
-	uint8_t other[GOSSIP_ID];
-	for (unsigned j = 0; j < node->sim->count; j++) {
-		if (!node->sim->nodes[j].barred || j == node->index)
-			continue;
-		sim_id(node->sim, j, other);
-		if (!memcmp(id, other, GOSSIP_ID))
+	for (unsigned j = 0; j < node->sim->count; j++)
+		if (node->sim->nodes[j].barred && j != node->index && is_id_of(node->sim, j, id))
 			return true;
-	}
 	return false;
+}
+
+static bool node_kin(void *arg, const uint8_t id[GOSSIP_ID])
+{
+	const struct sim_node *node = arg;
+	for (unsigned j = 0; j < node->sim->count; j++)
+		if (node->sim->nodes[j].stranger && is_id_of(node->sim, j, id))
+			return false;
+	return true;
 }
 
 /* --- nodes
@@ -248,7 +259,8 @@ void sim_start(struct sim *sim, unsigned i)
 	struct sim_node *node = &sim->nodes[i];
 	uint8_t key[GOSSIP_KEY];
 	sim_key(sim, i, key);
-	struct swarm_env env = { node, node_random, node_send, identify, node_save, node_event, node_barred };
+	struct swarm_env env = { node, node_random, node_send, identify, node_save, node_event, node_barred,
+		node_kin };
 	node->instance = sim_random(sim);
 	node->paused_until = 0;
 	node->tick_at = UINT64_MAX;

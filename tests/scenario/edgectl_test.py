@@ -24,6 +24,24 @@ ANSWERS = {
     "GET /mds/v1/nodes?clusters=linkLocal": (200, {"type": "linkLocal", "data": [
         {"id": "abc", "attributes": [{"name": "name", "value": "pi"}], "rolesInCluster": ["supernode", "cache"],
          "reachable": True, "trusted": False, "addresses": [{"type": "local", "url": {"href": "https://192.0.2.7"}}]}]}),
+    "GET /edge/v1/cluster": (200, {"id": "self" * 14, "name": "pi", "supernode": {"id": "other" * 11, "name": "box"},
+                                   "reason": "box is the fittest", "warnings": [{"type": "nodesLost", "text": "shed stopped"}],
+                                   "members": [{"id": "other" * 11, "name": "box", "state": "alive", "since": "now",
+                                                "address": "192.0.2.8:8443"}]}),
+    "GET /edge/v1/cluster/election": (200, {
+        "reason": "box is the fittest", "order": [{"field": "uplink", "text": "uplink class"}, {"field": "id", "text": "lowest id"}],
+        "nodes": [{"id": "self" * 14, "name": "pi", "self": True, "supernode": False, "state": "alive",
+                   "values": {"uplink": {"value": 1, "meaning": "cellular"}}},
+                  {"id": "other" * 11, "name": "box", "self": False, "supernode": True, "state": "alive",
+                   "values": {"uplink": {"value": 3}}},
+                  {"id": "third" * 11, "name": "twin", "values": {}}, {"id": "fourth" * 9, "name": "twin", "values": {}}]}),
+    "GET /edge/v1/roles": (200, {"roles": [
+        {"role": "cache", "holder": {"id": "other" * 11, "name": "box"}, "reason": "most memory", "pinned": [],
+         "vetoed": [{"id": "self" * 14, "name": "pi"}]},
+        {"role": "networkProxy", "holder": None, "reason": "no uplink", "pinned": [], "vetoed": []}]}),
+    "PUT /nodes/box/edge/v1/roles/cache": (200, {"wish": "pin"}),
+    "DELETE /mds/v1/nodes/shed%2F1": (200, {"id": "abc", "name": "shed"}),
+    "DELETE /mds/v1/nodes/pi": (409, {"title": "The node that holds the account's key cannot be removed"}),
     "POST /edge/v1/invites": (201, {"token": "T" * 400, "expires": "2030-01-01T00:00:00Z"}),
     "POST /edge/v1/join": (200, {"account": "acc", "node": "abc"}),
     "POST /topics/a/b%20c?qos=1&retain=true": (200, {"message": "OK"}),
@@ -67,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
         self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = answer
+    do_GET = do_POST = do_PUT = do_DELETE = answer
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -98,6 +116,33 @@ def tables():
     assert out.splitlines()[1].split() == ["pi", "abc", "supernode,cache", "yes", "no", "-", "https://192.0.2.7"], out
     for verb in ("status", "node", "nodes", "services", "plugins"):
         assert json.loads(ctl(verb, "--json")[0])
+
+
+def nodes():
+    out, _ = ctl("cluster")
+    assert "supernode        box (otheroth)" in out and "warning          shed stopped\n" in out, out
+    assert out.splitlines()[-1].split() == ["box", "other" * 11, "alive", "now", "192.0.2.8:8443"], out
+    assert "warning          shed stopped\n" in ctl("status")[0]
+    out, _ = ctl("roles")
+    assert out.splitlines()[1].split() == ["cache", "box", "(otheroth)", "most", "memory", "-", "pi", "(selfself)"], out
+    assert "nobody" in out.splitlines()[2] and "no uplink" in out, out
+    for name in "pi", "self", "selfself":
+        out, _ = ctl("why", name)
+        assert "supernode        no\n" in out and "reason           box is the fittest\n" in out, out
+        assert out.splitlines()[-1].split() == ["uplink", "class", "cellular", "3"], out
+    out, _ = ctl("why", "box")
+    assert "supernode        yes\n" in out and "cache            most memory\n" in out, out
+    assert "2 nodes are called twin" in ctl("why", "twin", code=1)[1]
+    assert "no node that is there is called nobody" in ctl("why", "nobody", code=1)[1]
+    assert ctl("role", "pin", "cache", "box")[0] == "role cache: pinned to box\n"
+    assert json.loads(seen[-1][1]) == {"wish": "pin"}
+    ctl("role", "clear", "cache", "box")
+    assert json.loads(seen[-1][1]) == {"wish": "none"}
+    ctl("role", "push", "cache", "box", code=2)
+    assert ctl("remove", "shed/1")[0] == "removed node abc (shed)\n"
+    assert "cannot be removed" in ctl("remove", "pi", code=1)[1]
+    for verb in ("cluster", "roles", "why pi", "role pin cache box", "remove shed/1"):
+        assert json.loads(ctl(*verb.split(), "--json")[0]), verb
 
 
 def not_ready():
@@ -162,7 +207,7 @@ def no_daemon():
 if __name__ == "__main__":
     server = Server(SOCKET, Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    for test in (tables, not_ready, joining, messages, shadows, anything, no_daemon):
+    for test in (tables, nodes, not_ready, joining, messages, shadows, anything, no_daemon):
         test()
         print("ok", test.__name__)
     server.shutdown()

@@ -50,6 +50,25 @@ def test_tls_1_2_and_1_3():
         raise AssertionError("TLS 1.1 was taken")
 
 
+def test_links_between_nodes_take_no_older_tls():
+    node, credentials = edged.with_credentials()
+    ca, certificate, key = files(credentials)
+    for version, taken in ((ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, False)):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(ca)
+        context.load_cert_chain(certificate, key)
+        context.set_alpn_protocols(["edged-link/1"])
+        context.maximum_version = version
+        with context.wrap_socket(node.connect("tls"), server_hostname="127.0.0.1") as stream:
+            assert stream.selected_alpn_protocol() == "edged-link/1"
+            stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+            try:
+                got = stream.recv(100)
+            except OSError:
+                got = b""
+            assert (got[3:4] == b"\4") == taken, (version, got)
+
+
 def test_websocket_over_tls():
     node, credentials = edged.with_credentials()
     ca, certificate, key = files(credentials)

@@ -19,6 +19,8 @@ static struct node_description full_record(void)
 		.memory_mib = 8192,
 		.storage_mib = 100000,
 		.services = 0x1122334455667788,
+		.roles_pinned = 5,
+		.roles_vetoed = 2,
 		.removals = 0x8877665544332211 };
 	memset(d.name, 'n', sizeof(d.name) - 1);
 	memset(d.account, 'a', sizeof(d.account) - 1);
@@ -94,6 +96,8 @@ static void a_record_keeps_everything(void **state)
 	assert_int_equal(out.record.storage_mib, 100000);
 	assert_int_equal(out.record.services, in.record.services);
 	assert_true(out.record.removals == in.record.removals);
+	assert_int_equal(out.record.roles_pinned, 5);
+	assert_int_equal(out.record.roles_vetoed, 2);
 	assert_int_equal(out.record.version, 7);
 	for (unsigned i = 0; i < GOSSIP_ADDRESSES; i++)
 		assert_true(peer_addr_eq(&out.record.addresses[i], &in.record.addresses[i]));

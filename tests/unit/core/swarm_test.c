@@ -517,6 +517,69 @@ static void roles_are_granted_and_move(void **state)
 	sim_free(sim);
 }
 
+static void pins_and_vetoes_of_operators_are_obeyed(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(3, SEED);
+	sim_run(sim, 4000);
+	struct roles *seen = swarm_roles(sim->nodes[0].swarm);
+	uint8_t id[3][GOSSIP_ID];
+	unsigned holder = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		sim_id(sim, i, id[i]);
+		holder = roles_holds(seen, id[i], ROLE_cache) ? i : holder;
+	}
+	assert_true(holder < 3);
+	/* a pin moves it at once, and not after a minute */
+	unsigned pinned = (holder + 1) % 3, third = (holder + 2) % 3;
+	sim->nodes[pinned].record.roles_pinned = 1 << ROLE_cache;
+	sim_describe(sim, pinned);
+	sim_run(sim, 3000);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(roles_holds(swarm_roles(sim->nodes[i].swarm), id[pinned], ROLE_cache));
+	assert_non_null(strstr(roles_at(seen, ROLE_cache)->reason, "pinned"));
+	/* a veto outweighs the pin, and is obeyed where the role is held */
+	sim->nodes[pinned].record.roles_vetoed = sim->nodes[holder].record.roles_vetoed = 1 << ROLE_cache;
+	sim_describe(sim, pinned);
+	sim_describe(sim, holder);
+	sim_run(sim, 3000);
+	assert_true(roles_holds(seen, id[third], ROLE_cache));
+	sim->nodes[third].record.roles_vetoed = 1 << ROLE_cache;
+	sim_describe(sim, third);
+	sim_run(sim, 3000);
+	assert_false(roles_at(seen, ROLE_cache)->held);
+	assert_non_null(strstr(roles_at(seen, ROLE_cache)->reason, "vetoed"));
+	assert_true(roles_at(seen, ROLE_networkProxy)->held); /* others are not touched */
+	/* and it lasts through another supernode */
+	sim->nodes[third].record.roles_vetoed = 0;
+	sim_describe(sim, third);
+	sim_run(sim, 3000);
+	unsigned leader = leader_of(sim, third);
+	if (leader != third) {
+		sim_kill(sim, leader);
+		sim_run(sim, 8000);
+	}
+	assert_true(roles_holds(swarm_roles(sim->nodes[third].swarm), id[third], ROLE_cache));
+	sim_free(sim);
+}
+
+/* Who is not of the account may pin itself as it likes. */
+static void a_strangers_pin_is_not_obeyed(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(3, SEED);
+	unsigned stranger = (leader_of(sim, 0) + 1) % 3;
+	uint8_t id[GOSSIP_ID];
+	sim_id(sim, stranger, id);
+	sim->nodes[stranger].stranger = true;
+	sim->nodes[stranger].record.roles_pinned = 0xff;
+	sim->nodes[stranger].record.memory_mib = 256;
+	sim_describe(sim, stranger);
+	sim_run(sim, 5000);
+	assert_false(roles_holds(swarm_roles(sim->nodes[leader_of(sim, 0)].swarm), id, ROLE_cache));
+	sim_free(sim);
+}
+
 static void a_full_disk_keeps_it_from_leading(void **state)
 {
 	(void)state;
@@ -669,6 +732,8 @@ int main(void)
 		cmocka_unit_test(a_restarted_node_is_itself_again),
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
 		cmocka_unit_test(roles_are_granted_and_move),
+		cmocka_unit_test(pins_and_vetoes_of_operators_are_obeyed),
+		cmocka_unit_test(a_strangers_pin_is_not_obeyed),
 		cmocka_unit_test(a_full_disk_keeps_it_from_leading),
 		cmocka_unit_test(tables_stay_bounded),
 		cmocka_unit_test(forged_news_of_others_is_not_believed),
