@@ -388,6 +388,8 @@ static int make_network(struct app *app)
 	const struct request_limits request_limits = settings_requests(app->conf);
 	int r = listeners_new(app->loops, &limits, &app->listeners);
 	if (!r)
+		r = settings_proxies(app->conf, app->listeners);
+	if (!r)
 		r = requests_new(&request_limits, now_ms, app, &app->requests);
 	return r ? r : router_new(app->requests, &app->router);
 }

@@ -39,6 +39,7 @@ struct figures {
 READER(streams_open, stream_counts().open)
 READER(streams_accepted, stream_counts().accepted)
 READER(streams_refused, stream_counts().refused)
+READER(proxies_refused, stream_counts().proxy_refused)
 READER(bytes_in, stream_counts().bytes_in)
 READER(bytes_out, stream_counts().bytes_out)
 READER(requests_open_now, requests_counts(figures->deps.requests).open)
@@ -82,6 +83,9 @@ static const struct row {
 	{ EDGED_COUNTER, "connections_accepted_total", NULL, "Connections accepted", streams_accepted },
 	{ EDGED_COUNTER, "connections_refused_total", NULL, "Connections refused by a limit",
 	        streams_refused },
+	{ EDGED_COUNTER, "connections_proxy_refused_total", NULL,
+	        "Connections to +proxy listeners that came from no listed proxy or without a sound header",
+	        proxies_refused },
 	{ EDGED_COUNTER, "received_bytes_total", NULL, "Bytes received", bytes_in },
 	{ EDGED_COUNTER, "sent_bytes_total", NULL, "Bytes sent", bytes_out },
 	{ EDGED_GAUGE, "http_requests_open", NULL, "Requests that wait for their answers",

@@ -89,6 +89,8 @@ static void apply(const struct reload_parts *parts, const struct changes *change
 	const struct plugin_limits plugins = settings_plugins(conf);
 	settings_log(conf);
 	listeners_set_limits(parts->listeners, &listeners);
+	if (settings_proxies(conf, parts->listeners))
+		log_error("edged", "reload: no memory for net.proxies, the old ones stay");
 	requests_set_limits(parts->requests, &requests);
 	http_server_set_limits(parts->http, &http);
 	plugins_set_limits(parts->plugins, &plugins);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/tables.h"
+#include "io/network.h"
 #include "plugin/metrics.h"
 
 #ifndef EDGED_PLUGIN_FOLDER
@@ -21,6 +22,15 @@ static void judge_listeners(struct conf *conf, struct conf_findings *findings)
 	for (int i = 0; conf_strings(conf, "net.listen", (size_t)i); i++)
 		if (listener_spec_check(conf_strings(conf, "net.listen", (size_t)i), &why))
 			(void)conf_complain(conf, "net.listen", i, findings, "%s", why.text);
+}
+
+static void judge_proxies(struct conf *conf, struct conf_findings *findings)
+{
+	struct err why = { "" };
+	struct network network;
+	for (int i = 0; conf_strings(conf, "net.proxies", (size_t)i); i++)
+		if (network_parse(conf_strings(conf, "net.proxies", (size_t)i), &network, &why))
+			(void)conf_complain(conf, "net.proxies", i, findings, "%s", why.text);
 }
 
 int settings_load(const struct args *args, struct conf **ret, struct conf_findings *findings)
@@ -37,6 +47,7 @@ int settings_load(const struct args *args, struct conf **ret, struct conf_findin
 		return r;
 	}
 	judge_listeners(conf, findings);
+	judge_proxies(conf, findings);
 	*ret = conf;
 	return 0;
 }
@@ -128,6 +139,17 @@ struct listener_limits settings_listeners(const struct conf *conf)
 		.accepts_per_second = (unsigned)conf_int(conf, "net.accepts_per_second"),
 		.handshake_ms = (uint64_t)conf_int(conf, "net.handshake"),
 	};
+}
+
+int settings_proxies(const struct conf *conf, struct listeners *listeners)
+{
+	struct network networks[256]; /* as many as the table allows */
+	size_t n = 0;
+	const char *text;
+	int r = 0;
+	for (; n < ARRAY_LEN(networks) && !r && (text = conf_strings(conf, "net.proxies", n)); n++)
+		r = network_parse(text, &networks[n], NULL);
+	return r ? r : listeners_set_proxies(listeners, networks, n);
 }
 
 struct request_limits settings_requests(const struct conf *conf)

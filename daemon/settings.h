@@ -27,6 +27,8 @@ int settings_fault(struct conf_findings *findings, int r, struct err *err);
 /* Sections as the parts want them. */
 void settings_log(const struct conf *conf); /* sets it at once */
 struct listener_limits settings_listeners(const struct conf *conf);
+/* Tells the listeners whom net.proxies lists. */
+EDGED_MUST_CHECK int settings_proxies(const struct conf *conf, struct listeners *listeners);
 struct request_limits settings_requests(const struct conf *conf);
 struct http_server_limits settings_http(const struct conf *conf);
 struct plugin_limits settings_plugins(const struct conf *conf);

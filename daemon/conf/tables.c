@@ -23,9 +23,13 @@ static const struct edged_setting log_table[] = {
 static const struct edged_setting net_table[] = {
 	{ "listen", EDGED_TYPE_STRINGS, "[\"http=127.0.0.1:8083\", \"mqtt=127.0.0.1:1883\", \"tls=*:8443\"]", 0, 32, NULL, NULL,
 		"Where clients connect: PROTOCOL=ADDRESS:PORT each. Protocols are http, mqtt and auto (told apart by the first "
-		"bytes), and over TLS https, mqtts and tls (told apart by ALPN); an address may be * for all; port 0 takes a "
-		"free one. Other nodes come by tls; when that is open on loopback only, nodes of other hosts are neither "
+		"bytes), and over TLS https, mqtts and tls (told apart by ALPN); an address may be * for all or unix:/PATH; port 0 "
+		"takes a free one. PROTOCOL+proxy is for proxies that begin each connection with a PROXY header (version 1 or 2), "
+		"see net.proxies. Other nodes come by tls; when that is open on loopback only, nodes of other hosts are neither "
 		"looked for nor told of this one" },
+	{ "proxies", EDGED_TYPE_STRINGS, "[]", 0, 256, NULL, NULL,
+		"Addresses and networks (10.0.0.0/8) of the proxies that may connect to listeners with +proxy, and are believed "
+		"when they say who the client is; at a Unix socket it is root and the user of edged" },
 	{ "control", EDGED_TYPE_STRING, "\"\"", 0, 107, NULL, NULL,
 		"Path of the Unix socket that edgectl talks to; empty means edged.sock in the state folder" },
 	{ "loops", EDGED_TYPE_INT, "1", 1, 64, "threads", NULL,
@@ -157,7 +161,7 @@ static const struct edged_setting access_table[] = {
 
 /* What takes effect at a reload. The other keys make parts that live as long as the daemon. */
 static const char *const log_reload[] = { "level", NULL };
-static const char *const net_reload[] = { "listen", "connections", "connections_per_source",
+static const char *const net_reload[] = { "listen", "proxies", "connections", "connections_per_source",
 	"accepts_per_second", "handshake", NULL };
 static const char *const http_reload[] = { "header_time", "body_time", "idle_time", "answer_time", "headers",
 	"body", "requests", "streams", "stream_mark", "stream_limit", NULL };

@@ -300,6 +300,8 @@ static bool take_head(struct http_conn *conn, struct edged_slice rest)
 	if (!admitted(conn, target.path))
 		return false;
 	if (http_upgrade_wanted(guard->head, target.path)) {
+		if (!conn->first)
+			stream_restart_clock(conn->stream);
 		http_upgrade(conn, rest);
 		return false;
 	}
@@ -382,7 +384,10 @@ static void settle_in(struct http_conn *conn)
 	list_append(&server->conns, &conn->link);
 	server->counts.connections++;
 	server->streams->set_marks(conn->stream, LOW, HIGH);
-	server->streams->deadline(conn->stream, server->options.limits.header_ms);
+	uint64_t now = loop_now(server->options.loop);
+	uint64_t spent = edged_peer_age(server->streams->peer(conn->stream), now);
+	uint64_t most = server->options.limits.header_ms;
+	server->streams->deadline(conn->stream, most > spent ? most - spent : 1);
 }
 
 static void arrived(void *arg)

@@ -15,14 +15,20 @@
 
 static const struct {
 	const char *name, *serves;
-	bool tls;
+	bool tls, proxied;
 } protocols[] = {
-	{ "http", "http", false },
-	{ "mqtt", "mqtt", false },
-	{ "auto", NULL, false },
-	{ "https", "http", true },
-	{ "mqtts", "mqtt", true },
-	{ "tls", NULL, true },
+	{ "http", "http", false, false },
+	{ "mqtt", "mqtt", false, false },
+	{ "auto", NULL, false, false },
+	{ "https", "http", true, false },
+	{ "mqtts", "mqtt", true, false },
+	{ "tls", NULL, true, false },
+	{ "http+proxy", "http", false, true },
+	{ "mqtt+proxy", "mqtt", false, true },
+	{ "auto+proxy", NULL, false, true },
+	{ "https+proxy", "http", true, true },
+	{ "mqtts+proxy", "mqtt", true, true },
+	{ "tls+proxy", NULL, true, true },
 };
 
 /* Splits "host:port" or "[host]:port"; host gets no brackets. */
@@ -123,11 +129,12 @@ int listen_spec_parse(const char *text, struct listen_spec *ret, struct err *err
 			spec.protocol = protocols[i].name;
 			spec.serves = protocols[i].serves;
 			spec.tls = protocols[i].tls;
+			spec.proxied = protocols[i].proxied;
 		}
 	if (!spec.protocol || text[n] != '=')
 		return err_set(err, -EINVAL,
-		        "a listener is PROTOCOL=ADDRESS:PORT with http, mqtt, auto, https, mqtts or tls, not "
-		        "'%s'",
+		        "a listener is PROTOCOL=ADDRESS:PORT with http, mqtt, auto, https, mqtts or tls, "
+		        "or one of them with +proxy, not '%s'",
 		        text);
 	const char *address = text + n + 1;
 	int r = strncmp(address, "unix:", 5) == 0 ? parse_unix(address + 5, &spec, err)

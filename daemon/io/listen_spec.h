@@ -9,10 +9,12 @@
 #include "base/err.h"
 
 struct listen_spec {
-	const char *protocol; /* static: "http", "mqtt", "auto", "https", "mqtts", "tls" */
-	const char *serves;   /* static: "http", "mqtt", or NULL when it is told apart */
+	const char *
+	        protocol; /* static: "http", "mqtt", "auto", "https", "mqtts", "tls", or one of them + "+proxy" */
+	const char *serves; /* static: "http", "mqtt", or NULL when it is told apart */
 	bool tls;
-	bool any; /* "*" */
+	bool proxied; /* the first thing on each connection is the header of a proxy */
+	bool any;     /* "*" */
 	struct sockaddr_storage address;
 	socklen_t address_len;
 };

@@ -4,27 +4,26 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "base/list.h"
 #include "base/log.h"
+#include "io/listen_socket.h"
 #include "io/listen_spec.h"
+#include "io/network.h"
 #include "io/port_holder.h"
+#include "io/proxy_door.h"
+#include "io/served.h"
 #include "io/source.h"
 #include "io/stream.h"
 #include "io/tls.h"
 
-#define BACKLOG         512
 #define ACCEPT_AT_ONCE  64
 #define PAUSE_MS        250   /* out of descriptors or memory: so long nobody is accepted */
 #define SAY_EVERY_MS    10000 /* one line about refusals */
-#define SERVED_MAX      16
-#define FIRST_BYTE_MQTT 0x10 /* CONNECT */
+#define FIRST_BYTE_MQTT 0x10  /* CONNECT */
 
 struct listener {
 	struct list link;
@@ -34,92 +33,45 @@ struct listener {
 	struct tls_context *tls;
 	struct watch *watch;
 	int fd;
-	dev_t dev; /* of the Unix socket's file, so that we remove no other one */
-	ino_t ino;
+	struct socket_file file;
 	struct listener_info info;
-};
-
-struct served {
-	const char *protocol; /* NULL: free */
-	const struct edged_stream_handler *handler;
-	void *self;
 };
 
 struct listeners {
 	struct loops *loops;
 	struct listener_limits limits;
 	struct sources *sources;
+	struct proxy_door *door;
+	struct network *proxies; /* whose headers are believed */
+	size_t proxy_count;
 	struct list open;
 	struct list closed; /* their names live on, streams point at them */
 	struct timer *pause;
 	unsigned next_loop;
 	uint64_t said_ms, refused;
-	pthread_mutex_t lock; /* of `served`; looked at by all loops */
-	struct served served[SERVED_MAX];
+	struct served served; /* looked at by all loops */
 };
 
 /* --- who serves what --- */
 
-static struct served *find_served(const struct listeners *all, const char *protocol)
-{
-	for (size_t i = 0; i < SERVED_MAX; i++)
-		if (all->served[i].protocol && strcmp(all->served[i].protocol, protocol) == 0)
-			return (struct served *)&all->served[i];
-	return NULL;
-}
-
-static int serve(
-        struct listeners *all, const char *protocol, const struct edged_stream_handler *handler, void *self)
-{
-	if (find_served(all, protocol))
-		return -EEXIST;
-	for (size_t i = 0; i < SERVED_MAX; i++)
-		if (!all->served[i].protocol) {
-			char *name = strdup(protocol);
-			if (!name)
-				return -ENOMEM;
-			all->served[i] = (struct served){ name, handler, self };
-			return 0;
-		}
-	return -ENOSPC;
-}
-
 int listeners_serve(
         struct listeners *all, const char *protocol, const struct edged_stream_handler *handler, void *self)
 {
-	pthread_mutex_lock(&all->lock);
-	int r = serve(all, protocol, handler, self);
-	pthread_mutex_unlock(&all->lock);
-	return r;
+	return served_add(&all->served, protocol, handler, self);
 }
 
 void listeners_unserve(struct listeners *all, const char *protocol)
 {
-	struct served was = { 0 };
-	pthread_mutex_lock(&all->lock);
-	struct served *served = find_served(all, protocol);
-	if (served) {
-		was = *served;
-		*served = (struct served){ 0 };
-	}
-	pthread_mutex_unlock(&all->lock);
-	if (was.protocol)
-		streams_end(all->loops, was.handler, was.self);
-	free((char *)was.protocol);
+	void *self = NULL;
+	const struct edged_stream_handler *handler = served_remove(&all->served, protocol, &self);
+	if (handler)
+		streams_end(all->loops, handler, self);
 }
 
 const struct edged_stream_handler *listeners_handler(
         const struct listeners *all, const char *protocol, void **ret_self)
 {
-	const struct edged_stream_handler *handler = NULL;
-	pthread_mutex_lock((pthread_mutex_t *)&all->lock);
-	struct served *served = find_served(all, protocol);
-	if (served) {
-		handler = served->handler;
-		*ret_self = served->self;
-	}
-	pthread_mutex_unlock((pthread_mutex_t *)&all->lock);
-	return handler;
+	return served_find((struct served *)&all->served, protocol, ret_self);
 }
 
 /* --- which protocol it is --- */
@@ -181,10 +133,10 @@ static int choose(void *arg, struct edged_stream *stream, struct edged_slice alp
 	return 0;
 }
 
-/* --- accepting --- */
+/* --- whom to let in --- */
 
 /* An accepted connection on its way to its loop. */
-struct accepted {
+struct arrival {
 	struct post post;
 	struct listener *listener;
 	struct stream_origin origin;
@@ -203,14 +155,14 @@ static void begin(struct listener *l, struct loop *loop, const struct stream_ori
 
 static void begin_there(struct post *post)
 {
-	struct accepted *a = CONTAINER_OF(post, struct accepted, post);
+	struct arrival *a = CONTAINER_OF(post, struct arrival, post);
 	begin(a->listener, loop_self(), &a->origin);
 	free(a);
 }
 
 static void drop_accepted(struct post *post)
 {
-	struct accepted *a = CONTAINER_OF(post, struct accepted, post);
+	struct arrival *a = CONTAINER_OF(post, struct arrival, post);
 	close(a->origin.fd);
 	sources_give_back(a->origin.owner);
 	free(a);
@@ -218,7 +170,7 @@ static void drop_accepted(struct post *post)
 
 static int send_to(struct listener *l, struct loop *loop, const struct stream_origin *origin)
 {
-	struct accepted *a = calloc(1, sizeof(*a));
+	struct arrival *a = calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	a->post = (struct post){ .fn = begin_there, .drop = drop_accepted };
@@ -230,6 +182,11 @@ static int send_to(struct listener *l, struct loop *loop, const struct stream_or
 	return 0;
 }
 
+static bool unix_listener(const struct listener *l)
+{
+	return l->spec.address.ss_family == AF_UNIX;
+}
+
 static int64_t uid_of(int fd)
 {
 	struct ucred who;
@@ -237,49 +194,78 @@ static int64_t uid_of(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) ? -1 : (int64_t)who.uid;
 }
 
+static const char *reason(int why)
+{
+	switch (why) {
+	case -ENOSPC:
+		return "too many connections";
+	case -EMFILE:
+		return "too many connections from there";
+	case -EAGAIN:
+		return "they come too fast";
+	case -EACCES:
+		return "it is no proxy that net.proxies lists";
+	case -ETIMEDOUT:
+		return "no PROXY header in time";
+	case -EPROTO:
+		return "not a PROXY header";
+	case -EMSGSIZE:
+		return "the PROXY header is too long";
+	case -EBADMSG:
+		return "the PROXY header has a wrong check sum";
+	default:
+		return strerror(-why);
+	}
+}
+
 static void refuse(struct listener *l, int fd, const char *address, int why)
 {
 	struct listeners *all = l->all;
 	uint64_t now = loop_now(loops_at(all->loops, 0));
 	close(fd);
-	stream_count_refused();
 	all->refused++;
 	if (all->said_ms && now - all->said_ms < SAY_EVERY_MS)
 		return;
 	log_warning("listener", "%s: refused %s: %s (%llu refused since the last such line)", l->text,
-	        address,
-	        why == -ENOSPC   ? "too many connections"
-	        : why == -EMFILE ? "too many connections from there"
-	        : why == -EAGAIN ? "they come too fast"
-	                         : strerror(-why),
-	        (unsigned long long)all->refused);
+	        address, reason(why), (unsigned long long)all->refused);
 	all->said_ms = now;
 	all->refused = 0;
 }
 
-static void welcome(struct listener *l, int fd, const struct sockaddr_storage *from, socklen_t len)
+/* Who is at the other end of an accepted connection. */
+struct caller {
+	const struct sockaddr_storage *from;
+	socklen_t len;
+	uint64_t waited_ms;
+	bool proxied; /* then it is as far away as can be, whatever its address says */
+};
+
+static void welcome(struct listener *l, int fd, const struct caller *caller)
 {
 	struct listeners *all = l->all;
-	bool local = from->ss_family == AF_UNIX;
+	bool local = caller->from->ss_family == AF_UNIX;
 	char address[ADDRESS_TEXT] = "unix";
 	if (!local)
-		address_text(from, len, address);
+		address_text(caller->from, caller->len, address);
 	struct stream_origin origin = {
 		.fd = fd,
 		.tls = l->tls,
 		.listener = l->text,
 		.address = address,
-		.loopback = address_is_loopback(from),
-		.uid = local ? uid_of(fd) : -1,
+		.loopback = !caller->proxied && address_is_loopback(caller->from),
+		.uid = local && !caller->proxied ? uid_of(fd) : -1,
 		.handshake_ms = all->limits.handshake_ms,
+		.waited_ms = caller->waited_ms,
 	};
-	int r = sources_take(all->sources, from, loop_now(loops_at(all->loops, 0)), &origin.owner);
+	uint64_t now = loop_now(loops_at(all->loops, 0));
+	int r = sources_take(all->sources, caller->from, origin.loopback, now, &origin.owner);
 	if (r) {
+		stream_count_refused();
 		refuse(l, fd, address, r);
 		return;
 	}
 	int on = 1;
-	if (!local)
+	if (!unix_listener(l))
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	stream_count_accepted();
 	/* only the broker works on all loops; what may still become something else starts on the main loop */
@@ -289,9 +275,80 @@ static void welcome(struct listener *l, int fd, const struct sockaddr_storage *f
 		begin(l, loop, &origin);
 	} else if ((r = send_to(l, loop, &origin))) {
 		sources_give_back(origin.owner);
+		stream_count_refused();
 		refuse(l, fd, address, r);
 	}
 }
+
+/* --- those that come through a proxy --- */
+
+static void refuse_proxy(struct listener *l, const struct proxy_guest *guest, int why)
+{
+	char address[ADDRESS_TEXT];
+	address_text(&guest->proxy, guest->proxy_len, address);
+	stream_count_proxy_refused();
+	refuse(l, guest->fd, address, why);
+}
+
+static bool is_proxy(const struct listener *l, const struct proxy_guest *guest)
+{
+	if (unix_listener(l)) {
+		int64_t uid = uid_of(guest->fd);
+		return uid == 0 || uid == (int64_t)geteuid();
+	}
+	for (size_t i = 0; i < l->all->proxy_count; i++)
+		if (network_has(&l->all->proxies[i], &guest->proxy))
+			return true;
+	return false;
+}
+
+static void on_proxy_header(void *arg, const struct proxy_guest *guest, int result,
+        const struct proxy_header *header, uint64_t waited_ms)
+{
+	(void)arg;
+	struct listener *l = guest->listener;
+	sources_give_back(guest->owner);
+	if (result) {
+		refuse_proxy(l, guest, result);
+		return;
+	}
+	const struct caller caller = {
+		.from = header->relayed ? &header->client : &guest->proxy,
+		.len = header->relayed ? header->client_len : guest->proxy_len,
+		.waited_ms = waited_ms,
+		.proxied = true,
+	};
+	welcome(l, guest->fd, &caller);
+}
+
+/* While it waits it counts as one of all connections; what its client may do is asked once it is known. */
+static void await_proxy_header(struct listener *l, struct proxy_guest *guest)
+{
+	struct listeners *all = l->all;
+	uint64_t now = loop_now(loops_at(all->loops, 0));
+	int r = is_proxy(l, guest) ? 0 : -EACCES;
+	if (!r)
+		r = sources_take(all->sources, &guest->proxy, true, now, &guest->owner);
+	if (!r) {
+		r = proxy_door_wait(all->door, guest, all->limits.handshake_ms);
+		if (r)
+			sources_give_back(guest->owner);
+	}
+	if (r)
+		refuse_proxy(l, guest, r);
+}
+
+static void accepted(struct listener *l, int fd, const struct sockaddr_storage *from, socklen_t len)
+{
+	struct proxy_guest guest = { .listener = l, .proxy = *from, .proxy_len = len, .fd = fd };
+	const struct caller caller = { from, len, 0, false };
+	if (l->spec.proxied)
+		await_proxy_header(l, &guest);
+	else
+		welcome(l, fd, &caller);
+}
+
+/* --- accepting --- */
 
 static void watch_all(struct listeners *all, int what)
 {
@@ -329,7 +386,7 @@ static void on_connections(void *arg, int what)
 		socklen_t len = sizeof(from);
 		int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			welcome(l, fd, &from, len);
+			accepted(l, fd, &from, len);
 		} else if (is_shortage(errno)) {
 			pause_accepting(l, errno);
 			return;
@@ -351,88 +408,11 @@ static int fail(struct listener *l, int error, struct err *err)
 	        *holder ? " by " : "", holder);
 }
 
-/* A socket file that nobody answers at is left from a process that died. */
-static int remove_stale(const char *path)
-{
-	struct stat st;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : errno;
-	if (!S_ISSOCK(st.st_mode))
-		return EEXIST;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	int error = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
-	close(fd);
-	if (error != ECONNREFUSED)
-		return error == 0 || error == EAGAIN ? EADDRINUSE : error;
-	return unlink(path) && errno != ENOENT ? errno : 0;
-}
-
-static const char *unix_path(const struct listener *l)
-{
-	const struct sockaddr_un *un = (const void *)&l->spec.address;
-	return un->sun_family == AF_UNIX ? un->sun_path : NULL;
-}
-
-/* The mode is right from the first moment on: the file takes it over from the socket. */
-static int bind_unix(struct listener *l)
-{
-	struct stat st;
-	const char *path = unix_path(l);
-	int error = remove_stale(path);
-	if (error)
-		return error;
-	if (fchmod(l->fd, 0660) || bind(l->fd, (struct sockaddr *)&l->spec.address, l->spec.address_len) ||
-	        chmod(path, 0660) || lstat(path, &st))
-		return errno;
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
-	return 0;
-}
-
-static int bind_ip(struct listener *l)
-{
-	int on = 1, off = 0;
-	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (l->spec.address.ss_family == AF_INET6)
-		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, l->spec.any ? &off : &on, sizeof(on));
-	return bind(l->fd, (struct sockaddr *)&l->spec.address, l->spec.address_len) ? errno : 0;
-}
-
-/* A kernel without IPv6 still has all of IPv4. */
-static void fall_back_to_ipv4(struct listen_spec *spec)
-{
-	uint16_t port = address_port(&spec->address);
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	memset(&spec->address, 0, sizeof(spec->address));
-	memcpy(&spec->address, &in, sizeof(in));
-	spec->address_len = sizeof(in);
-}
-
-static int make_socket(struct listener *l)
-{
-	int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-	l->fd = socket(l->spec.address.ss_family, type, 0);
-	if (l->fd < 0 && l->spec.any && errno == EAFNOSUPPORT) {
-		fall_back_to_ipv4(&l->spec);
-		l->fd = socket(AF_INET, type, 0);
-	}
-	if (l->fd < 0)
-		return errno;
-	int error = unix_path(l) ? bind_unix(l) : bind_ip(l);
-	if (!error && listen(l->fd, BACKLOG))
-		error = errno;
-	return error;
-}
-
 static void describe(struct listener *l)
 {
 	struct sockaddr_storage real = { 0 };
 	socklen_t len = sizeof(real);
-	if (unix_path(l) || getsockname(l->fd, (struct sockaddr *)&real, &len)) {
+	if (unix_listener(l) || getsockname(l->fd, (struct sockaddr *)&real, &len)) {
 		real = l->spec.address;
 		len = l->spec.address_len;
 	}
@@ -444,14 +424,11 @@ static void describe(struct listener *l)
 
 static void shut(struct listener *l)
 {
-	struct stat st;
-	const char *path = unix_path(l);
 	watch_free(TAKE(l->watch));
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
-	if (path && l->ino && lstat(path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
-		unlink(path);
+	listen_socket_remove(&l->spec, &l->file);
 }
 
 static void listener_free(struct listener *l)
@@ -464,7 +441,7 @@ static void listener_free(struct listener *l)
 
 static int start(struct listener *l, struct err *err)
 {
-	int error = make_socket(l);
+	int error = listen_socket_open(&l->spec, &l->fd, &l->file);
 	if (error)
 		return fail(l, error, err);
 	describe(l);
@@ -530,6 +507,18 @@ void listeners_set_limits(struct listeners *all, const struct listener_limits *l
 	sources_set_limits(all->sources, limits);
 }
 
+int listeners_set_proxies(struct listeners *all, const struct network *proxies, size_t count)
+{
+	struct network *copy = malloc((count ? count : 1) * sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, proxies, count * sizeof(*copy));
+	free(all->proxies);
+	all->proxies = copy;
+	all->proxy_count = count;
+	return 0;
+}
+
 /* --- all of them --- */
 
 int listeners_new(struct loops *loops, const struct listener_limits *limits, struct listeners **ret)
@@ -541,8 +530,10 @@ int listeners_new(struct loops *loops, const struct listener_limits *limits, str
 	all->limits = *limits;
 	list_init(&all->open);
 	list_init(&all->closed);
-	pthread_mutex_init(&all->lock, NULL);
+	served_init(&all->served);
 	int r = sources_new(limits, &all->sources);
+	if (!r)
+		r = proxy_door_new(loops_at(loops, 0), on_proxy_header, all, &all->door);
 	if (!r)
 		r = timer_new(loops_at(loops, 0), end_pause, all, &all->pause);
 	if (r)
@@ -558,15 +549,16 @@ void listeners_free(struct listeners *all)
 		return;
 	if (all->pause)
 		listeners_close(all);
-	for (size_t i = 0; i < SERVED_MAX; i++)
-		if (all->served[i].protocol)
-			listeners_unserve(all, all->served[i].protocol);
+	for (const char *protocol; (protocol = served_first(&all->served));)
+		listeners_unserve(all, protocol);
+	proxy_door_free(all->door, sources_gone);
 	streams_end_owned(all->loops, sources_gone);
 	list_each_safe (node, &all->closed)
 		listener_free(list_entry(node, struct listener, link));
 	timer_free(all->pause);
 	sources_free(all->sources);
-	pthread_mutex_destroy(&all->lock);
+	free(all->proxies);
+	served_fini(&all->served);
 	free(all);
 }
 

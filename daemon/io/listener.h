@@ -4,7 +4,10 @@
  *
  * A listener is written PROTOCOL=ADDRESS:PORT. Protocols: `http`, `mqtt`, `auto` (told apart by the first bytes), and
  * over TLS `https`, `mqtts`, `tls` (told apart by ALPN, else by the first bytes). ADDRESS may be [IPv6], `*` (all, both
- * families), or for a Unix socket `http=unix:/path`. Port 0 takes a free one.
+ * families), or for a Unix socket `http=unix:/path`. Port 0 takes a free one. PROTOCOL+proxy is one that only proxies
+ * connect to: each connection begins with a header that says who the client is (io/proxy_header.h), within the time for
+ * the handshake. Such a client is never on loopback, and has no uid. Who is no proxy of listeners_set_proxies(), or on a
+ * Unix socket not root or our own user, or sends no sound header, is closed and counted.
  */
 #ifndef IO_LISTENER_H
 #define IO_LISTENER_H
@@ -15,6 +18,7 @@
 #include "io/loop.h"
 
 struct listeners;
+struct network;
 struct tls_context;
 
 struct listener_limits {
@@ -42,6 +46,9 @@ EDGED_MUST_CHECK int listeners_open(
         struct listeners *listeners, const char *spec, struct tls_context *tls, struct err *err);
 /* From now on. Main loop. */
 void listeners_set_limits(struct listeners *listeners, const struct listener_limits *limits);
+/* Networks whose PROXY headers are believed, from now on; copied. None at first. Main loop. -ENOMEM: as before. */
+EDGED_MUST_CHECK int listeners_set_proxies(
+        struct listeners *listeners, const struct network *proxies, size_t count);
 /* Closes the one that was opened with this spec; its open streams go on. False: there is none. */
 bool listeners_close_one(struct listeners *listeners, const char *spec);
 /* Stops accepting; open streams go on. */
@@ -49,7 +56,7 @@ void listeners_close(struct listeners *listeners);
 
 struct listener_info {
 	const char *spec;     /* as given */
-	const char *protocol; /* "http", "mqtt", "auto", "https", "mqtts", "tls" */
+	const char *protocol; /* "http", "mqtt", "auto", "https", "mqtts", "tls", or "http+proxy" and so on */
 	char address[128];    /* with the real port: "127.0.0.1:41234", "[::]:8443", "unix:/run/edged.sock" */
 	bool tls;
 	uint16_t port; /* 0 for a Unix socket */

@@ -30,7 +30,7 @@ struct sources {
 	struct listener_limits limits;
 	struct map map; /* key -> struct source */
 	struct list idle;
-	struct source loopback;
+	struct source exempt; /* those without limits of their own: loopback, proxies before their header */
 	unsigned connections;
 	bool freed; /* waits for the last connection */
 };
@@ -90,7 +90,7 @@ int sources_new(const struct listener_limits *limits, struct sources **ret)
 	all->limits = *limits;
 	map_init(&all->map);
 	list_init(&all->idle);
-	all->loopback = (struct source){ .owner.gone = sources_gone, .all = all, .exempt = true };
+	all->exempt = (struct source){ .owner.gone = sources_gone, .all = all, .exempt = true };
 	*ret = all;
 	return 0;
 }
@@ -109,6 +109,10 @@ void sources_free(struct sources *all)
 
 static size_t make_key(const struct sockaddr_storage *address, uint8_t key[9])
 {
+	if (address->ss_family == AF_UNIX) {
+		key[0] = 0; /* a proxy that speaks for itself */
+		return 1;
+	}
 	if (address->ss_family == AF_INET) {
 		key[0] = 4;
 		memcpy(key + 1, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
@@ -124,10 +128,6 @@ static size_t make_key(const struct sockaddr_storage *address, uint8_t key[9])
 static int find(
         struct sources *all, const struct sockaddr_storage *address, uint64_t now, struct source **ret)
 {
-	if (address_is_loopback(address)) {
-		*ret = &all->loopback;
-		return 0;
-	}
 	uint8_t key[9];
 	size_t n = make_key(address, key);
 	*ret = map_get(&all->map, edged_slice(key, n));
@@ -177,13 +177,15 @@ static int charge(struct source *source, uint64_t now)
 	return 0;
 }
 
-int sources_take(
-        struct sources *all, const struct sockaddr_storage *address, uint64_t now, struct stream_owner **ret)
+int sources_take(struct sources *all, const struct sockaddr_storage *address, bool exempt, uint64_t now,
+        struct stream_owner **ret)
 {
-	struct source *source = NULL;
+	struct source *source = exempt ? &all->exempt : NULL;
 	pthread_mutex_lock(&all->lock);
 	forget_old(all, now);
-	int r = all->connections >= all->limits.connections ? -ENOSPC : find(all, address, now, &source);
+	int r = all->connections >= all->limits.connections ? -ENOSPC : 0;
+	if (!r && !exempt)
+		r = find(all, address, now, &source);
 	if (!r)
 		r = charge(source, now);
 	if (!r) {

@@ -18,7 +18,8 @@
 #include "io/stream_tls.h"
 #include "io/stream_websocket.h"
 
-static atomic_uint_fast64_t open_count, accepted_count, refused_count, in_count, out_count;
+static atomic_uint_fast64_t open_count, accepted_count, refused_count, proxy_refused_count, in_count,
+        out_count;
 
 static void finish(struct edged_stream *s);
 
@@ -357,6 +358,7 @@ static int stream_make(struct loop *loop, const struct stream_origin *origin, st
 		.uid = origin->uid,
 		.loopback = origin->loopback,
 		.tls = origin->tls != NULL,
+		.accepted_ms = (uint32_t)(loop_now(loop) - origin->waited_ms),
 	};
 	deferred_init(&s->turn_end, turn_end);
 	int r = stream_join(s, loop);
@@ -378,7 +380,9 @@ static int begin(
 		return -ENOMEM;
 	s->transition->chooser = *chooser;
 	if (origin->handshake_ms)
-		set_deadline_in(s, origin->handshake_ms);
+		set_deadline_in(s, origin->handshake_ms > origin->waited_ms
+		                           ? origin->handshake_ms - origin->waited_ms
+		                           : 1);
 	if (!origin->tls) {
 		int r = stream_choose(s, edged_slice(NULL, 0));
 		return r < 0 ? r : 0;
@@ -586,6 +590,12 @@ static const struct edged_peer *peer(const struct edged_stream *s)
 	return &s->peer;
 }
 
+static void message_end(struct edged_stream *s)
+{
+	if (s->websocket)
+		websocket_seal(s);
+}
+
 const struct edged_stream_1 stream_functions = {
 	.struct_size = sizeof(stream_functions),
 	.write = stream_write,
@@ -601,11 +611,17 @@ const struct edged_stream_1 stream_functions = {
 	.abort = abort_stream,
 	.peer = peer,
 	.move = stream_move,
+	.message_end = message_end,
 };
 
 void stream_set_trusted(struct edged_stream *s, bool trusted)
 {
 	s->peer.trusted = trusted;
+}
+
+void stream_restart_clock(struct edged_stream *s)
+{
+	s->peer.accepted_ms = (uint32_t)loop_now(s->loop);
 }
 
 struct loop *stream_loop(const struct edged_stream *s)
@@ -643,12 +659,18 @@ void stream_count_refused(void)
 	atomic_fetch_add_explicit(&refused_count, 1, memory_order_relaxed);
 }
 
+void stream_count_proxy_refused(void)
+{
+	atomic_fetch_add_explicit(&proxy_refused_count, 1, memory_order_relaxed);
+}
+
 struct stream_counts stream_counts(void)
 {
 	return (struct stream_counts){
 		.open = atomic_load_explicit(&open_count, memory_order_relaxed),
 		.accepted = atomic_load_explicit(&accepted_count, memory_order_relaxed),
 		.refused = atomic_load_explicit(&refused_count, memory_order_relaxed),
+		.proxy_refused = atomic_load_explicit(&proxy_refused_count, memory_order_relaxed),
 		.bytes_in = atomic_load_explicit(&in_count, memory_order_relaxed),
 		.bytes_out = atomic_load_explicit(&out_count, memory_order_relaxed),
 	};

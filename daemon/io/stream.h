@@ -35,6 +35,7 @@ struct stream_origin {
 	const char *server_name;    /* TLS client: SNI, or NULL */
 	const char *alpn;           /* TLS client: the protocol to ask for, or NULL */
 	uint64_t handshake_ms;      /* absolute limit for the TLS handshake and the first bytes */
+	uint64_t waited_ms;         /* of it, before the stream began */
 	struct stream_owner *owner; /* or NULL */
 };
 /* Picks the handler once the protocol is known: `alpn` may be NULL (not TLS, or none agreed). Returns 0 and the
@@ -74,6 +75,8 @@ void streams_end_node(struct loops *loops, const char *node_id);
 /* Tells no owner any more, for an owner that goes before its stream. */
 void stream_disown(struct edged_stream *stream);
 
+/* The peer begins anew, with all the time that those have who have just connected. */
+void stream_restart_clock(struct edged_stream *stream);
 /* Changes what the peer may do, once it proved something (the access key). */
 void stream_set_trusted(struct edged_stream *stream, bool trusted);
 struct loop *stream_loop(const struct edged_stream *stream);
@@ -87,10 +90,11 @@ EDGED_MUST_CHECK int stream_export_key(
 
 /* For /metrics. Any thread. */
 struct stream_counts {
-	uint64_t open, accepted, refused, bytes_in, bytes_out;
+	uint64_t open, accepted, refused, proxy_refused, bytes_in, bytes_out;
 };
 struct stream_counts stream_counts(void);
 void stream_count_accepted(void); /* for those who accept connections */
 void stream_count_refused(void);
+void stream_count_proxy_refused(void); /* not one of the proxies, or without a sound header */
 
 #endif

@@ -32,6 +32,7 @@ struct websocket {
 	uint8_t control_len;
 	uint8_t control[CONTROL_MAX];
 	struct segment *open; /* the frame being written */
+	size_t open_at;       /* where it begins there, from segment->at */
 	size_t open_from;     /* stream->queued when it began */
 };
 
@@ -79,19 +80,22 @@ static size_t put_header(uint8_t *at, uint8_t opcode, uint64_t n)
 	return 2 + bytes;
 }
 
-/* The header's place is kept free in front of the payload: its length is known only when the frame is sealed.
- */
+/* The header's place is kept free in front of the payload: its length is known only when the frame is sealed. No byte
+ * is sent until then. */
 int websocket_begin(struct edged_stream *s)
 {
 	struct websocket *ws = s->websocket;
 	if (ws->open)
 		return 0;
-	struct segment *segment = stream_add_segment(s, HEADER_MAX + 64);
+	struct segment *segment = s->tail;
+	if (!segment || segment->room < HEADER_MAX + 64)
+		segment = stream_add_segment(s, HEADER_MAX + 64);
 	if (!segment)
 		return -ENOMEM;
-	segment->at += HEADER_MAX;
-	segment->room -= HEADER_MAX;
 	ws->open = segment;
+	ws->open_at = segment->len;
+	segment->len += HEADER_MAX;
+	segment->room -= HEADER_MAX;
 	ws->open_from = s->queued;
 	return 0;
 }
@@ -104,9 +108,17 @@ void websocket_seal(struct edged_stream *s)
 		return;
 	uint8_t header[HEADER_MAX];
 	size_t n = put_header(header, WSLAY_BINARY_FRAME, s->queued - ws->open_from);
-	segment->at -= n;
-	segment->len += n;
-	memcpy((uint8_t *)segment->at, header, n);
+	size_t free = HEADER_MAX - n, before = ws->open_at;
+	uint8_t *at = (uint8_t *)segment->at + before;
+	if (before == 0) {
+		memcpy(at + free, header, n);
+		segment->at += free;
+	} else { /* small packets one behind the other: the payload moves up */
+		memmove(at + n, at + HEADER_MAX, segment->len - before - HEADER_MAX);
+		memcpy(at, header, n);
+		segment->room += free;
+	}
+	segment->len -= free;
 	s->queued += n;
 }
 

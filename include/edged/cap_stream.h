@@ -77,6 +77,9 @@ struct edged_stream_1 {
 	/* Hand the stream to loop `loop`; arrived(conn) runs there, and from then on all callbacks do. Between the two
 	 * nobody may touch the stream. Allowed inside data(), which must then return what it used up so far. */
 	EDGED_MUST_CHECK int (*move)(struct edged_stream *stream, unsigned loop, void (*arrived)(void *conn));
+	/* What was written up to here is a whole message of the protocol. A WebSocket's frame ends here, for the sake of
+	 * clients that look for one message in a frame; elsewhere nothing happens. */
+	void (*message_end)(struct edged_stream *stream);
 };
 
 #ifdef __cplusplus

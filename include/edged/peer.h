@@ -25,7 +25,18 @@ struct edged_peer {
 	 * without TLS are trusted unless configured otherwise. */
 	bool trusted;
 	bool websocket;
+	/* When it connected, before TLS and everything else, in ms of CLOCK_MONOTONIC modulo 2^32; a WebSocket: when it
+	 * connected to become one. What a client must do within a time counts from here. */
+	uint32_t accepted_ms;
 };
+
+/* For how many ms it has been connected, by `now` of edged.loop/1; up to 24 days. The clock of a loop may be a little
+ * behind that of the one where it connected: that is 0. */
+static inline uint32_t edged_peer_age(const struct edged_peer *peer, uint64_t now)
+{
+	uint32_t age = (uint32_t)now - peer->accepted_ms;
+	return age > INT32_MAX ? 0 : age;
+}
 
 #ifdef __cplusplus
 }

@@ -509,6 +509,11 @@ static void stream_close(struct edged_stream *stream)
 	p->closing = true;
 }
 
+static void stream_message_end(struct edged_stream *stream)
+{
+	(void)stream;
+}
+
 static const struct edged_peer *stream_peer(const struct edged_stream *stream)
 {
 	return &peer_of(stream)->peer;
@@ -539,6 +544,7 @@ static const struct edged_stream_1 stream_cap = {
 	.abort = stream_close,
 	.peer = stream_peer,
 	.move = stream_move,
+	.message_end = stream_message_end,
 };
 
 static void show_bytes(struct fake_peer *p)
@@ -702,14 +708,21 @@ size_t fake_timers(const struct fake_host *f)
 
 struct fake_peer *fake_connect(struct fake_host *f, unsigned loop, bool trusted)
 {
+	const struct edged_peer who = {
+		.address = "192.0.2.1:1", .listener = "mqtt=*:1883", .uid = -1, .trusted = trusted
+	};
+	return fake_connect_as(f, loop, &who, 0);
+}
+
+struct fake_peer *fake_connect_as(
+        struct fake_host *f, unsigned loop, const struct edged_peer *who, uint32_t age)
+{
 	struct fake_peer *p = calloc(1, sizeof(*p));
 	assert(p && f->handler);
 	p->host = f;
-	p->peer = (struct edged_peer){ .struct_size = sizeof(p->peer),
-		.address = "192.0.2.1:1",
-		.listener = "mqtt=*:1883",
-		.uid = -1,
-		.trusted = trusted };
+	p->peer = *who;
+	p->peer.struct_size = sizeof(p->peer);
+	p->peer.accepted_ms = (uint32_t)f->now - age;
 	p->loop = loop;
 	p->low = p->read_limit = 65536;
 	p->high = 262144;

@@ -45,6 +45,9 @@ int64_t fake_figure(const struct fake_host *host, const char *name, const char *
 /* --- clients --- */
 struct fake_peer;
 struct fake_peer *fake_connect(struct fake_host *host, unsigned loop, bool trusted);
+/* Its strings live as long as the host; it has been connected for `age` ms. */
+struct fake_peer *fake_connect_as(
+        struct fake_host *host, unsigned loop, const struct edged_peer *who, uint32_t age);
 /* Bytes from the client, then fake_run(). In pieces of `piece` bytes each, 0: all at once. */
 void fake_send(struct fake_peer *peer, const void *bytes, size_t n, size_t piece);
 /* What was written to the client since the last call; borrowed until the next. */

@@ -34,7 +34,8 @@ static void specs_are_read_and_refused_with_a_sentence(void **state)
 {
 	(void)state;
 	static const char *const good[] = { "http=127.0.0.1:8083", "mqtt=*:1883", "auto=[::1]:0",
-		"https=localhost:443", "mqtts=[::]:8883", "tls=0.0.0.0:8443", "http=unix:/run/edged.sock" };
+		"https=localhost:443", "mqtts=[::]:8883", "tls=0.0.0.0:8443", "http=unix:/run/edged.sock",
+		"mqtt=unix:/run/mqtt.sock", "tls+proxy=*:8443", "mqtt+proxy=unix:/run/mqtt.sock" };
 	static const struct {
 		const char *spec, *says;
 	} bad[] = {
@@ -50,6 +51,9 @@ static void specs_are_read_and_refused_with_a_sentence(void **state)
 		{ "http=[::1:80", "ADDRESS:PORT" },
 		{ "http=example.org:80", "no IP address" },
 		{ "http=unix:", "path" },
+		{ "https+proxy=unix:/x", "no TLS" },
+		{ "gopher+proxy=*:70", "PROTOCOL=" },
+		{ "mqtt+=*:70", "PROTOCOL=" },
 		{ "https=unix:/x", "no TLS" },
 		{ "http=1.2.3.256:80", "no IP address" },
 	};
@@ -76,7 +80,7 @@ static struct sockaddr_storage address_of(const char *text)
 static int take(struct sources *sources, const char *text, uint64_t now, struct stream_owner **ret)
 {
 	struct sockaddr_storage address = address_of(text);
-	return sources_take(sources, &address, now, ret);
+	return sources_take(sources, &address, address_is_loopback(&address), now, ret);
 }
 
 static void a_source_has_a_number_of_connections(void **state)

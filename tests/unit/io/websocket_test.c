@@ -166,6 +166,53 @@ static ssize_t answer(struct stream_rig *r, const uint8_t *bytes, size_t n)
 	return (ssize_t)n;
 }
 
+/* Messages of many sizes, written in pieces, behind each other in one turn. */
+static const size_t sizes[] = { 1, 2, 125, 126, 127, 3000, 1, 65535, 65536, 4, 200000, 5 };
+
+static size_t piece_of(size_t n)
+{
+	return n < 10 ? n : n / 3 + 1;
+}
+
+static int write_messages(struct stream_rig *r)
+{
+	become_websocket(r);
+	for (int round = 0; round < 20; round++)
+		for (size_t i = 0; i < ARRAY_LEN(sizes) - (round > 1 ? 5 : 0); i++) {
+			static uint8_t bytes[200000];
+			memset(bytes, (int)i + round, sizes[i]);
+			for (size_t at = 0, n; at < sizes[i]; at += n) {
+				n = piece_of(sizes[i]) < sizes[i] - at ? piece_of(sizes[i]) : sizes[i] - at;
+				assert_int_equal(api->write(r->stream, bytes + at, n), 0);
+			}
+			api->message_end(r->stream);
+			api->message_end(r->stream); /* nothing more to end */
+		}
+	api->close(r->stream);
+	return 0;
+}
+
+static void each_message_has_its_frame(void **state)
+{
+	(void)state;
+	rig.on_open = write_messages;
+	run();
+	const uint8_t *at = (const uint8_t *)rig.peer_got.ptr, *end = at + rig.peer_got.len;
+	for (int round = 0; round < 20; round++)
+		for (size_t i = 0; i < ARRAY_LEN(sizes) - (round > 1 ? 5 : 0); i++) {
+			size_t head = sizes[i] < 126 ? 2 : sizes[i] < 65536 ? 4 : 10, n = 0;
+			assert_true((size_t)(end - at) >= head + sizes[i]);
+			for (size_t k = head == 2 ? 1 : 2; k < head; k++)
+				n = n << 8 | at[k];
+			assert_int_equal(at[0], 0x82);
+			assert_int_equal(n, sizes[i]);
+			for (at += head; n; n--, at++)
+				if (*at != (uint8_t)((int)i + round))
+					fail_msg("round %d, message %zu", round, i);
+		}
+	assert_int_equal(end - at, 4); /* the close frame */
+}
+
 static void a_ping_does_not_split_a_frame(void **state)
 {
 	(void)state;
@@ -306,6 +353,7 @@ int main(void)
 		WITH_RIG(frames_may_come_byte_by_byte),
 		WITH_RIG(long_messages_arrive_whole),
 		WITH_RIG(what_is_written_in_one_turn_is_one_frame),
+		WITH_RIG(each_message_has_its_frame),
 		WITH_RIG(a_ping_does_not_split_a_frame),
 		WITH_RIG(rules_are_kept_up),
 		WITH_RIG(a_second_message_inside_a_message_is_refused),
