@@ -195,7 +195,7 @@ $(BUILD)/bench/load: $(BUILD)/obj/tests/bench/load.o
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
                   libcurl4-openssl-dev libnghttp2-dev libwslay-dev
-CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt mosquitto-clients curl awscli \
+CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt libpaho-mqtt-dev mosquitto-clients curl awscli \
                   $(if $(shell command -v npm),,nodejs npm)
 FUZZ_PACKAGES   := $(RUN_PACKAGES) clang
 SOURCE_PACKAGES := $(RUN_PACKAGES) g++ git clang-format universal-ctags shellcheck python3

@@ -28,7 +28,8 @@ uint64_t wall_ms(void)
 
 static const struct edged_setting settings[] = {
 	{ "connect_timeout", EDGED_TYPE_DURATION, "\"5s\"", 100, 60000, "ms", NULL,
-	        "how long a connection may take to send its CONNECT" },
+	        "how long a client may take from connecting to the end of its CONNECT, TLS handshake and "
+	        "all" },
 	{ "session_expiry", EDGED_TYPE_DURATION, "\"7d\"", 0, 365 * DAY, "ms", NULL,
 	        "how long a session is kept while its client is away, at most; 0 means for ever" },
 	{ "keep_alive", EDGED_TYPE_INT, "0", 0, 65535, "s", NULL,

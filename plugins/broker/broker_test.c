@@ -50,6 +50,15 @@ static void who_may_not_come_in_is_told(void **state)
 	assert_false(fake_closed(p));
 	fake_sleep(host, 1500);
 	assert_true(fake_closed(p));
+	const struct edged_peer slow = { .address = "192.0.2.1:1", .uid = -1, .trusted = true };
+	p = fake_connect_as(host, 0, &slow, 3000); /* its TLS handshake took so long */
+	fake_sleep(host, 1500);
+	assert_false(fake_closed(p));
+	fake_sleep(host, 750);
+	assert_true(fake_closed(p));
+	p = fake_connect_as(host, 0, &slow, 9000);
+	fake_sleep(host, 250);
+	assert_true(fake_closed(p));
 	p = join(4, "a", CLEAN);
 	SEND(p, "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a"); /* a second CONNECT */
 	assert_true(fake_closed(p));

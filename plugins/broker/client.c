@@ -26,11 +26,18 @@ static void put(struct client *c, const void *bytes, size_t n)
 	(void)c->broker->stream->write(c->stream, bytes, n);
 }
 
+static void packet_end(struct client *c)
+{
+	if (c->framed)
+		c->broker->stream->message_end(c->stream);
+}
+
 void client_write(struct client *c, const void *bytes, size_t n)
 {
 	if (tracing(c->broker))
 		trace_sent(c, bytes, n);
 	put(c, bytes, n);
+	packet_end(c);
 }
 
 static void write_blob(struct client *c, struct message *m, size_t at, size_t n)
@@ -136,6 +143,7 @@ bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 		else
 			send_pieces(c, &o, d->message);
 	}
+	packet_end(c);
 	count_one(c->broker->figures.sent[d->qos]);
 	if (tracing(c->broker))
 		trace_delivery(c, d, id, dup);
@@ -241,6 +249,14 @@ void client_enter(struct client *c, struct shard *shard)
 	shard->clients = c;
 }
 
+/* What the TLS handshake, a WebSocket's request or a proxy's header took is gone. */
+static uint64_t time_for_connect(const struct broker *broker, const struct edged_stream *stream)
+{
+	uint64_t now = broker->loop->now(broker->host);
+	uint64_t spent = edged_peer_age(broker->stream->peer(stream), now);
+	return broker->limits.connect_ms > spent ? broker->limits.connect_ms - spent : 1;
+}
+
 static int opened(void *self, struct edged_stream *stream, void **ret_conn)
 {
 	struct broker *broker = self;
@@ -249,8 +265,9 @@ static int opened(void *self, struct edged_stream *stream, void **ret_conn)
 		return -ENOMEM;
 	c->broker = broker;
 	c->stream = stream;
+	c->framed = broker->stream->peer(stream)->websocket;
 	client_enter(c, broker->shards[broker->loop->loop_self(broker->host)]);
-	broker->stream->deadline(stream, broker->limits.connect_ms);
+	broker->stream->deadline(stream, time_for_connect(broker, stream));
 	*ret_conn = c;
 	return 0;
 }

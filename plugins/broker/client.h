@@ -33,8 +33,9 @@ struct client {
 	uint8_t version; /* 0 before CONNECT */
 	bool muted;      /* accepted, but CONNACK waits for the store: nothing may be sent yet */
 	bool closing;
-	bool held;  /* reading is paused until acknowledgements are out */
-	bool terse; /* it wants no reason strings */
+	bool held;   /* reading is paused until acknowledgements are out */
+	bool terse;  /* it wants no reason strings */
+	bool framed; /* over WebSocket: each packet gets a frame */
 	/* for CONNACK: */
 	bool present, assigned, tell_expiry, tell_keep_alive, tell_response;
 };

@@ -185,7 +185,7 @@ class Node:
 
 def with_credentials(**options):
     """A node, and a folder with ca.pem, certificate.pem and key.pem that it trusts: those of a node that has joined it."""
-    node = Node(listen=LISTEN, **options)
+    node = Node(**options)
     guest = Node(listen=LISTEN)
     guest.edgectl("join", node.http("POST", "/edge/v1/invites")[2]["token"])
     guest.stop()
