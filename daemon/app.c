@@ -350,6 +350,7 @@ static int make_store(struct app *app, struct err *err)
 		.group_max_ms = (uint64_t)conf_int(app->conf, "store.group_max"),
 		.queue_bytes = (size_t)conf_int(app->conf, "store.queue"),
 		.cache_bytes = (size_t)conf_int(app->conf, "store.cache"),
+		.log_bytes = (uint64_t)conf_int(app->conf, "store.log"),
 		.executor = { .self = store_loop, .post = post_from_store },
 	};
 	int damaged = 0;

@@ -59,6 +59,10 @@ READER(store_failures, store_counts(figures->deps.store).failures)
 READER(store_writes, store_counts(figures->deps.store).writes)
 READER(store_queued, store_counts(figures->deps.store).queued_bytes)
 READER(store_bytes, store_counts(figures->deps.store).file_bytes)
+READER(store_records, store_counts(figures->deps.store).records)
+READER(store_log_bytes, store_counts(figures->deps.store).log_bytes)
+READER(store_log_written, store_counts(figures->deps.store).log_written)
+READER(store_log_syncs, store_counts(figures->deps.store).syncs)
 READER(slow_callbacks, loop_slow_count())
 
 static int64_t resident_bytes(void *arg)
@@ -110,6 +114,10 @@ static const struct row {
 	{ EDGED_COUNTER, "store_writes_total", NULL, "Rows written or deleted", store_writes },
 	{ EDGED_GAUGE, "store_queued_bytes", NULL, "Writes that wait for the disk", store_queued },
 	{ EDGED_GAUGE, "store_file_bytes", NULL, "Size of the database", store_bytes },
+	{ EDGED_COUNTER, "store_records_total", NULL, "Records appended to logs", store_records },
+	{ EDGED_GAUGE, "store_log_bytes", NULL, "Size of the files of all logs", store_log_bytes },
+	{ EDGED_COUNTER, "store_log_written_bytes_total", NULL, "Bytes written to logs", store_log_written },
+	{ EDGED_COUNTER, "store_log_syncs_total", NULL, "Syncs of logs", store_log_syncs },
 	{ EDGED_COUNTER, "slow_callbacks_total", NULL, "Callbacks that held a loop over 50 ms",
 	        slow_callbacks },
 	{ EDGED_GAUGE, "process_resident_bytes", NULL, "Memory of the process", resident_bytes },

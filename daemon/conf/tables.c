@@ -87,6 +87,9 @@ static const struct edged_setting store_table[] = {
 		"Most bytes of writes that wait for the disk, for each plugin" },
 	{ "cache", EDGED_TYPE_SIZE, "\"1M\"", 64 * KIB, GIB, "bytes", NULL,
 		"Memory for pages of the database" },
+	{ "log", EDGED_TYPE_SIZE, "\"512M\"", 4 * MIB, 1024 * GIB, "bytes", NULL,
+		"What the files of one log may take, such as that of the broker's queued messages; beyond it, "
+		"what would be written there is refused" },
 	{ 0 }
 };
 

@@ -12,6 +12,7 @@ struct call {
 		void (*done)(void *arg, int result);
 		void (*found)(void *arg, int result, struct edged_slice value);
 	};
+	int (*record)(void *arg, struct edged_slice record);
 	int (*row)(void *arg, struct edged_slice key, struct edged_slice value);
 	void *arg;
 };
@@ -140,8 +141,63 @@ static int scan(struct edged_host *host, const char *table, struct edged_slice f
 	return r;
 }
 
+static int append(struct edged_host *host, const char *log, struct edged_slice record)
+{
+	struct store_space *space = context_of(host)->space;
+	return space ? store_append(space, log, record) : -ESHUTDOWN;
+}
+
+static int extent(struct edged_host *host, const char *log, uint64_t *ret_begin, uint64_t *ret_end)
+{
+	struct store_space *space = context_of(host)->space;
+	return space ? store_extent(space, log, ret_begin, ret_end) : -ESHUTDOWN;
+}
+
+static int trim(struct edged_host *host, const char *log, uint64_t position)
+{
+	struct store_space *space = context_of(host)->space;
+	return space ? store_trim(space, log, position) : -ESHUTDOWN;
+}
+
+static int on_record(void *arg, struct edged_slice record)
+{
+	struct call *call = arg;
+	struct loop_charge charge;
+	loop_enter(&charge, ledger_owner(call->entry.ledger));
+	int r = call->record(call->arg, record);
+	loop_leave(&charge);
+	return r;
+}
+
+static int replay(struct edged_host *host, const char *log,
+        int (*record)(void *arg, struct edged_slice record), void (*end)(void *arg, int result), void *arg)
+{
+	struct plugin_context *context = context_of(host);
+	if (!context->space)
+		return -ESHUTDOWN;
+	struct call *call;
+	int r = call_new(context, arg, &call);
+	if (r)
+		return r;
+	call->record = record;
+	call->done = end;
+	r = store_replay(context->space, log, on_record, on_done, call);
+	if (r)
+		cancel_entry(&call->entry);
+	return r;
+}
+
 const struct edged_store_1 cap_store = {
-	.struct_size = sizeof(cap_store), .put = put, .del = del, .commit = commit, .get = get, .scan = scan
+	.struct_size = sizeof(cap_store),
+	.put = put,
+	.del = del,
+	.commit = commit,
+	.get = get,
+	.scan = scan,
+	.append = append,
+	.extent = extent,
+	.trim = trim,
+	.replay = replay,
 };
 
 int cap_store_open(struct plugin_context *context)

@@ -18,8 +18,20 @@ static struct op *op_new(enum op_kind kind, size_t extra)
 struct op *op_batch_new(void)
 {
 	struct op *op = op_new(OP_BATCH, 0);
-	if (op)
+	if (op) {
 		list_init(&op->u.batch.writes);
+		list_init(&op->u.batch.appends);
+	}
+	return op;
+}
+
+struct op *op_replay_new(struct logfile *log)
+{
+	struct op *op = op_new(OP_REPLAY, 0);
+	if (op) {
+		op->u.replay.log = log;
+		buf_init(&op->u.replay.body, 0);
+	}
 	return op;
 }
 
@@ -71,12 +83,16 @@ void op_free(struct op *op)
 	switch (op->kind) {
 	case OP_BATCH:
 		writes_free(&op->u.batch.writes);
+		appends_free(&op->u.batch.appends);
 		break;
 	case OP_GET:
 		free(op->u.get.value);
 		break;
 	case OP_SCAN:
 		scan_free(op->u.scan);
+		break;
+	case OP_REPLAY:
+		buf_fini(&op->u.replay.body);
 		break;
 	}
 	free(op);
@@ -114,6 +130,32 @@ void writes_free(struct list *writes)
 		struct write *write = list_entry(node, struct write, link);
 		list_remove(&write->link);
 		free(write);
+	}
+}
+
+struct append *append_of(struct batch *batch, struct logfile *log)
+{
+	list_each (node, &batch->appends) {
+		struct append *append = list_entry(node, struct append, link);
+		if (append->log == log)
+			return append;
+	}
+	struct append *append = calloc(1, sizeof(*append));
+	if (!append)
+		return NULL;
+	append->log = log;
+	buf_init(&append->records, 0);
+	list_append(&batch->appends, &append->link);
+	return append;
+}
+
+void appends_free(struct list *appends)
+{
+	list_each_safe (node, appends) {
+		struct append *append = list_entry(node, struct append, link);
+		list_remove(&append->link);
+		buf_fini(&append->records);
+		free(append);
 	}
 }
 

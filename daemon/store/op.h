@@ -16,6 +16,7 @@
 
 #define KEY_MAX 1024
 
+struct logfile;
 struct store_space;
 struct channel;
 
@@ -35,10 +36,18 @@ struct write {
 	char bytes[]; /* key, value */
 };
 
-enum op_kind { OP_BATCH, OP_GET, OP_SCAN };
+/* What a batch does to one log: records (see frame.h) behind the others, and a position before which none is wanted. */
+struct append {
+	struct list link;
+	struct logfile *log;
+	struct buf records;
+	uint64_t trim;
+};
+
+enum op_kind { OP_BATCH, OP_GET, OP_SCAN, OP_REPLAY };
 
 struct batch {
-	struct list writes;
+	struct list writes, appends;
 	uint64_t opened_ms;
 	bool overdue; /* sent off because nobody committed it in time */
 	void (*done)(void *arg, int result);
@@ -75,6 +84,17 @@ struct scan {
 	char to[];
 };
 
+/* A reading of a log from its front. */
+struct replay {
+	struct logfile *log;
+	uint64_t now, next; /* positions: of the frame at hand, behind it */
+	uint64_t end;       /* of the log, when it began; 0: it did not yet */
+	struct buf body;
+	bool last;
+	int (*record)(void *arg, struct edged_slice record);
+	void (*done)(void *arg, int result);
+};
+
 struct row_head {
 	uint32_t key_len, value_len;
 };
@@ -91,10 +111,12 @@ struct op {
 		struct batch batch;
 		struct get get;
 		struct scan *scan; /* owned: large, and rare beside the others */
+		struct replay replay;
 	} u;
 };
 
 struct op *op_batch_new(void);
+struct op *op_replay_new(struct logfile *log);
 struct op *op_get_new(struct table *table, struct edged_slice key);
 struct op *op_scan_new(struct table *table, struct edged_slice from, struct edged_slice to, size_t limit);
 void op_free(struct op *op);
@@ -103,6 +125,9 @@ struct write *write_new(struct table *table, bool del, struct edged_slice key, s
 struct edged_slice write_key(const struct write *write);
 struct edged_slice write_value(const struct write *write);
 void writes_free(struct list *writes);
+/* The batch's share of that log. NULL: no memory. */
+struct append *append_of(struct batch *batch, struct logfile *log);
+void appends_free(struct list *appends);
 
 /* memcmp order, the shorter first: the order of rows. */
 int key_compare(struct edged_slice a, struct edged_slice b);

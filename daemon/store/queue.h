@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "store/db.h"
+#include "store/journal.h"
 #include "store/op.h"
 #include "store/store.h"
 
@@ -50,6 +51,16 @@ struct store_space {
 	char name[];
 };
 
+/* A log's name is "space.log". It stays until the store is closed. */
+struct logfile {
+	struct list link;
+	struct journal *journal;        /* of the thread; NULL: not opened yet */
+	size_t pending;                 /* of the thread: bytes of the group at hand */
+	bool used;                      /* of the thread: the group at hand appends to it */
+	struct journal_figures figures; /* of the last group that went through */
+	char name[];
+};
+
 struct store {
 	struct store_options options;
 	char *path;
@@ -62,6 +73,7 @@ struct store {
 	struct list queue; /* struct op, in order */
 	struct list outboxes;
 	struct list spaces;
+	struct list logs;
 	bool closing;
 	bool sleeping;  /* the thread waits for work and wants to be told */
 	bool gathering; /* the thread waits for company, and wants to hear of reads and of enough bytes */
@@ -74,6 +86,17 @@ struct store {
 
 /* The operation is done, its memory is freed. Under the mutex. */
 void store_release(struct store *store, struct op *op);
+
+/* --- of the calling side, all under the mutex --- */
+bool store_name_fits(const char *table);                            /* of a table or a log */
+int store_channel(struct store_space *space, struct channel **ret); /* of the calling loop; -ENOMEM */
+/* Makes sure that the channel has an open batch. -ENOMEM. */
+int store_open_batch(struct store_space *space, struct channel *channel);
+void store_charge(struct op *op, size_t bytes);
+void store_own(struct op *op, struct store_space *space, struct channel *channel);
+void store_enqueue(struct store *store, struct op *op);
+bool store_queue_full(const struct store_space *space, size_t more);
+
 /* Runs on the loop: calls back for all that waits in the outbox. */
 void store_deliver(void *outbox);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "append.h"
 #include "lock.h"
 #include "queue.h"
 #include "worker.h"
@@ -28,6 +29,11 @@ static bool name_fits(const char *name, size_t max, const char *allowed)
 	return n && n <= max && strspn(name, allowed) == n;
 }
 
+bool store_name_fits(const char *table)
+{
+	return name_fits(table, TABLE_MAX, "abcdefghijklmnopqrstuvwxyz0123456789_");
+}
+
 /* --- open and close --- */
 
 static void store_free(struct store *store)
@@ -35,6 +41,11 @@ static void store_free(struct store *store)
 	if (!store)
 		return;
 	db_free(store->db);
+	list_each_safe (node, &store->logs) {
+		struct logfile *log = list_entry(node, struct logfile, link);
+		journal_free(log->journal);
+		free(log);
+	}
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	pthread_cond_destroy(&store->wake);
@@ -54,6 +65,7 @@ static struct store *store_new(const struct store_options *options)
 	list_init(&store->queue);
 	list_init(&store->outboxes);
 	list_init(&store->spaces);
+	list_init(&store->logs);
 	pthread_mutex_init(&store->mutex, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
@@ -173,7 +185,7 @@ int store_space_new(struct store *store, const char *name, struct store_space **
 	return 0;
 }
 
-static void enqueue(struct store *store, struct op *op)
+void store_enqueue(struct store *store, struct op *op)
 {
 	bool first_read = op->kind != OP_BATCH && !store->reading;
 	bool fills = store->waiting_bytes < GROUP_BYTES && store->waiting_bytes + op->charge >= GROUP_BYTES;
@@ -196,7 +208,7 @@ void store_space_free(struct store_space *space)
 	list_each (node, &space->channels) {
 		struct channel *channel = list_entry(node, struct channel, link);
 		if (channel->open)
-			enqueue(store, TAKE(channel->open));
+			store_enqueue(store, TAKE(channel->open));
 	}
 	space->freed = true;
 	if (!space->operations)
@@ -236,7 +248,7 @@ static int find_outbox(struct store *store, struct outbox **ret)
 	return 0;
 }
 
-static int find_channel(struct store_space *space, struct channel **ret)
+int store_channel(struct store_space *space, struct channel **ret)
 {
 	void *loop = space->store->options.executor.self();
 	list_each (node, &space->channels) {
@@ -281,29 +293,31 @@ static int find_table(struct store_space *space, const char *name, struct table 
 	return 0;
 }
 
-static void charge(struct op *op, size_t bytes)
+void store_charge(struct op *op, size_t bytes)
 {
 	op->charge += bytes;
 	op->space->queued += bytes;
 }
 
-static void own(struct op *op, struct store_space *space, struct channel *channel)
+void store_own(struct op *op, struct store_space *space, struct channel *channel)
 {
 	op->space = space;
 	op->channel = channel;
 	space->operations++;
-	charge(op, sizeof(*op));
+	store_charge(op, sizeof(*op));
 }
 
 /* --- writes --- */
 
-static int open_batch(struct store_space *space, struct channel *channel)
+int store_open_batch(struct store_space *space, struct channel *channel)
 {
 	struct store *store = space->store;
+	if (channel->open)
+		return 0;
 	struct op *op = op_batch_new();
 	if (!op)
 		return -ENOMEM;
-	own(op, space, channel);
+	store_own(op, space, channel);
 	uint64_t now = clock_mono_ms();
 	op->u.batch.opened_ms = now;
 	channel->open = op;
@@ -315,35 +329,35 @@ static int open_batch(struct store_space *space, struct channel *channel)
 	return 0;
 }
 
+/* A write larger than the limit goes alone. */
+bool store_queue_full(const struct store_space *space, size_t more)
+{
+	return space->queued && space->queued + more > space->store->options.queue_bytes;
+}
+
 static int add_write(struct store_space *space, struct write *write, const char *table)
 {
 	struct channel *channel;
 	size_t bytes = sizeof(*write) + write->key_len + write->value_len;
-	/* A write larger than the limit goes alone. */
-	if (space->queued && space->queued + bytes > space->store->options.queue_bytes)
+	if (store_queue_full(space, bytes))
 		return -ENOSPC;
-	int r = find_channel(space, &channel);
+	int r = store_channel(space, &channel);
 	if (!r)
 		r = find_table(space, table, &write->table);
-	if (!r && !channel->open)
-		r = open_batch(space, channel);
+	if (!r)
+		r = store_open_batch(space, channel);
 	if (r)
 		return r;
 	list_append(&channel->open->u.batch.writes, &write->link);
-	charge(channel->open, bytes);
+	store_charge(channel->open, bytes);
 	space->store->counts.writes++;
 	return 0;
-}
-
-static bool table_fits(const char *table)
-{
-	return name_fits(table, TABLE_MAX, "abcdefghijklmnopqrstuvwxyz0123456789_");
 }
 
 static int queue_write(struct store_space *space, const char *table, bool del, struct edged_slice key,
         struct edged_slice value)
 {
-	if (!table_fits(table) || !key.len || key.len > KEY_MAX || value.len > VALUE_MAX)
+	if (!store_name_fits(table) || !key.len || key.len > KEY_MAX || value.len > VALUE_MAX)
 		return -EINVAL;
 	struct write *write = write_new(NULL, del, key, value);
 	if (!write)
@@ -369,11 +383,11 @@ int store_del(struct store_space *space, const char *table, struct edged_slice k
 static int send_commit(struct store_space *space, void (*done)(void *arg, int result), void *arg)
 {
 	struct channel *channel;
-	int r = find_channel(space, &channel);
+	int r = store_channel(space, &channel);
 	if (!r && !channel->open) {
 		channel->open = op_batch_new();
 		if (channel->open)
-			own(channel->open, space, channel);
+			store_own(channel->open, space, channel);
 		else
 			r = -ENOMEM;
 	}
@@ -382,7 +396,7 @@ static int send_commit(struct store_space *space, void (*done)(void *arg, int re
 	struct op *op = TAKE(channel->open);
 	op->u.batch.done = done;
 	op->arg = arg;
-	enqueue(space->store, op);
+	store_enqueue(space->store, op);
 	return 0;
 }
 
@@ -400,22 +414,22 @@ static int send_read(struct store_space *space, const char *name, struct op *op,
         int (*overlay)(struct op *op, const struct list *writes))
 {
 	struct channel *channel;
-	int r = find_channel(space, &channel);
+	int r = store_channel(space, &channel);
 	if (!r)
 		r = find_table(space, name, table);
 	if (!r && channel->open)
 		r = overlay(op, &channel->open->u.batch.writes);
 	if (r)
 		return r;
-	own(op, space, channel);
-	enqueue(space->store, op);
+	store_own(op, space, channel);
+	store_enqueue(space->store, op);
 	return 0;
 }
 
 int store_get(struct store_space *space, const char *table, struct edged_slice key,
         void (*found)(void *arg, int result, struct edged_slice value), void *arg)
 {
-	if (!table_fits(table) || !key.len || key.len > KEY_MAX)
+	if (!store_name_fits(table) || !key.len || key.len > KEY_MAX)
 		return -EINVAL;
 	struct op *op = op_get_new(NULL, key);
 	if (!op)
@@ -434,7 +448,7 @@ int store_scan(struct store_space *space, const char *table, struct edged_slice 
         size_t limit, int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
         void (*end)(void *arg, int result), void *arg)
 {
-	if (!table_fits(table) || from.len > KEY_MAX || to.len > KEY_MAX)
+	if (!store_name_fits(table) || from.len > KEY_MAX || to.len > KEY_MAX)
 		return -EINVAL;
 	struct op *op = op_scan_new(NULL, from, to, limit);
 	if (!op)
@@ -481,6 +495,8 @@ static bool deliver(struct op *op)
 	case OP_GET:
 		op->u.get.found(op->arg, op->result, edged_slice(op->u.get.value, op->u.get.value_len));
 		return true;
+	case OP_REPLAY:
+		return store_deliver_replay(op);
 	case OP_SCAN:
 		break;
 	}
@@ -528,7 +544,7 @@ void store_deliver(void *arg)
 	list_each_safe (node, &again) {
 		struct op *op = list_entry(node, struct op, link);
 		list_remove(&op->link);
-		enqueue(store, op);
+		store_enqueue(store, op);
 	}
 	pthread_mutex_unlock(&store->mutex);
 }
@@ -548,9 +564,15 @@ struct store_counts store_counts(struct store *store)
 {
 	pthread_mutex_lock(&store->mutex);
 	struct store_counts counts = store->counts;
-	counts.queued_bytes = 0;
+	counts.queued_bytes = counts.log_bytes = counts.log_written = counts.syncs = 0;
 	list_each (node, &store->spaces)
 		counts.queued_bytes += list_entry(node, struct store_space, link)->queued;
+	list_each (node, &store->logs) {
+		const struct journal_figures *figures = &list_entry(node, struct logfile, link)->figures;
+		counts.log_bytes += figures->bytes;
+		counts.log_written += figures->written;
+		counts.syncs += figures->syncs;
+	}
 	pthread_mutex_unlock(&store->mutex);
 	counts.file_bytes = file_bytes(store->path, "") + file_bytes(store->path, "-wal");
 	return counts;

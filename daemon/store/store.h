@@ -29,6 +29,8 @@ struct store_options {
 	uint64_t group_ms, group_max_ms;
 	size_t queue_bytes; /* limit of waiting writes of one space */
 	size_t cache_bytes; /* SQLite page cache */
+	/* Of each log (see journal.h): what its files may take, and the size of one file; 0: 512 MiB and 1 MiB. */
+	uint64_t log_bytes, segment_bytes;
 	struct store_executor executor;
 };
 
@@ -62,11 +64,21 @@ EDGED_MUST_CHECK int store_scan(struct store_space *space, const char *table, st
         struct edged_slice to, size_t limit,
         int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
         void (*end)(void *arg, int result), void *arg);
+/* Logs, as in edged/cap_store.h. Their files are in the folder PATH.logs. -ENOSPC: too much waits, or the space has 8
+ * logs. */
+EDGED_MUST_CHECK int store_append(struct store_space *space, const char *log, struct edged_slice record);
+EDGED_MUST_CHECK int store_trim(struct store_space *space, const char *log, uint64_t position);
+EDGED_MUST_CHECK int store_extent(
+        struct store_space *space, const char *log, uint64_t *ret_begin, uint64_t *ret_end);
+EDGED_MUST_CHECK int store_replay(struct store_space *space, const char *log,
+        int (*record)(void *arg, struct edged_slice record), void (*done)(void *arg, int result), void *arg);
 
 /* For /metrics. Any thread. */
 struct store_counts {
 	uint64_t commits, transactions, failures, queued_bytes, file_bytes, writes;
-	int last_error; /* 0, or the negative errno of the last transaction */
+	uint64_t records;                       /* appended to logs */
+	uint64_t syncs, log_bytes, log_written; /* of logs; log_bytes: of their files now */
+	int last_error;                         /* 0, or the negative errno of the last transaction */
 };
 struct store_counts store_counts(struct store *store);
 

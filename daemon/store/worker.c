@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "logs.h"
 #include "queue.h"
 
 #define LOG_PAGES_IDLE 1000 /* checkpoint when there is time */
@@ -168,27 +169,34 @@ static void refuse(struct op *op, int why)
 	if (op->kind == OP_SCAN) {
 		op->u.scan->last = true;
 		buf_clear(&op->u.scan->rows);
+	} else if (op->kind == OP_REPLAY) {
+		op->u.replay.last = true;
+		buf_clear(&op->u.replay.body);
 	}
 }
 
 /* A read tells its own failure; but a damaged file is the group's matter. */
-static int run_read(struct db *db, struct op *op)
+static int run_read(struct worker *worker, struct op *op)
 {
-	if (op->kind == OP_SCAN)
+	struct db *db = worker->db;
+	if (op->kind == OP_REPLAY)
+		op->result = logs_replay(worker->store, &op->u.replay);
+	else if (op->kind == OP_SCAN)
 		op->result = run_scan(db, op->u.scan);
 	else if (!op->u.get.known)
 		op->result = run_get(db, &op->u.get);
 	if (op->result == -EBADMSG)
 		return -EBADMSG;
-	if (op->kind == OP_SCAN && op->result)
+	if (op->kind != OP_GET && op->result)
 		refuse(op, op->result);
 	return 0;
 }
 
-static int run_op(struct db *db, struct op *op, bool *writing)
+static int run_op(struct worker *worker, struct op *op, bool *writing)
 {
+	struct db *db = worker->db;
 	if (op->kind != OP_BATCH)
-		return run_read(db, op);
+		return run_read(worker, op);
 	op->result = op->channel->lost;
 	if (op->result || list_empty(&op->u.batch.writes))
 		return 0;
@@ -199,23 +207,29 @@ static int run_op(struct db *db, struct op *op, bool *writing)
 	return apply(db, &op->u.batch);
 }
 
-/* All of the group, or nothing of its writes. */
+/* All of the group, or nothing of its writes (see logs.h). */
 static int attempt_once(struct worker *worker, struct list *group)
 {
 	bool writing = false;
 	int r = db_ready(worker->db);
 	if (!r) {
 		list_each (node, group) {
-			r = run_op(worker->db, list_entry(node, struct op, link), &writing);
+			r = run_op(worker, list_entry(node, struct op, link), &writing);
 			if (r)
 				break;
 		}
+		if (!r)
+			r = logs_reserve(worker->store, group);
 		if (!r && writing) {
 			r = db_commit(worker->db);
 			worker->transactions += r == 0;
 		}
+		if (!r)
+			r = logs_write(worker->store, group);
 		if (r)
 			db_rollback(worker->db);
+		else
+			logs_trim(worker->store, group);
 	}
 	return r;
 }
@@ -233,7 +247,7 @@ static int attempt(struct worker *worker, struct list *group)
 
 static bool writes_something(const struct op *op)
 {
-	return op->kind == OP_BATCH && !list_empty(&op->u.batch.writes);
+	return op->kind == OP_BATCH && !(list_empty(&op->u.batch.writes) && list_empty(&op->u.batch.appends));
 }
 
 static int attempt_alone(struct worker *worker, struct op *op)
@@ -353,11 +367,14 @@ static void send_results(struct worker *worker, struct list *group)
 	struct store *store = worker->store;
 	list_each (node, group) {
 		struct op *op = list_entry(node, struct op, link);
-		if (op->kind == OP_BATCH)
-			writes_free(&op->u.batch.writes);
+		if (op->kind != OP_BATCH)
+			continue;
+		writes_free(&op->u.batch.writes);
+		appends_free(&op->u.batch.appends);
 	}
 	pthread_mutex_lock(&store->mutex);
 	count(worker, group);
+	logs_show(store);
 	int error = store->counts.last_error;
 	bool post = false;
 	list_each_safe (node, group) {

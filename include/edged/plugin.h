@@ -140,7 +140,7 @@ struct edged_plugin {
 	void (*reloaded)(void *self);
 };
 
-#define EDGED_ABI_MINOR 1
+#define EDGED_ABI_MINOR 2
 
 #define EDGED_PLUGIN(...)                                                                                    \
 	__attribute__((visibility("default"))) extern const struct edged_plugin edged_plugin_v1;             \
