@@ -31,7 +31,8 @@ struct mesh {
 	struct tls_context *serving, *dialling;
 	struct mesh_parts parts;
 	const char *seeds[SEEDS + 1], *interfaces[INTERFACES + 1];
-	char *folder; /* of the cluster */
+	char *folder;        /* of the cluster */
+	struct buf services; /* names of this node's */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };
@@ -317,6 +318,28 @@ static int make_removals(struct mesh *mesh, struct err *err)
 	return removals_new(&deps, &mesh->parts.removals, err);
 }
 
+static void offering(void *arg, struct edged_slice service,
+        void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg)
+{
+	const struct mesh *mesh = arg;
+	peers_offering(mesh->parts.peers, service, each, each_arg);
+}
+
+static void note_services(struct mesh *mesh)
+{
+	CLEANUP(buf_fini) struct buf list = BUF_EMPTY;
+	buf_clear(&mesh->services);
+	if (services(mesh, &list) || services_names(buf_slice(&list), &mesh->services))
+		log_warning("cluster",
+		        "no memory for the names of services: /any does not find those of this node");
+}
+
+static bool serves(void *arg, struct edged_slice service)
+{
+	const struct mesh *mesh = arg;
+	return services_offered(buf_slice(&mesh->services), service);
+}
+
 static int make_proxy(struct mesh *mesh, struct err *err)
 {
 	const struct proxy_deps deps = {
@@ -326,6 +349,8 @@ static int make_proxy(struct mesh *mesh, struct err *err)
 		.requests = mesh->deps.requests,
 		.router = mesh->deps.router,
 		.find = find_any,
+		.offering = offering,
+		.serves = serves,
 		.arg = mesh,
 		.answer_ms = (uint64_t)conf_int(mesh->deps.conf, "http.answer_time"),
 	};
@@ -359,6 +384,7 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 
 int mesh_start(struct mesh *mesh, struct err *err)
 {
+	note_services(mesh);
 	return cluster_start(mesh->parts.cluster, err);
 }
 
@@ -390,6 +416,7 @@ void mesh_free(struct mesh *mesh)
 	tls_context_free(mesh->serving);
 	identity_free(mesh->identity);
 	free(mesh->folder);
+	buf_fini(&mesh->services);
 	free(mesh);
 }
 
@@ -410,5 +437,6 @@ struct tls_context *mesh_tls(const struct mesh *mesh)
 
 void mesh_refresh(struct mesh *mesh)
 {
+	note_services(mesh);
 	cluster_refresh(mesh->parts.cluster);
 }

@@ -119,6 +119,10 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        proxy_counts(p->proxy).local)                                                                \
 	X(proxy_failed, COUNTER, "proxy_failures_total", NULL, "Those without a whole answer",               \
 	        proxy_counts(p->proxy).failed)                                                               \
+	X(proxy_retried, COUNTER, "proxy_retries_total", NULL, "Requests to /any/... taken to another node", \
+	        proxy_counts(p->proxy).retried)                                                              \
+	X(proxy_avoided, GAUGE, "proxy_nodes_avoided", NULL, "Nodes that failed lately, at most 64",         \
+	        proxy_counts(p->proxy).avoided)                                                              \
 	X(peers_known, GAUGE, "account_nodes", NULL,                                                         \
 	        "Nodes that say they are of this account, at most "                                          \
 	        "1024",                                                                                      \

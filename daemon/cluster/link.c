@@ -51,6 +51,7 @@ struct link_call {
 	struct link_stream *stream; /* NULL: not sent yet */
 	uint64_t deadline;          /* 0: the head has come */
 	bool retried;
+	bool sent; /* the other side may have begun to work on it */
 };
 
 /* --- failures --- */
@@ -63,6 +64,7 @@ static void fail(
 {
 	va_list args;
 	failure->cause = cause;
+	failure->sent = false;
 	snprintf(failure->address, sizeof(failure->address), "%s", address ? address : "");
 	va_start(args, format);
 	vsnprintf(failure->why, sizeof(failure->why), format, args);
@@ -73,12 +75,17 @@ static void call_end(struct link_call *call, const struct link_failure *failure)
 {
 	const struct link_reply *reply = call->request.reply;
 	void *arg = call->request.arg;
+	struct link_failure told;
+	if (failure) {
+		told = *failure;
+		told.sent = call->sent;
+	}
 	if (!failure)
 		call->link->links->counts.answers++;
 	call->link->links->counts.open--;
 	list_remove(&call->node);
 	free(call);
-	reply->end(arg, failure);
+	reply->end(arg, failure ? &told : NULL);
 }
 
 static void fail_calls(struct link *link, const struct link_failure *failure)
@@ -175,6 +182,7 @@ static void on_end(void *user, enum link_end how)
 		call_end(call, NULL);
 		return;
 	case LINK_END_REFUSED:
+		call->sent = false;
 		if (!call->retried && !link->single) {
 			call->retried = true;
 			loop_defer(link->links->deps.loop, &link->later);
@@ -211,6 +219,7 @@ static int call_send(struct link_call *call, struct link_failure *failure)
 		        "the request cannot be sent: %s", strerror(-r));
 	else
 		link_conn_touch(&link->conn);
+	call->sent = !r;
 	return r;
 }
 

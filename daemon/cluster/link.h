@@ -86,6 +86,7 @@ struct link_failure {
 	enum link_cause cause;
 	char address[64]; /* where it was tried, "" when it was not */
 	char why[256];
+	bool sent; /* the other node may have worked on it */
 };
 
 /* Called from the loop, never from within links_request(). After end() the call has gone. */

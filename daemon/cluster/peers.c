@@ -43,6 +43,7 @@ struct peer {
 	bool fetched;          /* `has` holds */
 	char *services;        /* JSON array; NULL: none kept */
 	size_t len;
+	struct buf names;       /* of them */
 	struct link_call *call; /* NULL: it is not being asked */
 	int status;             /* of its answer */
 	struct buf answer;
@@ -66,6 +67,7 @@ static void drop_services(struct peer *peer)
 {
 	peer->peers->bytes -= peer->len;
 	free(TAKE(peer->services));
+	buf_fini(&peer->names);
 	peer->len = 0;
 	peer->fetched = false;
 }
@@ -104,6 +106,48 @@ static struct peer *add(struct peers *peers, const char *node_id)
 	return peer;
 }
 
+/* --- names of services --- */
+
+static int add_name(struct buf *ret, const char *name, size_t n)
+{
+	if (n == 0 || memchr(name, '\n', n))
+		return 0;
+	int r = ret->len ? 0 : buf_add_str(ret, "\n");
+	if (!r)
+		r = buf_add(ret, name, n);
+	return r ? r : buf_add_str(ret, "\n");
+}
+
+int services_names(struct edged_slice list, struct buf *ret)
+{
+	size_t i;
+	const json_t *service;
+	json_t *json = json_loadb(list.ptr ? list.ptr : "", list.len, 0, NULL);
+	int r = 0;
+	json_array_foreach(json, i, service)
+	{
+		const char *name = json_string_value(json_object_get(service, "name")),
+		           *path = json_string_value(json_object_get(service, "self"));
+		if (name && !r)
+			r = add_name(ret, name, strlen(name));
+		if (path && path[0] == '/' && !r)
+			r = add_name(ret, path + 1, strcspn(path + 1, "/"));
+	}
+	json_decref(json);
+	return r;
+}
+
+bool services_offered(struct edged_slice names, struct edged_slice service)
+{
+	const char *at = names.ptr, *end = at + names.len;
+	while (service.len && at && (size_t)(end - at) >= service.len + 2) {
+		if (at[0] == '\n' && at[service.len + 1] == '\n' && !memcmp(at + 1, service.ptr, service.len))
+			return true;
+		at = memchr(at + 1, '\n', (size_t)(end - at) - 1);
+	}
+	return false;
+}
+
 /* --- the answer --- */
 
 /* Keeps what the answer lists, in a form of our own: nobody's text gets into our documents unread. */
@@ -123,6 +167,8 @@ static void keep_services(struct peer *peer)
 		peer->services = text;
 		peer->len = len;
 		peers->bytes += len;
+		if (services_names(edged_slice(text, len), &peer->names))
+			buf_fini(&peer->names); /* no memory: it is not chosen for them */
 	}
 	peer->has = peer->asked;
 	peer->fetched = true;
@@ -327,6 +373,16 @@ struct edged_slice peers_services(const struct peers *peers, const char *node_id
 	const struct peer *peer = find(peers, node_id);
 	bool known = peer && peer->services && peers_trusted(peers, node_id);
 	return known ? edged_slice(peer->services, peer->len) : edged_slice(NULL, 0);
+}
+
+void peers_offering(const struct peers *peers, struct edged_slice service,
+        void (*each)(void *arg, const char *node_id, bool there), void *arg)
+{
+	list_each (node, &peers->all) {
+		const struct peer *peer = list_entry(node, struct peer, node);
+		if (services_offered(buf_slice(&peer->names), service) && peers_trusted(peers, peer->id))
+			each(arg, peer->id, peer->present);
+	}
 }
 
 struct peers_counts peers_counts(const struct peers *peers)

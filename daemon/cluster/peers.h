@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "edged/slice.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 struct identity;
@@ -59,6 +60,13 @@ bool peers_account_changed(struct peers *peers);
 bool peers_trusted(const struct peers *peers, const char *node_id);
 /* Its services as a JSON array; empty while they are not known. Valid until the next call of anything here. */
 struct edged_slice peers_services(const struct peers *peers, const char *node_id);
+
+/* Tells of each trusted node that has the service, by name or by the first part of its path; `there`: now. */
+void peers_offering(const struct peers *peers, struct edged_slice service,
+        void (*each)(void *arg, const char *node_id, bool there), void *arg);
+/* The names by which services of a JSON array can be called, each between two line ends: for services_offered(). */
+EDGED_MUST_CHECK int services_names(struct edged_slice list, struct buf *ret);
+bool services_offered(struct edged_slice names, struct edged_slice service);
 
 /* For /metrics. */
 struct peers_counts {

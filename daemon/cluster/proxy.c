@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+#include "cluster/health.h"
 #include "cluster/identity.h"
 #include "cluster/link.h"
 #include "cluster/proxy_head.h"
@@ -12,6 +14,7 @@
 struct proxy {
 	struct proxy_deps deps;
 	struct list open;
+	struct health health;
 	struct proxy_counts counts;
 };
 
@@ -34,6 +37,9 @@ struct proxied {
 	int64_t length;    /* of the answer to HEAD */
 	bool full, ended, is_head;
 	struct node_record target;
+	char service[64]; /* of /any; "": it is for that node */
+	char tried[PROXY_TRIES][NODE_ID_LEN + 1];
+	unsigned tries;
 };
 
 static struct requests *requests_of(const struct proxied *proxied)
@@ -65,6 +71,11 @@ static void client_done(struct proxied *proxied)
 	if (proxied->call)
 		link_call_cancel(TAKE(proxied->call));
 	loop_defer(proxied->proxy->deps.loop, &proxied->later);
+}
+
+static uint64_t now_of(const struct proxied *proxied)
+{
+	return loop_now(proxied->proxy->deps.loop);
 }
 
 /* --- the client's side --- */
@@ -233,9 +244,45 @@ static void answer_end(struct proxied *proxied, const struct link_failure *failu
 
 /* --- the other node --- */
 
+static bool is_idempotent(struct edged_slice method)
+{
+	static const char *const names[] = { "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (edged_slice_is(method, names[i]))
+			return true;
+	return false;
+}
+
+static bool ask_next(struct proxied *proxied);
+
+/* True: it was taken to another node. */
+static bool retry(struct proxied *proxied, const struct link_failure *failure)
+{
+	if (!proxied->service[0] || proxied->phase != PHASE_WAITING || failure->cause == LINK_STOPPED ||
+	        failure->cause == LINK_REJECTED)
+		return false;
+	if (failure->sent && !is_idempotent(request_method(requests_of(proxied), proxied->request)))
+		return false;
+	return ask_next(proxied);
+}
+
+/* What this node itself cannot do is no other's failure. */
+static void note_failure(struct proxied *proxied, const struct link_failure *failure)
+{
+	if (failure->cause != LINK_STOPPED && failure->cause != LINK_REJECTED)
+		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
+}
+
 static void link_head(void *arg, const struct link_message *answer)
 {
 	struct proxied *proxied = arg;
+	if (answer->status >= 502 && answer->status <= 504)
+		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
+	else
+		health_succeeded(&proxied->proxy->health, proxied->target.id);
+	if (proxied->service[0])
+		(void)request_set_header(
+		        requests_of(proxied), proxied->request, "edged-node", proxied->target.id);
 	answer_head(proxied, answer->status, answer->headers, answer->header_count,
 	        proxy_content_length(answer->headers, answer->header_count));
 }
@@ -249,15 +296,18 @@ static void link_end(void *arg, const struct link_failure *failure)
 {
 	struct proxied *proxied = arg;
 	proxied->call = NULL;
-	answer_end(proxied, failure);
+	if (failure)
+		note_failure(proxied, failure);
+	if (!failure || !retry(proxied, failure))
+		answer_end(proxied, failure);
 }
 
 static const struct link_reply link_reply = { link_head, link_data, link_end };
 
-static void ask_node(struct proxied *proxied)
+/* False: *ret_failure says why not. */
+static bool ask_node(struct proxied *proxied, struct link_failure *ret_failure)
 {
 	struct requests *requests = requests_of(proxied);
-	struct link_failure failure;
 	const struct link_request request = {
 		.node_id = proxied->target.id,
 		.send = {
@@ -272,8 +322,77 @@ static void ask_node(struct proxied *proxied)
 		.reply = &link_reply,
 		.arg = proxied,
 	};
-	if (links_request(proxied->proxy->deps.links, &request, &proxied->call, &failure))
-		answer_problem(proxied, &failure);
+	if (!links_request(proxied->proxy->deps.links, &request, &proxied->call, ret_failure))
+		return true;
+	proxied->call = NULL;
+	note_failure(proxied, ret_failure);
+	return false;
+}
+
+/* --- any node --- */
+
+static bool was_tried(const struct proxied *proxied, const char *id)
+{
+	for (unsigned i = 0; i < proxied->tries; i++)
+		if (strcmp(proxied->tried[i], id) == 0)
+			return true;
+	return false;
+}
+
+static unsigned draw(unsigned below)
+{
+	uint32_t number = 0;
+	/* without random numbers it is always the same one: no worse */
+	return getrandom(&number, sizeof(number), GRND_NONBLOCK) < 0 ? 0 : number % below;
+}
+
+struct choice {
+	const struct proxied *proxied;
+	char id[NODE_ID_LEN + 1]; /* "": none */
+	uint64_t least;           /* how long it is avoided still */
+	unsigned well, known;
+};
+
+/* One of those that are well, by lot; when none is, the one that is avoided for the shortest time still. */
+static void consider(void *arg, const char *id, bool there)
+{
+	struct choice *choice = arg;
+	const struct proxied *proxied = choice->proxied;
+	choice->known++;
+	if (!there || was_tried(proxied, id))
+		return;
+	uint64_t avoided = health_avoided(&proxied->proxy->health, id, now_of(proxied));
+	bool better = avoided ? !choice->well && avoided < choice->least : draw(++choice->well) == 0;
+	if (!better)
+		return;
+	choice->least = avoided;
+	memcpy(choice->id, id, NODE_ID_LEN + 1);
+}
+
+static struct choice choose(const struct proxied *proxied)
+{
+	const struct proxy *proxy = proxied->proxy;
+	struct choice choice = { .proxied = proxied, .least = UINT64_MAX };
+	proxy->deps.offering(proxy->deps.arg, edged_str(proxied->service), consider, &choice);
+	return choice;
+}
+
+/* False: there is no other one, or as many as may be have been tried; then the last failure is the answer. */
+static bool ask_next(struct proxied *proxied)
+{
+	const struct proxy *proxy = proxied->proxy;
+	struct link_failure failure;
+	while (proxied->tries < PROXY_TRIES) {
+		struct choice choice = choose(proxied);
+		if (!choice.id[0])
+			return false;
+		proxied->proxy->counts.retried += proxied->tries > 0;
+		memcpy(proxied->tried[proxied->tries++], choice.id, sizeof(choice.id));
+		if (proxy->deps.find(proxy->deps.arg, edged_str(choice.id), &proxied->target, NULL) &&
+		        ask_node(proxied, &failure))
+			return true;
+	}
+	return false;
 }
 
 /* --- which node --- */
@@ -333,17 +452,18 @@ static bool may_pass(const struct proxy *proxy, edged_handle request, const stru
 }
 
 /* On the same handle: this node's own services see the client itself. */
-static int serve_self(struct proxy *proxy, edged_handle request)
+static int serve_self(struct proxy *proxy, edged_handle request, struct edged_slice target)
 {
 	struct requests *requests = proxy->deps.requests;
 	proxy->counts.local++;
-	int r = request_retarget(requests, request, proxy_rest(request_target(requests, request)));
+	int r = request_retarget(requests, request, target);
 	if (!r)
 		router_dispatch(proxy->deps.router, request);
 	return r;
 }
 
-static int begin(struct proxy *proxy, edged_handle request, const struct node_record *target)
+static int proxied_new(
+        struct proxy *proxy, edged_handle request, struct edged_slice target, struct proxied **ret)
 {
 	struct requests *requests = proxy->deps.requests;
 	struct proxied *proxied = calloc(1, sizeof(*proxied));
@@ -351,34 +471,85 @@ static int begin(struct proxy *proxy, edged_handle request, const struct node_re
 		return -ENOMEM;
 	proxied->proxy = proxy;
 	proxied->request = request;
-	proxied->target = *target;
 	proxied->is_head = edged_slice_is(request_method(requests, request), "HEAD");
 	deferred_init(&proxied->later, free_later);
 	list_append(&proxy->open, &proxied->node);
 	proxy->counts.open++;
 	proxy->counts.total++;
-	int r = proxy_head_make(&proxied->head, requests, request, identity_node_id(proxy->deps.identity));
+	int r = proxy_head_make(
+	        &proxied->head, requests, request, target, identity_node_id(proxy->deps.identity));
 	if (!r)
 		r = request_on_gone(requests, request, on_gone, proxied);
-	if (r) {
+	if (r)
 		proxied_free(proxied);
-		return r;
-	}
-	ask_node(proxied);
-	return 0;
+	else
+		*ret = proxied;
+	return r;
 }
 
 static int serve_nodes(void *self, edged_handle request)
 {
 	struct proxy *proxy = self;
 	struct node_record target;
+	struct proxied *proxied;
+	struct link_failure failure;
 	if (!find_target(proxy, request, &target) || !may_pass(proxy, request, &target))
 		return 0;
-	return target.self ? serve_self(proxy, request) : begin(proxy, request, &target);
+	struct edged_slice rest = proxy_rest(request_target(proxy->deps.requests, request), 2);
+	if (target.self)
+		return serve_self(proxy, request, rest);
+	int r = proxied_new(proxy, request, rest, &proxied);
+	if (r)
+		return r;
+	proxied->target = target;
+	if (!ask_node(proxied, &failure))
+		answer_problem(proxied, &failure);
+	return 0;
+}
+
+/* None that is there could be asked. */
+static void answer_nobody(struct proxied *proxied)
+{
+	bool known = choose(proxied).known > 0;
+	proxied->proxy->counts.failed++;
+	(void)request_problemf(requests_of(proxied), proxied->request, known ? 503 : 404,
+	        known ? "service-unavailable" : "service-unknown",
+	        known ? "No node that has the service can be asked" : "No node has this service",
+	        "%s service %s. GET /mds/v1/nodes?clusters=account lists the nodes with their services.",
+	        known ? "None of the nodes can be reached now that have"
+	              : "No node of the account is known to have",
+	        proxied->service);
+	client_done(proxied);
+}
+
+static int serve_any(void *self, edged_handle request)
+{
+	struct proxy *proxy = self;
+	struct requests *requests = proxy->deps.requests;
+	struct edged_slice service = request_param(requests, request, "service"),
+	                   rest = proxy_rest(request_target(requests, request), 1);
+	const struct node_record own = { .self = true };
+	struct proxied *proxied;
+	if (!may_pass(proxy, request, &own))
+		return 0;
+	if (proxy->deps.serves(proxy->deps.arg, service))
+		return serve_self(proxy, request, rest);
+	if (service.len >= sizeof(proxied->service))
+		return request_problem(requests, request, 404, "service-unknown", "No node has this service",
+		        "Names of services have less than 64 characters.");
+	int r = proxied_new(proxy, request, rest, &proxied);
+	if (r)
+		return r;
+	memcpy(proxied->service, service.ptr, service.len);
+	if (!ask_next(proxied))
+		answer_nobody(proxied);
+	return 0;
 }
 
 static const struct edged_route routes[] = {
 	{ "*", "/nodes/{id}/{rest...}", serve_nodes, "The same path on another node, by id or name", NULL,
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "*", "/any/{service}/{rest...}", serve_any, "/{service}/... on a node that has the service", NULL,
 	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
 };
@@ -413,5 +584,7 @@ void proxy_free(struct proxy *proxy)
 
 struct proxy_counts proxy_counts(const struct proxy *proxy)
 {
-	return proxy->counts;
+	struct proxy_counts counts = proxy->counts;
+	counts.avoided = health_count(&proxy->health, loop_now(proxy->deps.loop));
+	return counts;
 }

@@ -3,6 +3,11 @@
  * The proxy: `/nodes/{id}/...` is the same path on another node, wherever it is; this node's own id (or `self`) is served
  * here. Ids may be shortened to 8 characters, or be a node's name, while only one node fits.
  *
+ * `/any/{service}/...` is the path `/{service}/...` on a node of the account that has that service: this one, when it has,
+ * else one that is there, drawn by lot among those that did not fail lately (health.h). When it cannot be asked, the next one
+ * is, up to PROXY_TRIES: always when the request did not get there, and when it may have, only if its method is idempotent
+ * (RFC 9110 section 9.2.2) and no part of an answer has come. `edged-node` in the answer names the node that gave it.
+ *
  * Answers stream through with back-pressure: at most one link window and what the client's front end takes is held for
  * each. A client that leaves cancels the request at the other node; a node that dies breaks the answer off.
  * Small answers of known length are passed on whole.
@@ -28,6 +33,7 @@ struct loop;
 struct proxy;
 
 enum {
+	PROXY_TRIES = 3,         /* nodes asked for one request to /any */
 	PROXY_HOPS = 4,          /* nodes that may pass one request on */
 	PROXY_WHOLE = 64 * 1024, /* answers up to this length are passed on whole */
 };
@@ -41,6 +47,11 @@ struct proxy_deps {
 	struct router *router;
 	/* As cluster_find(). */
 	bool (*find)(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous);
+	/* As peers_offering(). */
+	void (*offering)(void *arg, struct edged_slice service,
+	        void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg);
+	/* Does this node have it? */
+	bool (*serves)(void *arg, struct edged_slice service);
 	void *arg;
 	uint64_t answer_ms; /* for the other node to begin its answer */
 };
@@ -50,6 +61,8 @@ void proxy_free(struct proxy *proxy);
 /* For /metrics. */
 struct proxy_counts {
 	uint64_t open, total, local, failed;
+	uint64_t retried; /* at another node */
+	uint64_t avoided; /* now: nodes that failed lately */
 };
 struct proxy_counts proxy_counts(const struct proxy *proxy);
 

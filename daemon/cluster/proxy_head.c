@@ -10,11 +10,11 @@
 
 /* --- the request --- */
 
-struct edged_slice proxy_rest(struct edged_slice target)
+struct edged_slice proxy_rest(struct edged_slice target, unsigned segments)
 {
 	size_t at = 0;
 	for (unsigned slashes = 0; at < target.len && target.ptr[at] != '?'; at++)
-		if (target.ptr[at] == '/' && ++slashes == 3)
+		if (target.ptr[at] == '/' && ++slashes == segments + 1)
 			return edged_slice(target.ptr + at, target.len - at);
 	return edged_str("/");
 }
@@ -90,10 +90,10 @@ static int make_headers(struct proxy_head *head, struct requests *requests, edge
 	return 0;
 }
 
-int proxy_head_make(
-        struct proxy_head *ret, struct requests *requests, edged_handle request, const char *own_id)
+int proxy_head_make(struct proxy_head *ret, struct requests *requests, edged_handle request,
+        struct edged_slice target, const char *own_id)
 {
-	*ret = (struct proxy_head){ .target = proxy_rest(request_target(requests, request)) };
+	*ret = (struct proxy_head){ .target = target };
 	int r = add_caller(ret, requests, request, own_id);
 	if (!r)
 		r = make_headers(ret, requests, request);

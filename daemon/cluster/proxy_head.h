@@ -15,13 +15,13 @@ struct proxy_head {
 	size_t count;
 	struct buf text; /* who asked */
 };
-/* Slices of the request are borrowed. */
-EDGED_MUST_CHECK int proxy_head_make(
-        struct proxy_head *ret, struct requests *requests, edged_handle request, const char *own_id);
+/* Slices of the request are borrowed. `target`: for the other node. */
+EDGED_MUST_CHECK int proxy_head_make(struct proxy_head *ret, struct requests *requests, edged_handle request,
+        struct edged_slice target, const char *own_id);
 void proxy_head_fini(struct proxy_head *head);
 
-/* The target behind "/x/{y}", with its query; "/" when nothing is there. */
-struct edged_slice proxy_rest(struct edged_slice target);
+/* The target behind its first `segments` segments, with its query; "/" when nothing is there. */
+struct edged_slice proxy_rest(struct edged_slice target, unsigned segments);
 struct edged_slice proxy_connection_header(const struct header *headers, size_t count);
 /* Of an answer: not for the client. */
 bool proxy_header_stays(const struct header *header, struct edged_slice connection);

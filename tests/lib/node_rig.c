@@ -273,6 +273,17 @@ static void judged(void *arg, const char *node_id, bool trusted, struct edged_sl
 	peers_judged(node->peers, node_id, trusted, certificate);
 }
 
+static void offering(void *arg, struct edged_slice service,
+        void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg)
+{
+	peers_offering(((struct node *)arg)->peers, service, each, each_arg);
+}
+
+static bool serves(void *arg, struct edged_slice service)
+{
+	return ((struct node *)arg)->serves_hello && edged_slice_is(service, "hello");
+}
+
 static void make_tls(struct node *node)
 {
 	static const char *const alpn[] = { LINK_PROTOCOL, NULL };
@@ -298,7 +309,7 @@ static void make_services(struct node *node)
 	const struct join_deps join = { loop, node->identity, NULL, node->requests, node->router,
 		secure_addresses, node, invite_time, JOIN_LIMITS_DEFAULT };
 	const struct proxy_deps proxy = { loop, node->identity, NULL, node->requests, node->router, find_node,
-		node, 5000 };
+		offering, serves, node, 5000 };
 	assert_int_equal(links_new(&links, &node->links), 0);
 	const struct peers_deps peers = { loop, node->links, node->identity, 1000 };
 	assert_int_equal(peers_new(&peers, &node->peers), 0);

@@ -50,6 +50,7 @@ struct node {
 	const char *services;               /* what it answers to GET /edge/v1/services */
 	int services_status;
 	unsigned services_asked;
+	bool serves_hello; /* /any/hello is for itself */
 	/* what its test service saw */
 	edged_handle held;
 	unsigned served, gone;

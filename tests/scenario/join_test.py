@@ -87,6 +87,12 @@ def test_services_of_other_nodes_are_listed():
         return sorted(s["name"] for s in listed(a)[b.id].get("services", []))
     edged.wait_for(lambda: seen() == ["broker", "shadow"], 5, "A lists the services of B")
     assert listed(a)[b.id]["services"] == listed(b)[b.id]["services"]
+    # B has no hello: any node that has it is asked
+    edged.wait_for(lambda: "hello" in [s["name"] for s in listed(b)[a.id].get("services", [])], 5, "B lists those of A")
+    status, headers, _ = b.http("GET", "/any/hello/v1/greet/you")
+    assert status == 200 and headers["edged-node"] == a.id, (status, headers)
+    assert a.http("GET", "/any/hello/v1/greet/you")[1]["edged-node"] is None
+    assert b.get("/any/tea/v1/x", 404)["type"].endswith("service-unknown")
     shutil.copy(os.path.join(edged.PLUGINS, "hello.so"), os.path.join(own, "new"))
     os.rename(os.path.join(own, "new"), os.path.join(own, "hello.so"))
     edged.wait_for(lambda: seen() == ["broker", "hello", "shadow"], 5, "A lists what was added")
