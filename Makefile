@@ -259,9 +259,15 @@ install: all ## install into DESTDIR, below PREFIX (/usr)
 SIM_SECONDS ?= 60
 sim: $(BUILD)/tests/sim ## simulate clusters under trouble for SIM_SECONDS (60), from SIM_SEED or a fresh seed that is printed
 	$(Q)$(BUILD)/tests/sim $(SIM_SECONDS) $(SIM_SEED)
-$(BUILD)/tests/sim: $(BUILD)/obj/tests/sim/main.o $(BUILD)/lib/testlib.a $(BUILD)/lib/core.a $(BUILD)/lib/base.a
+.PHONY: sim-figures
+SIM_RUNS ?= 100
+sim-figures: $(BUILD)/tests/sim-figures ## how fast and how cheap simulated clusters are, SIM_RUNS (100) of each, from SIM_SEED or 1
+	$(Q)$(BUILD)/tests/sim-figures $(SIM_RUNS) $(SIM_SEED)
+$(BUILD)/tests/sim: $(BUILD)/obj/tests/sim/main.o
+$(BUILD)/tests/sim-figures: $(BUILD)/obj/tests/sim/figures.o
+$(BUILD)/tests/sim $(BUILD)/tests/sim-figures: $(BUILD)/lib/testlib.a $(BUILD)/lib/core.a $(BUILD)/lib/base.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $(BUILD)/obj/tests/sim/main.o -Wl,--start-group $(BUILD)/lib/testlib.a $(BUILD)/lib/core.a $(BUILD)/lib/base.a -Wl,--end-group -lm
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lm
 
 # --- fuzzing: each target names in its first line the layers (and plugins/NAME) that it is linked with
 FUZZ_SECONDS ?= 60

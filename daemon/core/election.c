@@ -292,17 +292,17 @@ static void ask(struct election *e)
 	struct member *leader = e->has_leader ? members_find(e->members, e->leader) : NULL;
 	unsigned n = election_deputies(e, leader, deputies), live = members_live(e->members);
 	e->asked = e->refusals = 0;
-	if (leader && leader->state == MEMBER_ALIVE)
+	if (leader && member_is_live(leader))
 		ask_one(e, leader);
 	for (unsigned i = 0; i < n; i++)
-		if (deputies[i]->state == MEMBER_ALIVE)
+		if (member_is_live(deputies[i]))
 			ask_one(e, deputies[i]);
 	unsigned skip = live > ASKED ? (unsigned)(e->env.random(e->env.arg) % live) : 0;
 	for (unsigned i = 0; (m = members_at(e->members, i)) && e->asked < ASKED; i++) {
 		bool twice = m == leader;
 		for (unsigned d = 0; d < n; d++)
 			twice |= m == deputies[d];
-		if (!twice && m->state == MEMBER_ALIVE && !(skip && skip-- > ASKED))
+		if (!twice && member_is_live(m) && !(skip && skip-- > ASKED))
 			ask_one(e, m);
 	}
 	if (!e->asked) {

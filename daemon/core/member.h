@@ -37,7 +37,7 @@ enum member_state {
 };
 const char *member_state_name(enum member_state state);
 
-enum { MEMBER_TRIES = 4, MEMBER_ACCUSERS = 4 };
+enum { MEMBER_TRIES = 4, MEMBER_ACCUSERS = 4, MEMBER_HELPERS = 3 };
 
 /* Another process that uses the same key. */
 struct member_rival {
@@ -70,7 +70,9 @@ struct member {
 	uint64_t probe_deadline; /* 0: none out */
 	bool indirect;           /* others have been asked */
 	uint8_t nacks_wanted, nacks;
-	uint32_t rtt_ms8, rtt_var8; /* smoothed, in 1/8 ms; 0: not measured */
+	uint64_t asked_ms;                /* when others were asked */
+	uint64_t helpers[MEMBER_HELPERS]; /* who (start of the id) */
+	uint32_t rtt_ms8, rtt_var8;       /* smoothed, in 1/8 ms; 0: not measured */
 
 	uint64_t suspect_from, suspect_deadline;
 	uint64_t accusers[MEMBER_ACCUSERS]; /* who else found it silent (start of the id) */

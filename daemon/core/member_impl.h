@@ -12,7 +12,6 @@
 
 enum {
 	RELAYS = 32,        /* probes made for others at once */
-	INDIRECT = 3,       /* helpers asked for one probe */
 	ACCUSE_FANOUT = 16, /* others told of one suspicion */
 	HEALTH_MAX = 8,
 	CONTACTS_A_TICK = 32,

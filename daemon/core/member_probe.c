@@ -55,13 +55,15 @@ void member_probe(struct members *ms, struct member *m)
 
 static void ask_others(struct members *ms, struct member *m)
 {
-	struct member *helpers[INDIRECT];
-	unsigned n = members_pick(ms, m, helpers, INDIRECT);
+	struct member *helpers[MEMBER_HELPERS];
+	unsigned n = members_pick(ms, m, helpers, MEMBER_HELPERS);
 	for (unsigned i = 0; i < n; i++) {
 		struct gossip_message ask = { .type = GOSSIP_PING_REQ, .seq = m->seq };
 		memcpy(ask.target, m->id, GOSSIP_SHORT);
+		memcpy(&m->helpers[i], helpers[i]->id, sizeof(m->helpers[i]));
 		members_send(ms, helpers[i], &ask);
 	}
+	m->asked_ms = ms->now;
 	for (unsigned i = 0; i < m->try_count; i++)
 		if (!peer_addr_eq(&m->tries[i], &m->addr))
 			member_ping(ms, m, &m->tries[i]);
@@ -123,16 +125,41 @@ static void suspect(struct members *ms, struct member *m)
 		m->suspect_deadline = ms->now + suspicion_time(ms, m);
 		accuse(ms, m, 0);
 	}
-	m->due_ms = ms->now + ms->options.probe_ms;
+	/* Where nobody else can be asked, more questions of our own stand in for them. */
+	m->due_ms = ms->now + (m->nacks_wanted ? ms->options.probe_ms : ms->options.probe_ms / 4);
+}
+
+static bool heard_since(const struct member *m, uint64_t when)
+{
+	return member_is_live(m) && m->heard_ms >= when;
+}
+
+/* Is it this node that does not hear? Then helpers that are there did not get through with their answers, or nobody does.
+ * A helper that is silent altogether may be gone itself, as many are at once when a network is cut in two. */
+static bool is_own_fault(const struct members *ms, const struct member *m)
+{
+	unsigned heard = 0;
+	bool anybody = false;
+	if (!m->nacks_wanted)
+		return m->state == MEMBER_ALIVE;
+	for (unsigned i = 0; i < ms->count; i++) {
+		const struct member *other = ms->all[i];
+		uint64_t id;
+		if (other == m || !heard_since(other, m->asked_ms))
+			continue;
+		anybody = true;
+		memcpy(&id, other->id, sizeof(id));
+		for (unsigned h = 0; h < m->nacks_wanted; h++)
+			heard += m->helpers[h] == id;
+	}
+	return anybody ? m->nacks < heard : m->nacks < m->nacks_wanted;
 }
 
 static void probe_failed(struct members *ms, struct member *m)
 {
 	ms->counts.failed_probes++;
 	m->probe_deadline = 0;
-	if (m->nacks < m->nacks_wanted)
-		members_health(ms, 1);
-	else if (!m->nacks_wanted && m->state == MEMBER_ALIVE)
+	if (is_own_fault(ms, m))
 		members_health(ms, 1);
 	suspect(ms, m);
 }
