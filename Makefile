@@ -186,6 +186,7 @@ run: deps-run ## install what is missing, build, start a gateway in the foregrou
 bench: all $(BUILD)/bench/load ## print what start, idling, a request and a message cost, beside mosquitto and FLASHMQ=binary
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/broker_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/gateway_bench.py
+	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/shadow_bench.py
 
 $(BUILD)/bench/load: $(BUILD)/obj/tests/bench/load.o
 	@mkdir -p $(@D)

@@ -65,6 +65,8 @@ struct edged_pubsub_1 {
 	 * from within it. -ENOENT: no such subscription. */
 	int (*pause)(void *ctx, struct edged_host *host, edged_handle subscription);
 	int (*resume)(void *ctx, struct edged_host *host, edged_handle subscription);
+	/* Is a client of that id connected right now? */
+	bool (*connected)(void *ctx, struct edged_host *host, struct edged_slice client_id);
 };
 
 #ifdef __cplusplus

@@ -196,6 +196,7 @@ static void destroy(void *self)
 	shard_free(first);
 	free(b->shards);
 	shared_fini(&b->shared);
+	presence_fini(&b->presence);
 	users_fini(&b->users);
 	free(b);
 }
@@ -232,6 +233,7 @@ static int create(struct edged_host *host, void **ret_self)
 	b->store = edged_cap(host, EDGED_STORE_1);
 	b->home.forget = forget;
 	users_init(&b->users);
+	presence_init(&b->presence);
 	b->next_row = 1;
 	b->shard_count = b->loop->loop_count(host);
 	configure(b);

@@ -14,6 +14,7 @@
 #include "edged/cap_store.h"
 #include "edged/cap_stream.h"
 #include "message.h"
+#include "presence.h"
 #include "shared.h"
 #include "topic.h"
 #include "users.h"
@@ -65,6 +66,7 @@ struct broker {
 	unsigned shard_count;
 	struct users users;
 	struct shared shared; /* with several loops */
+	struct presence presence;
 	uint64_t key[2];      /* of the hash tables */
 	uint64_t next_row;    /* atomic: keys in the store, of sessions, messages and queue entries */
 	int64_t clients;      /* atomic: connected */

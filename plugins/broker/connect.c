@@ -156,6 +156,7 @@ static void join(struct client *c, struct session *s)
 	s->client = c;
 	s->epoch++;
 	shared_present(s, true);
+	presence_set(s, true);
 	s->version = c->version;
 	shard_alarm_cancel(c->shard, s);
 	if (c->keep_alive)

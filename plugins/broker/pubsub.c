@@ -200,6 +200,12 @@ static int resume_delivery(void *ctx, struct edged_host *host, edged_handle subs
 	return local ? inbox_resume(local) : -ENOENT;
 }
 
+static bool connected(void *ctx, struct edged_host *host, struct edged_slice client_id)
+{
+	(void)host;
+	return presence_find(((struct pubsub *)ctx)->broker, client_id);
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
 
 int pubsub_new(struct broker *broker, struct pubsub **ret)
@@ -220,6 +226,7 @@ int pubsub_new(struct broker *broker, struct pubsub **ret)
 		.wanted = wanted,
 		.pause = pause_delivery,
 		.resume = resume_delivery,
+		.connected = connected,
 	};
 	*ret = pubsub;
 	return 0;

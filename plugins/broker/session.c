@@ -135,6 +135,7 @@ void session_detach(struct session *s, bool with_will)
 {
 	s->client = NULL;
 	shared_present(s, false);
+	presence_set(s, false);
 	s->epoch++;
 	shard_alarm_cancel(s->shard, s);
 	queue_rewind(s);

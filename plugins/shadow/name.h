@@ -29,6 +29,7 @@ bool shadow_topic_parse(struct edged_slice topic, struct shadow_name *ret, enum 
 enum { SHADOW_TOPIC_MAX = 272 };
 size_t shadow_topic_print(char *topic, const struct shadow_name *name, const char *suffix);
 
+#define SHADOW_TABLE "shadows"
 /* The key in the store: thing, NUL, name. The bytes stay those of `key`, which holds SHADOW_KEY_MAX bytes. */
 struct edged_slice shadow_key(char *key, const struct shadow_name *name);
 bool shadow_key_parse(struct edged_slice key, struct shadow_name *ret);

@@ -5,13 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
-enum { PAGE_DEFAULT = 25, PAGE_MAX = 100 };
+enum { PAGE_DEFAULT = 25, PAGE_MAX = 100, THINGS_DEFAULT = 100, THINGS_MAX = 1000 };
 
+/* A request that waits for its answer. */
 struct call {
 	struct rest *rest;
 	edged_handle request;
+	bool aws;   /* the shape of errors */
+	bool thing; /* the answer begins with the thing and whether it is connected */
+	char name[THING_NAME_MAX + 1];
 };
 
 static const char *error_type(int code)
@@ -25,6 +30,7 @@ static const char *error_type(int code)
 		{ 403, "ForbiddenException" },
 		{ 404, "ResourceNotFoundException" },
 		{ 409, "ConflictException" },
+		{ 412, "PreconditionFailedException" },
 		{ 413, "RequestEntityTooLargeException" },
 		{ 415, "UnsupportedDocumentEncodingException" },
 		{ 429, "ThrottlingException" },
@@ -61,88 +67,253 @@ static int reply_error(struct rest *rest, edged_handle request, int code, const 
 	return r;
 }
 
+/* The same for paths that are not of AWS. */
+static int reply_problem(struct rest *rest, edged_handle request, int code, const char *message)
+{
+	static const struct {
+		int code;
+		const char *type, *title;
+	} rows[] = {
+		{ 400, "bad-request", "The request is not valid" },
+		{ 403, "forbidden", "Who asks may not do this" },
+		{ 404, "no-such-shadow", "There is no such shadow" },
+		{ 409, "version-conflict", "The shadow has another version" },
+		{ 412, "precondition-failed", "The shadow has another version" },
+		{ 413, "too-large", "The shadow would be too large" },
+		{ 415, "bad-encoding", "The body is not of a type that is known here" },
+		{ 429, "too-many-requests", "Too many requests are in flight" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].code == code)
+			return rest->http->problem(
+			        rest->host, request, code, rows[i].type, rows[i].title, message);
+	return rest->http->problem(
+	        rest->host, request, 500, "failed", "The request could not be carried out", message);
+}
+
+static int refuse(struct rest *rest, edged_handle request, bool aws, int code, const char *message)
+{
+	return (aws ? reply_error : reply_problem)(rest, request, code, message);
+}
+
+static bool connected(const struct rest *rest, const char *thing)
+{
+	return EDGED_HAS(rest->pubsub, connected) &&
+	       rest->pubsub->connected(rest->pubsub->ctx, rest->host, edged_str(thing));
+}
+
+static int reply_thing(const struct call *call, struct edged_slice body)
+{
+	const struct rest *rest = call->rest;
+	char *text = NULL;
+	int n = asprintf(&text, "{\"thing\":\"%s\",\"connected\":%s,%.*s", call->name,
+	        connected(rest, call->name) ? "true" : "false", (int)body.len - 1, body.ptr + 1);
+	if (n < 0)
+		return -ENOMEM;
+	int r = rest->http->reply(
+	        rest->host, call->request, 200, "application/json", edged_slice(text, (size_t)n));
+	free(text);
+	return r;
+}
+
 /* The client may have gone meanwhile; then there is nobody to tell. */
-static void answered(void *arg, const struct shadow_error *error, struct edged_slice body)
+static void answered(void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body)
 {
 	struct call *call = arg;
 	struct rest *rest = call->rest;
+	char tag[32];
+	if (version > 0) {
+		snprintf(tag, sizeof(tag), "\"%lld\"", (long long)version);
+		(void)rest->http->set_header(rest->host, call->request, "ETag", tag);
+	}
 	if (error->code)
-		(void)reply_error(rest, call->request, error->code, error->message);
+		(void)refuse(rest, call->request, call->aws, error->code, error->message);
+	else if (call->thing)
+		(void)reply_thing(call, body);
 	else
 		(void)rest->http->reply(rest->host, call->request, 200, "application/json", body);
 	free(call);
 }
 
-static struct call *call_new(struct rest *rest, edged_handle request)
+static struct call *call_new(struct rest *rest, edged_handle request, bool aws, const char *thing)
 {
 	struct call *call = calloc(1, sizeof(*call));
-	if (call)
-		*call = (struct call){ .rest = rest, .request = request };
+	if (!call)
+		return NULL;
+	*call = (struct call){ .rest = rest, .request = request, .aws = aws, .thing = !aws };
+	snprintf(call->name, sizeof(call->name), "%s", thing);
 	return call;
 }
 
-static int run(struct rest *rest, edged_handle request, enum shadow_verb verb)
+/* --- one shadow --------------------------------------------------------------------------------------------------------------- */
+
+static bool read_name(const struct rest *rest, edged_handle request, struct shadow_name *ret)
 {
-	const struct edged_http_1 *http = rest->http;
-	struct edged_slice thing = http->param(rest->host, request, "thing");
-	struct edged_slice name = http->query(rest->host, request, "name");
-	struct shadow_name shadow;
-	if (!shadow_name_set(&shadow, thing, name) || (name.ptr && name.len == 0))
-		return reply_error(rest, request, 400,
-		        "Invalid thing or shadow name: 1 to 128 (shadow: 64) characters of a-z, A-Z, 0-9, "
-		        "':', '_', '-'");
-	struct call *call = call_new(rest, request);
-	if (!call)
-		return -ENOMEM;
-	struct edged_slice body =
-	        verb == SHADOW_UPDATE ? http->body(rest->host, request) : edged_slice(NULL, 0);
-	service_run(rest->service, &shadow, verb, body, false, answered, call);
-	return 0;
+	struct edged_slice thing = rest->http->param(rest->host, request, "thing");
+	struct edged_slice name = rest->http->query(rest->host, request, "name");
+	return shadow_name_set(ret, thing, name) && !(name.ptr && name.len == 0);
 }
 
-int rest_get(struct rest *rest, edged_handle request)
-{
-	return run(rest, request, SHADOW_GET);
-}
+static const char bad_name[] =
+        "Invalid thing or shadow name: 1 to 128 (shadow: 64) characters of a-z, A-Z, 0-9, "
+        "':', '_', '-'";
 
-int rest_update(struct rest *rest, edged_handle request)
-{
-	return run(rest, request, SHADOW_UPDATE);
-}
-
-int rest_delete(struct rest *rest, edged_handle request)
-{
-	return run(rest, request, SHADOW_DELETE);
-}
-
-static bool page_size(struct edged_slice text, size_t *ret)
+static bool read_number(struct edged_slice text, size_t most, size_t def, size_t *ret)
 {
 	size_t n = 0;
-	*ret = PAGE_DEFAULT;
+	*ret = def;
 	if (!text.ptr)
 		return true;
-	for (size_t i = 0; i < text.len && n <= PAGE_MAX; i++) {
+	for (size_t i = 0; i < text.len && n <= most; i++) {
 		if (text.ptr[i] < '0' || text.ptr[i] > '9')
 			return false;
 		n = n * 10 + (size_t)(text.ptr[i] - '0');
 	}
 	*ret = n;
-	return n >= 1 && n <= PAGE_MAX;
+	return n >= 1 && n <= most;
 }
+
+/* If-Match (RFC 9110 section 13.1.1): one version in quotes, as the ETag of an answer, or "*". */
+static bool read_match(const struct rest *rest, edged_handle request, int64_t *ret)
+{
+	struct edged_slice text = rest->http->header(rest->host, request, "if-match");
+	size_t version;
+	*ret = text.ptr ? SHADOW_MATCH_ANY : SHADOW_MATCH_NONE;
+	if (!text.ptr || edged_slice_is(text, "*"))
+		return true;
+	if (text.len < 3 || text.ptr[0] != '"' || text.ptr[text.len - 1] != '"' ||
+	        !read_number(edged_slice(text.ptr + 1, text.len - 2), INT64_MAX / 16, 0, &version))
+		return false;
+	*ret = (int64_t)version;
+	return true;
+}
+
+static int run(struct rest *rest, edged_handle request, struct shadow_call *call, bool aws)
+{
+	struct shadow_name shadow;
+	if (!read_name(rest, request, &shadow))
+		return refuse(rest, request, aws, 400, bad_name);
+	if (!read_match(rest, request, &call->match))
+		return refuse(rest, request, aws, 400,
+		        "Invalid If-Match: one version in quotes, as in the ETag of an answer, or *");
+	call->answer = answered;
+	call->arg = call_new(rest, request, aws, shadow.thing);
+	if (!call->arg)
+		return -ENOMEM;
+	if (call->verb == SHADOW_UPDATE)
+		call->payload = rest->http->body(rest->host, request);
+	service_run(rest->service, &shadow, call);
+	return 0;
+}
+
+int rest_get(struct rest *rest, edged_handle request)
+{
+	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_GET }, true);
+}
+
+int rest_update(struct rest *rest, edged_handle request)
+{
+	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_UPDATE }, true);
+}
+
+int rest_delete(struct rest *rest, edged_handle request)
+{
+	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_DELETE }, true);
+}
+
+int rest_thing(struct rest *rest, edged_handle request)
+{
+	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_GET }, false);
+}
+
+static bool is_patch(struct edged_slice type)
+{
+	static const char *const types[] = { "application/merge-patch+json", "application/json" };
+	const char *end = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+	size_t n = end ? (size_t)(end - type.ptr) : type.len;
+	while (n && type.ptr[n - 1] == ' ')
+		n--;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strlen(types[i]) == n && strncasecmp(type.ptr, types[i], n) == 0)
+			return true;
+	return false;
+}
+
+int rest_patch(struct rest *rest, edged_handle request)
+{
+	if (!is_patch(rest->http->header(rest->host, request, "content-type"))) {
+		(void)rest->http->set_header(
+		        rest->host, request, "Accept-Patch", "application/merge-patch+json");
+		return reply_problem(rest, request, 415,
+		        "The body is a merge patch (RFC 7396) of the state, such as "
+		        "{\"desired\": {\"led\": \"on\"}}, with Content-Type application/merge-patch+json.");
+	}
+	return run(rest, request,
+	        &(struct shadow_call){ .verb = SHADOW_UPDATE, .patch = true, .whole = true }, false);
+}
+
+int rest_events(struct rest *rest, edged_handle request)
+{
+	struct shadow_name name;
+	if (!read_name(rest, request, &name))
+		return reply_problem(rest, request, 400, bad_name);
+	return events_open(rest->events, request, &name);
+}
+
+/* --- lists ---------------------------------------------------------------------------------------------------------------------- */
 
 int rest_list(struct rest *rest, edged_handle request)
 {
 	const struct edged_http_1 *http = rest->http;
 	struct shadow_name after;
 	size_t limit;
-	if (!page_size(http->query(rest->host, request, "pageSize"), &limit))
+	if (!read_number(http->query(rest->host, request, "pageSize"), PAGE_MAX, PAGE_DEFAULT, &limit))
 		return reply_error(rest, request, 400, "Invalid pageSize: a number from 1 to 100");
 	if (!shadow_name_set(&after, http->param(rest->host, request, "thing"),
 	            http->query(rest->host, request, "nextToken")))
 		return reply_error(rest, request, 400, "Invalid thing name or nextToken");
-	struct call *call = call_new(rest, request);
+	struct call *call = call_new(rest, request, true, after.thing);
 	if (!call)
 		return -ENOMEM;
-	service_list(rest->service, &after, limit, answered, call);
+	list_named(rest->lists, &after, limit, answered, call);
+	return 0;
+}
+
+/* NULL, or what is wrong. The filter is the caller's to free. */
+static const char *read_things(const struct rest *rest, edged_handle request, struct things_query *ret)
+{
+	const struct edged_http_1 *http = rest->http;
+	struct edged_slice cursor = http->query(rest->host, request, "cursor");
+	struct edged_slice name = http->query(rest->host, request, "name");
+	struct edged_slice state = http->query(rest->host, request, "state");
+	struct edged_slice filter = http->query(rest->host, request, "filter");
+	const char *why = NULL;
+	*ret = (struct things_query){ .state = edged_slice_is(state, "true") };
+	if (state.ptr && !ret->state && !edged_slice_is(state, "false"))
+		return "The query parameter state is true or false.";
+	if (!read_number(http->query(rest->host, request, "limit"), THINGS_MAX, THINGS_DEFAULT, &ret->limit))
+		return "The query parameter limit is a number from 1 to 1,000.";
+	if (!shadow_name_set(&ret->after, cursor.len ? cursor : edged_str("a"), name))
+		return "The query parameter cursor is that of the page before, and name is a shadow's name.";
+	if (!cursor.len)
+		ret->after.thing[0] = '\0';
+	if (filter.len)
+		ret->filter = filter_parse(filter, &why);
+	return why && !ret->filter ? why : NULL;
+}
+
+int rest_things(struct rest *rest, edged_handle request)
+{
+	struct things_query query;
+	const char *wrong = read_things(rest, request, &query);
+	if (wrong)
+		return reply_problem(rest, request, 400, wrong);
+	struct call *call = call_new(rest, request, false, "");
+	if (!call) {
+		filter_free(query.filter);
+		return -ENOMEM;
+	}
+	call->thing = false;
+	list_things(rest->lists, &query, answered, call);
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * The shadow service: get, update, delete and list, whoever asks (MQTT or REST). An answer to a change comes
  * once the change is on the disk. Operations on one shadow run one after another, in the order they came; at
- * most `in_flight` of them wait, beyond that is 429. Main loop only.
+ * most `in_flight` of a thing wait, beyond that is 429. Main loop only.
  */
 #ifndef SHADOW_SERVICE_H
 #define SHADOW_SERVICE_H
@@ -24,8 +24,8 @@ struct service_deps {
 	const struct edged_pubsub_1 *pubsub;
 	const struct edged_metrics_1 *metrics;
 	struct document_limits limits;
-	unsigned in_flight;   /* operations that wait for one shadow */
-	size_t cache_bytes;   /* documents kept in memory, measured as stored text */
+	unsigned in_flight;   /* operations of one thing, on all its shadows */
+	size_t cache_bytes;   /* of memory for documents that nobody works on */
 	size_t payload;       /* bytes of a request */
 	int64_t (*now)(void); /* seconds since 1970 */
 };
@@ -34,19 +34,26 @@ int service_new(const struct service_deps *deps, struct service **ret);
 /* Call when the store calls back no more. Operations that wait are answered with 500. */
 void service_free(struct service *service);
 
-/* How an operation ended: error->code 0 and the body of `accepted` (or the whole document), else the refusal.
+/* How an operation ended: error->code 0, the version and the body of `accepted` (or the whole document), else the refusal.
  * `body` is valid during the call. */
-typedef void shadow_answer(void *arg, const struct shadow_error *error, struct edged_slice body);
+typedef void shadow_answer(
+        void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body);
 
-/* Starts an operation. Answers of changes go to the `accepted`, `delta` and `documents` topics as well;
- * refusals go to `rejected` only when `mirror` is set, and so do answers of get (MQTT asks for both).
- * `answer` may be NULL. */
-void service_run(struct service *service, const struct shadow_name *name, enum shadow_verb verb,
-        struct edged_slice payload, bool mirror, shadow_answer *answer, void *arg);
+/* Conditions beyond those in the payload (RFC 9110 section 13.1.1); a failed one is 412. */
+enum { SHADOW_MATCH_NONE = -1, SHADOW_MATCH_ANY = -2 };
 
-/* Named shadows of a thing in order, from after `after` ("" for the start), at most `limit`. The body is that
- * of AWS's ListNamedShadowsForThing. */
-void service_list(struct service *service, const struct shadow_name *after, size_t limit,
-        shadow_answer *answer, void *arg);
+struct shadow_call {
+	enum shadow_verb verb;
+	struct edged_slice payload;
+	int64_t match; /* the version it must have, or one of the above */
+	bool mirror;   /* the outcome goes to topics in any case; else refusals and answers of get do not */
+	bool patch;    /* update: the payload is a merge patch of the state */
+	bool whole;    /* update: the answer is the whole document */
+	shadow_answer *answer; /* may be NULL */
+	void *arg;
+};
+
+/* Starts an operation. Changes are told on the topics `accepted`, `delta` and `documents` to whoever listens. */
+void service_run(struct service *service, const struct shadow_name *name, const struct shadow_call *call);
 
 #endif

@@ -30,7 +30,7 @@ static struct row {
 	char key[SHADOW_KEY_MAX];
 	size_t key_len;
 	char *value;
-} rows[8];
+} rows[8], *last_put;
 static char *published[PUBLISHED];
 static unsigned published_count;
 static bool anyone_listens;
@@ -48,6 +48,7 @@ static int put(struct edged_host *host, const char *table, struct edged_slice ke
 		memcpy(rows[i].key, key.ptr, key.len);
 		rows[i].key_len = key.len;
 		rows[i].value = strndup(value.ptr, value.len);
+		last_put = &rows[i];
 		return 0;
 	}
 	return -ENOSPC;
@@ -78,6 +79,10 @@ static void store_answers(int result)
 	struct waiting w = waiting[0];
 	memmove(waiting, waiting + 1, --waiting_count * sizeof(w));
 	if (w.done) {
+		if (result && last_put) { /* none of the batch was kept */
+			free(last_put->value);
+			last_put->value = NULL;
+		}
 		w.done(w.arg, result);
 		return;
 	}
@@ -151,8 +156,9 @@ static const struct edged_metrics_1 metrics = { sizeof(metrics), one_figure };
 static struct service *service;
 static struct shadow_name lamp;
 static int last_code;
+static int64_t last_version;
 static unsigned answers;
-static char last_body[2048];
+static char last_body[16384];
 
 static int setup(void **state)
 {
@@ -186,17 +192,28 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void answer(void *arg, const struct shadow_error *error, struct edged_slice body)
+static void answer(void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body)
 {
+	last_version = version;
 	(void)arg;
 	answers++;
 	last_code = error->code;
 	snprintf(last_body, sizeof(last_body), "%.*s", EDGED_SLICE_FMT(body));
 }
 
+static void ask(const struct shadow_name *name, enum shadow_verb verb, const char *payload, bool mirror)
+{
+	const struct shadow_call call = { .verb = verb,
+		.payload = edged_str(payload),
+		.match = SHADOW_MATCH_NONE,
+		.mirror = mirror,
+		.answer = answer };
+	service_run(service, name, &call);
+}
+
 static void run(enum shadow_verb verb, const char *payload)
 {
-	service_run(service, &lamp, verb, edged_str(payload), true, answer, NULL);
+	ask(&lamp, verb, payload, true);
 }
 
 static void an_update_is_accepted_once_it_is_stored(void **state)
@@ -235,8 +252,114 @@ static void what_could_not_be_stored_did_not_happen(void **state)
 	store_answers(-ENOSPC);
 	assert_int_equal(last_code, 500);
 	assert_non_null(strstr(published[0], "/update/rejected {\"code\":500"));
-	run(SHADOW_GET, "");
+	run(SHADOW_GET, ""); /* what is in memory is not what is stored: it is read again */
+	store_answers(0);
 	assert_int_equal(last_code, 404);
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"on\"}}}");
+	store_answers(0);
+	assert_non_null(strstr(last_body, "\"version\":1"));
+}
+
+static void settle(void)
+{
+	while (waiting_count)
+		store_answers(0);
+}
+
+static void ask_if(int64_t match, enum shadow_verb verb, const char *payload, bool patch)
+{
+	const struct shadow_call call = { .verb = verb,
+		.payload = edged_str(payload),
+		.match = match,
+		.patch = patch,
+		.whole = patch,
+		.answer = answer };
+	service_run(service, &lamp, &call);
+}
+
+static void conditions_hold_on_the_version(void **state)
+{
+	(void)state;
+	ask_if(SHADOW_MATCH_ANY, SHADOW_UPDATE, "{\"state\":{}}", false);
+	store_answers(0);
+	assert_int_equal(last_code, 412);
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"on\"}}}");
+	store_answers(0);
+	assert_int_equal(last_version, 1);
+	ask_if(2, SHADOW_UPDATE, "{\"state\":{}}", false);
+	assert_int_equal(last_code, 412);
+	ask_if(1, SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"off\"}}}", false);
+	store_answers(0);
+	assert_int_equal(last_code, 0);
+	assert_int_equal(last_version, 2);
+	ask_if(1, SHADOW_DELETE, "", false);
+	assert_int_equal(last_code, 412);
+	ask_if(SHADOW_MATCH_ANY, SHADOW_DELETE, "", false);
+	store_answers(0);
+	assert_int_equal(last_code, 0);
+}
+
+static void a_merge_patch_changes_the_state(void **state)
+{
+	(void)state;
+	ask_if(SHADOW_MATCH_NONE, SHADOW_UPDATE, "{\"desired\":{\"led\":\"on\",\"n\":1}}", true);
+	store_answers(0);
+	store_answers(0);
+	assert_int_equal(last_code, 0);
+	ask_if(SHADOW_MATCH_NONE, SHADOW_UPDATE, "{\"desired\":{\"n\":null},\"reported\":{\"led\":\"on\"}}",
+	        true);
+	store_answers(0);
+	assert_non_null(strstr(
+	        last_body, "{\"state\":{\"desired\":{\"led\":\"on\"},\"reported\":{\"led\":\"on\"}},"));
+	ask_if(SHADOW_MATCH_NONE, SHADOW_UPDATE, "{\"state\":{}}", true);
+	assert_int_equal(last_code, 400);
+	ask_if(SHADOW_MATCH_NONE, SHADOW_UPDATE, "[]", true);
+	assert_int_equal(last_code, 400);
+}
+
+static void a_thing_has_so_many_requests_in_flight(void **state)
+{
+	(void)state;
+	struct shadow_name other;
+	assert_true(shadow_name_set(&other, edged_str("lamp"), edged_str("x")));
+	ask(&other, SHADOW_GET, "", false);
+	run(SHADOW_GET, "");
+	run(SHADOW_GET, "");
+	run(SHADOW_GET, ""); /* three, on two shadows, are the limit here */
+	assert_int_equal(last_code, 429);
+	assert_int_equal(answers, 1);
+	assert_true(shadow_name_set(&other, edged_str("other"), edged_str("")));
+	ask(&other, SHADOW_GET, "", false); /* another thing has its own */
+	assert_int_equal(answers, 1);
+	settle();
+	assert_int_equal(answers, 5);
+	run(SHADOW_GET, "");
+	settle();
+	assert_int_equal(answers, 6);
+	assert_int_equal(last_code, 404);
+}
+
+static void a_document_too_large_changes_nothing(void **state)
+{
+	(void)state;
+	char text[900];
+	for (int i = 0; i < 10; i++) {
+		snprintf(text, sizeof(text), "{\"state\":{\"reported\":{\"k%d\":\"%0800d\"}}}", i, 0);
+		run(SHADOW_UPDATE, text);
+		settle();
+		assert_int_equal(last_code, 0);
+	}
+	snprintf(text, sizeof(text), "{\"state\":{\"reported\":{\"k10\":\"%0800d\"}}}", 0);
+	run(SHADOW_UPDATE, text);
+	settle();
+	assert_int_equal(last_code, 413);
+	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"n\":2}},\"version\":10}");
+	settle();
+	assert_int_equal(last_version, 11);
+	run(SHADOW_GET, "");
+	settle();
+	assert_non_null(strstr(last_body, "\"k9\""));
+	assert_null(strstr(last_body, "\"k10\""));
 }
 
 static void operations_on_one_shadow_keep_their_order(void **state)
@@ -264,15 +387,14 @@ static void a_document_that_left_memory_is_read_again(void **state)
 	for (size_t i = 0; i < 5; i++) {
 		struct shadow_name name;
 		assert_true(shadow_name_set(&name, edged_str(things[i]), edged_str("")));
-		service_run(service, &name, SHADOW_UPDATE, edged_str("{\"state\":{\"desired\":{\"x\":1}}}"),
-		        false, answer, NULL);
+		ask(&name, SHADOW_UPDATE, "{\"state\":{\"desired\":{\"x\":1}}}", false);
 		store_answers(0);
 		store_answers(0);
 		assert_int_equal(last_code, 0);
 	}
 	struct shadow_name first;
 	assert_true(shadow_name_set(&first, edged_str("a"), edged_str("")));
-	service_run(service, &first, SHADOW_GET, edged_str(""), false, answer, NULL);
+	ask(&first, SHADOW_GET, "", false);
 	assert_int_equal(waiting_count, 1);
 	store_answers(0);
 	assert_non_null(strstr(last_body, "\"x\":1"));
@@ -307,8 +429,9 @@ static void too_large_a_request_is_not_even_parsed(void **state)
 {
 	(void)state;
 	char text[1100];
-	memset(text, ' ', sizeof(text));
-	service_run(service, &lamp, SHADOW_UPDATE, edged_slice(text, sizeof(text)), true, answer, NULL);
+	memset(text, ' ', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	run(SHADOW_UPDATE, text);
 	assert_int_equal(last_code, 413);
 	assert_int_equal(waiting_count, 0);
 }
@@ -331,6 +454,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        delta_and_documents_are_made_for_those_who_listen, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_stored_did_not_happen, setup, teardown),
+		cmocka_unit_test_setup_teardown(conditions_hold_on_the_version, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_merge_patch_changes_the_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_thing_has_so_many_requests_in_flight, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_document_too_large_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(operations_on_one_shadow_keep_their_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_document_that_left_memory_is_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_deleted_shadow_counts_on, setup, teardown),

@@ -24,6 +24,8 @@ struct shadow {
 	struct edged_host *host;
 	const struct edged_pubsub_1 *pubsub;
 	struct service *service;
+	struct lists *lists;
+	struct events *events;
 	struct rest rest;
 	edged_handle subscriptions[FILTERS];
 };
@@ -42,7 +44,19 @@ static void deliver(void *arg, const struct edged_message *message)
 	 * request would be carried out again at every start. */
 	if (message->will || message->retain || !shadow_topic_parse(message->topic, &name, &verb))
 		return;
-	service_run(shadow->service, &name, verb, message->payload, true, NULL, NULL);
+	const struct shadow_call call = {
+		.verb = verb, .payload = message->payload, .match = SHADOW_MATCH_NONE, .mirror = true
+	};
+	service_run(shadow->service, &name, &call);
+}
+
+static void destroy(void *self)
+{
+	struct shadow *shadow = self;
+	events_free(shadow->events);
+	lists_free(shadow->lists);
+	service_free(shadow->service);
+	free(shadow);
 }
 
 static int create(struct edged_host *host, void **ret_self)
@@ -66,14 +80,23 @@ static int create(struct edged_host *host, void **ret_self)
 		.payload = (size_t)config->integer(host, "payload"),
 		.now = wall_seconds,
 	};
+	const struct edged_http_1 *http = edged_cap(host, EDGED_HTTP_1);
 	int r = service_new(&deps, &shadow->service);
+	if (!r)
+		r = lists_new(&deps, (size_t)config->integer(host, "scan"), &shadow->lists);
+	if (!r)
+		r = events_new(&deps, http, shadow->service, (unsigned)config->integer(host, "streams"),
+		        &shadow->events);
 	if (r) {
-		free(shadow);
+		destroy(shadow);
 		return r;
 	}
-	shadow->rest = (struct rest){
-		.host = host, .http = edged_cap(host, EDGED_HTTP_1), .service = shadow->service
-	};
+	shadow->rest = (struct rest){ .host = host,
+		.http = http,
+		.pubsub = shadow->pubsub,
+		.service = shadow->service,
+		.lists = shadow->lists,
+		.events = shadow->events };
 	*ret_self = shadow;
 	return 0;
 }
@@ -81,6 +104,7 @@ static int create(struct edged_host *host, void **ret_self)
 static void stop(void *self)
 {
 	struct shadow *shadow = self;
+	events_stop(shadow->events);
 	for (unsigned i = 0; i < FILTERS; i++)
 		if (shadow->subscriptions[i])
 			(void)shadow->pubsub->unsubscribe(
@@ -99,13 +123,6 @@ static int start(void *self)
 		}
 	}
 	return 0;
-}
-
-static void destroy(void *self)
-{
-	struct shadow *shadow = self;
-	service_free(shadow->service);
-	free(shadow);
 }
 
 static int serve_get(void *self, edged_handle request)
@@ -128,20 +145,63 @@ static int serve_list(void *self, edged_handle request)
 	return rest_list(&((struct shadow *)self)->rest, request);
 }
 
-#define NAME_PARAMETER                                                                                       \
-	"{\"parameters\":[{\"name\":\"name\",\"in\":\"query\",\"schema\":{\"type\":\"string\"},"             \
-	"\"description\":\"A named shadow; without it the classic one\"}]}"
+static int serve_things(void *self, edged_handle request)
+{
+	return rest_things(&((struct shadow *)self)->rest, request);
+}
+
+static int serve_thing(void *self, edged_handle request)
+{
+	return rest_thing(&((struct shadow *)self)->rest, request);
+}
+
+static int serve_patch(void *self, edged_handle request)
+{
+	return rest_patch(&((struct shadow *)self)->rest, request);
+}
+
+static int serve_events(void *self, edged_handle request)
+{
+	return rest_events(&((struct shadow *)self)->rest, request);
+}
+
+/* Parameters beyond those of the path, as OpenAPI writes them. */
+#define PARAMETER(in, name, type, text)                                                                      \
+	"{\"name\":\"" name "\",\"in\":\"" in "\",\"schema\":{\"type\":\"" type                              \
+	"\"},\"description\":\"" text "\"}"
+#define NAME            PARAMETER("query", "name", "string", "A named shadow; without it the classic one")
+#define MATCH           PARAMETER("header", "If-Match", "string", "The version that it must have, in quotes, or *")
+#define PARAMETERS(...) "{\"parameters\":[" __VA_ARGS__ "]}"
+#define PAGE                                                                                                 \
+	PARAMETER("query", "pageSize", "integer", "Names on a page, up to 100; default 25")                  \
+	"," PARAMETER("query", "nextToken", "string", "Of the page before")
+#define THINGS                                                                                               \
+	PARAMETER("query", "filter", "string",                                                               \
+	        "Such as connected=false,reported.battery<20: paths (thing, connected, version, timestamp, " \
+	        "desired.KEY, reported.KEY), =, !=, <, <=, >, >= and values; all must hold")                 \
+	"," PARAMETER("query", "state", "boolean", "Tell the states, too") "," PARAMETER("query", "limit",   \
+	        "integer", "Things on a page, up to 1,000; default 100") "," PARAMETER("query", "cursor",    \
+	        "string", "Of the page before")
 
 static const struct edged_route routes[] = {
 	{ "GET", "/things/{thing}/shadow", serve_get, "A shadow with state, metadata, version and delta",
-	        NAME_PARAMETER, EDGED_SCOPE_ACCOUNT, 0 },
+	        PARAMETERS(NAME), EDGED_SCOPE_ACCOUNT, 0 },
 	{ "POST", "/things/{thing}/shadow", serve_update,
-	        "Merge into a shadow: {\"state\": {\"desired\": ..}}", NAME_PARAMETER, EDGED_SCOPE_ACCOUNT,
-	        0 },
-	{ "DELETE", "/things/{thing}/shadow", serve_delete, "Delete a shadow", NAME_PARAMETER,
+	        "Merge into a shadow: {\"state\": {\"desired\": ..}}", PARAMETERS(NAME "," MATCH),
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "DELETE", "/things/{thing}/shadow", serve_delete, "Delete a shadow", PARAMETERS(NAME "," MATCH),
 	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ "GET", "/api/things/shadow/ListNamedShadowsForThing/{thing}", serve_list,
-	        "Names of a thing's named shadows", NULL, EDGED_SCOPE_ACCOUNT, 0 },
+	        "Names of a thing's named shadows", PARAMETERS(PAGE), EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/shadow/v1/things", serve_things, "Things that have a shadow, by what it says",
+	        PARAMETERS(NAME "," THINGS), EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/shadow/v1/things/{thing}", serve_thing, "A shadow, and whether its thing is connected",
+	        PARAMETERS(NAME), EDGED_SCOPE_ACCOUNT, 0 },
+	{ "PATCH", "/shadow/v1/things/{thing}", serve_patch,
+	        "Change the state of a shadow by a JSON merge patch: {\"desired\": ..}",
+	        PARAMETERS(NAME "," MATCH), EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/shadow/v1/things/{thing}/events", serve_events,
+	        "A shadow and its changes, as server-sent events", PARAMETERS(NAME), EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
 };
 
@@ -152,8 +212,13 @@ static const struct edged_setting settings[] = {
 	        "Levels of objects and arrays in desired and in reported" },
 	{ "payload", EDGED_TYPE_SIZE, "\"128k\"", 1024, 1048576, "bytes", NULL, "Largest request" },
 	{ "in_flight", EDGED_TYPE_INT, "10", 1, 1000, "requests", NULL,
-	        "Requests that may wait for one shadow; further ones get 429" },
-	{ "cache", EDGED_TYPE_SIZE, "\"1M\"", 0, 1073741824, "bytes", NULL, "Shadows kept in memory" },
+	        "Requests of one thing that may be in flight; further ones get 429" },
+	{ "cache", EDGED_TYPE_SIZE, "\"4M\"", 0, 1073741824, "bytes", NULL,
+	        "Memory for shadows that nobody works on; others are read from the disk" },
+	{ "scan", EDGED_TYPE_INT, "2000", 1, 100000, "shadows", NULL,
+	        "Shadows looked at for one page of things" },
+	{ "streams", EDGED_TYPE_INT, "32", 0, 1000, "streams", NULL,
+	        "Open answers of /shadow/v1/things/{thing}/events" },
 	{ 0 },
 };
 

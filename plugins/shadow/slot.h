@@ -16,7 +16,7 @@ TAILQ_HEAD(operations, operation);
 struct slot {
 	struct shadow_name name;
 	struct document document;
-	size_t bytes; /* of the document as stored; 0 while it is not loaded */
+	size_t bytes; /* of memory, reckoned; 0 while it is not loaded */
 	bool loaded;
 	unsigned waiting;
 	struct operations operations; /* the first one is being worked on */
@@ -39,7 +39,7 @@ void slots_fini(struct slots *slots, void (*drop)(struct operation *operation));
 struct slot *slots_get(struct slots *slots, const struct shadow_name *name);
 /* Nothing waits for it any more: it may go from now on. An unloaded one goes at once. */
 void slots_rest(struct slots *slots, struct slot *slot);
-void slots_busy(struct slots *slots, struct slot *slot); /* before the first operation is appended */
-void slots_resize(struct slots *slots, struct slot *slot, size_t bytes);
+void slots_busy(struct slots *slots, struct slot *slot);   /* before the first operation is appended */
+void slots_resize(struct slots *slots, struct slot *slot); /* its document has changed */
 
 #endif

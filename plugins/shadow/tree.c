@@ -3,37 +3,73 @@
 
 #include <errno.h>
 
-json_t *tree_stamp(const json_t *value, int64_t now)
+json_t *tree_stamp(const json_t *value, json_t *stamp)
 {
 	if (!json_is_object(value) && !json_is_array(value))
-		return json_pack("{s:I}", "timestamp", (json_int_t)now);
-	json_t *stamp = json_is_object(value) ? json_object() : json_array();
+		return json_incref(stamp);
+	json_t *stamps = json_is_object(value) ? json_object() : json_array();
 	const char *key;
 	json_t *item;
 	size_t i;
-	int r = stamp ? 0 : -1;
+	int r = stamps ? 0 : -1;
 	if (json_is_object(value)) {
 		json_object_foreach((json_t *)(uintptr_t)value, key, item) r |=
-		        json_object_set_new(stamp, key, tree_stamp(item, now));
+		        json_object_set_new(stamps, key, tree_stamp(item, stamp));
 	} else {
-		json_array_foreach(value, i, item) r |= json_array_append_new(stamp, tree_stamp(item, now));
+		json_array_foreach(value, i, item) r |=
+		        json_array_append_new(stamps, tree_stamp(item, stamp));
 	}
 	if (r) {
-		json_decref(stamp);
+		json_decref(stamps);
 		return NULL;
 	}
-	return stamp;
+	return stamps;
 }
 
-/* A copy of a new subtree without its nulls; *ret is NULL when only nulls were in it. */
+json_t *tree_read_stamps(json_t *written)
+{
+	json_t *stamp = json_object_get(written, "timestamp"), *item;
+	const char *key;
+	size_t i;
+	if (json_is_integer(stamp))
+		return json_object_size(written) == 1 ? json_incref(stamp) : NULL;
+	if (!json_is_object(written) && !json_is_array(written))
+		return NULL;
+	json_t *stamps = json_is_object(written) ? json_object() : json_array();
+	int r = stamps ? 0 : -1;
+	if (json_is_object(written)) {
+		json_object_foreach(written, key, item) r |=
+		        json_object_set_new(stamps, key, tree_read_stamps(item));
+	} else {
+		json_array_foreach(written, i, item) r |=
+		        json_array_append_new(stamps, tree_read_stamps(item));
+	}
+	if (r) {
+		json_decref(stamps);
+		return NULL;
+	}
+	return stamps;
+}
+
+static bool has_null(const json_t *value)
+{
+	const char *key;
+	json_t *item;
+	if (json_is_null(value))
+		return true;
+	json_object_foreach((json_t *)(uintptr_t)value, key, item) if (has_null(item)) return true;
+	return false;
+}
+
+/* A new subtree without its nulls; *ret is NULL when only nulls were in it. What has none is shared. */
 static int without_nulls(const json_t *value, json_t **ret)
 {
 	*ret = NULL;
 	if (json_is_null(value))
 		return 0;
-	if (!json_is_object(value)) {
-		*ret = json_deep_copy(value);
-		return *ret ? 0 : -ENOMEM;
+	if (!json_is_object(value) || !has_null(value)) {
+		*ret = json_incref((json_t *)(uintptr_t)value);
+		return 0;
 	}
 	json_t *copy = json_object();
 	const char *key;
@@ -47,7 +83,7 @@ static int without_nulls(const json_t *value, json_t **ret)
 		if (!r && kept && json_object_set_new(copy, key, kept))
 			r = -ENOMEM;
 	}
-	if (r || (json_object_size(copy) == 0 && json_object_size(value) > 0)) {
+	if (r || json_object_size(copy) == 0) {
 		json_decref(copy);
 		return r;
 	}
@@ -55,7 +91,7 @@ static int without_nulls(const json_t *value, json_t **ret)
 	return 0;
 }
 
-static int replace(json_t *target, json_t *metadata, const char *key, const json_t *value, int64_t now)
+static int replace(json_t *target, json_t *metadata, const char *key, const json_t *value, json_t *stamp)
 {
 	json_t *fresh;
 	int r = without_nulls(value, &fresh);
@@ -66,23 +102,21 @@ static int replace(json_t *target, json_t *metadata, const char *key, const json
 		(void)json_object_del(metadata, key);
 		return 0;
 	}
-	r = json_object_set_new(metadata, key, tree_stamp(fresh, now));
+	r = json_object_set_new(metadata, key, tree_stamp(fresh, stamp));
 	r |= json_object_set_new(target, key, fresh);
 	return r ? -ENOMEM : 0;
 }
 
-int tree_merge(json_t *target, json_t *metadata, const json_t *patch, int64_t now)
+int tree_merge(json_t *target, json_t *metadata, const json_t *patch, json_t *stamp)
 {
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)patch, key, value)
 	{
-		json_t *old = json_object_get(target, key), *stamps = json_object_get(metadata, key);
-		int r;
-		if (json_is_object(value) && json_is_object(old) && json_is_object(stamps))
-			r = tree_merge(old, stamps, value, now);
-		else
-			r = replace(target, metadata, key, value, now);
+		json_t *old = json_is_object(value) ? json_object_get(target, key) : NULL;
+		json_t *stamps = json_is_object(old) ? json_object_get(metadata, key) : NULL;
+		int r = json_is_object(stamps) ? tree_merge(old, stamps, value, stamp)
+		                               : replace(target, metadata, key, value, stamp);
 		if (r)
 			return r;
 	}

@@ -103,4 +103,5 @@ def main():
     edged.clean()
 
 
-main()
+if __name__ == "__main__":
+    main()
