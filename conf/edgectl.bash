@@ -2,7 +2,7 @@
 # bash completion for edgectl(1)
 _edgectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub shadow api help version'
+	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub clients kick trace shadow api help version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket | --state) ((i++)) ;;
@@ -22,7 +22,8 @@ _edgectl() {
 	esac
 	local options='--socket --state --json --help'
 	case $verb in
-	invite) options+=' --for' ;;
+	invite | trace) options+=' --for' ;;
+	kick) options+=' --session' ;;
 	pub) options+=' --qos --retain' ;;
 	sub) options+=' --count' ;;
 	shadow) options+=' --name' ;;
@@ -37,6 +38,8 @@ _edgectl() {
 		mapfile -t COMPREPLY < <(compgen -W 'pin veto clear' -- "$word")
 	elif [[ $verb == role && ${COMP_WORDS[COMP_CWORD - 2]} == role ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'networkProxy cache cloudGateway' -- "$word")
+	elif [[ $verb == trace && $before == trace ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'client topic' -- "$word")
 	elif [[ $verb == api && $before == api ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'GET POST PUT PATCH DELETE' -- "$word")
 	fi

@@ -67,11 +67,11 @@ struct broker {
 	struct users users;
 	struct shared shared; /* with several loops */
 	struct presence presence;
-	uint64_t key[2];      /* of the hash tables */
-	uint64_t next_row;    /* atomic: keys in the store, of sessions, messages and queue entries */
-	int64_t clients;      /* atomic: connected */
-	int64_t queued;       /* atomic: bytes in the queues of all sessions */
-	unsigned starting;    /* main loop: shards that are not up yet */
+	uint64_t key[2];   /* of the hash tables */
+	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
+	int64_t clients;   /* atomic: connected */
+	int64_t queued;    /* atomic: bytes in the queues of all sessions */
+	unsigned starting; /* main loop: shards that are not up yet */
 	struct pubsub *pubsub;
 	struct sse *sse;
 	struct load *load;
