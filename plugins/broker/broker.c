@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "client.h"
+#include "home.h"
 #include "load.h"
 #include "pubsub.h"
 #include "rest.h"
@@ -167,23 +168,10 @@ static void add_figures(struct broker *b)
 
 /* --- life ----------------------------------------------------------------------------------------------------------------- */
 
-/* The last reference to a stored message is gone: so is its row. Any loop. */
-static void forget(struct message_home *home, uint64_t row)
-{
-	struct broker *b = (struct broker *)((char *)home - offsetof(struct broker, home));
-	uint8_t key[8];
-	struct writer w = writer(key, sizeof(key));
-	write_u64(&w, row);
-	if (!b->stopping && b->store->del(b->host, "messages", edged_slice(key, sizeof(key))))
-		count_one(
-		        b->figures
-		                .store_failures); /* the next start finds it without a reader, and removes it */
-}
-
 static void destroy(void *self)
 {
 	struct broker *b = self;
-	b->stopping = true;
+	home_close(b->home);
 	load_free(b->load);
 	sse_free(b->sse);
 	trace_free(b->trace);
@@ -198,6 +186,7 @@ static void destroy(void *self)
 	shared_fini(&b->shared);
 	presence_fini(&b->presence);
 	users_fini(&b->users);
+	home_unref(b->home);
 	free(b);
 }
 
@@ -231,7 +220,6 @@ static int create(struct edged_host *host, void **ret_self)
 	b->http = edged_cap(host, EDGED_HTTP_1);
 	b->metrics = edged_cap(host, EDGED_METRICS_1);
 	b->store = edged_cap(host, EDGED_STORE_1);
-	b->home.forget = forget;
 	users_init(&b->users);
 	presence_init(&b->presence);
 	b->next_row = 1;
@@ -239,6 +227,8 @@ static int create(struct edged_host *host, void **ret_self)
 	configure(b);
 	add_figures(b);
 	int r = getrandom(b->key, sizeof(b->key), 0) == sizeof(b->key) ? 0 : -EIO;
+	if (!r && !(b->home = home_new(b)))
+		r = -ENOMEM;
 	if (!r)
 		r = make_parts(b);
 	if (r) {
@@ -292,7 +282,7 @@ static int start(void *self)
 static void stop(void *self)
 {
 	struct broker *b = self;
-	b->stopping = true;
+	home_close(b->home);
 	sse_stop(b->sse);
 	trace_stop(b->trace);
 	sys_stop(b->sys);

@@ -61,7 +61,7 @@ struct broker {
 	const struct edged_store_1 *store;
 	struct limits limits;
 	struct figures figures;
-	struct message_home home; /* of stored messages */
+	struct home *home; /* of stored messages */
 	struct shard **shards;
 	unsigned shard_count;
 	struct users users;
@@ -78,7 +78,6 @@ struct broker {
 	struct sys *sys;
 	struct trace *trace;
 	uint32_t tracing; /* atomic: open traces */
-	bool stopping;
 };
 
 /* A key that no row in the store has. Any loop. */

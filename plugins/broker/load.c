@@ -140,14 +140,12 @@ static int read_message_row(struct load *load, struct edged_slice key, struct ed
 	struct message *m = k.failed || read_left(&k) || !row ? NULL : read_message(value);
 	if (!m)
 		return discard(load, "messages", key);
-	m->row = row;
-	m->home = &load->broker->home;
 	note_row(load, row);
 	int r = append(&load->messages, &load->message_count, &load->message_size, m);
-	if (r) {
-		m->row = 0;
+	if (r)
 		message_unref(m);
-	}
+	else
+		message_settle(m, load->broker->home, row);
 	return r;
 }
 

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "message.h"
 
+#include "home.h"
+
 static void message_free(struct edged_blob *blob)
 {
 	struct message *m = (struct message *)blob;
-	if (m->row)
-		m->home->forget(m->home, m->row);
+	if (m->row) {
+		home_forget(m->home, m->row);
+		home_unref(m->home);
+	}
 	free(m);
+}
+
+void message_settle(struct message *m, struct home *home, uint64_t row)
+{
+	m->home = home_ref(home);
+	m->row = row;
 }
 
 /* Fixed header and topic length in front of the topic. */

@@ -13,17 +13,15 @@
 
 struct message;
 
-/* What becomes of a message's row in the store when nobody needs the message any more. */
-struct message_home {
-	void (*forget)(struct message_home *home, uint64_t row);
-};
+/* Where rows of messages are, see home.h. */
+struct home;
 
 struct message {
-	struct edged_blob blob;    /* first member; its bytes are those behind this struct */
-	struct message_home *home; /* when it has a row */
-	uint64_t row;              /* key in the store, 0: not stored */
-	uint64_t arrived;          /* wall time in ms */
-	uint64_t expires;          /* wall time in ms, 0: never */
+	struct edged_blob blob; /* first member; its bytes are those behind this struct */
+	struct home *home;      /* when it has a row; see message_settle() */
+	uint64_t row;           /* key in the store, 0: not stored */
+	uint64_t arrived;       /* wall time in ms */
+	uint64_t expires;       /* wall time in ms, 0: never */
 	uint32_t payload_len;
 	uint32_t props_len; /* behind the payload */
 	uint16_t topic_len;
@@ -43,6 +41,8 @@ struct message_parts {
 	bool retain, will;
 };
 
+/* Gives it a row, which is forgotten with it. Before others see the message. */
+void message_settle(struct message *message, struct home *home, uint64_t row);
 struct message *message_new(const struct message_parts *parts); /* one reference; NULL: no memory */
 
 /* One that nobody else has seen yet, without a row. NULL: no memory. */

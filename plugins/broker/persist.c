@@ -93,8 +93,7 @@ int persist_message(struct broker *b, struct message *m)
 	int r = put_message(b, "messages", edged_slice(key, sizeof(key)), m);
 	if (r)
 		return r;
-	m->home = &b->home;
-	m->row = row;
+	message_settle(m, b->home, row);
 	return 0;
 }
 
