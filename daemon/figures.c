@@ -40,6 +40,7 @@ READER(streams_open, stream_counts().open)
 READER(streams_accepted, stream_counts().accepted)
 READER(streams_refused, stream_counts().refused)
 READER(proxies_refused, stream_counts().proxy_refused)
+READER(bytes_waiting, stream_counts().waiting)
 READER(bytes_in, stream_counts().bytes_in)
 READER(bytes_out, stream_counts().bytes_out)
 READER(requests_open_now, requests_counts(figures->deps.requests).open)
@@ -92,6 +93,8 @@ static const struct row {
 	        proxies_refused },
 	{ EDGED_COUNTER, "received_bytes_total", NULL, "Bytes received", bytes_in },
 	{ EDGED_COUNTER, "sent_bytes_total", NULL, "Bytes sent", bytes_out },
+	{ EDGED_GAUGE, "send_queue_bytes", NULL, "Bytes that wait because their receivers do not read",
+	        bytes_waiting },
 	{ EDGED_GAUGE, "http_requests_open", NULL, "Requests that wait for their answers",
 	        requests_open_now },
 	{ EDGED_GAUGE, "http_streams_open", NULL, "Streamed answers under way", requests_streams },

@@ -18,8 +18,8 @@
 #include "io/stream_tls.h"
 #include "io/stream_websocket.h"
 
-static atomic_uint_fast64_t open_count, accepted_count, refused_count, proxy_refused_count, in_count,
-        out_count;
+static atomic_uint_fast64_t waiting_count, open_count, accepted_count, refused_count, proxy_refused_count,
+        in_count, out_count;
 
 static void finish(struct edged_stream *s);
 
@@ -596,6 +596,12 @@ static void message_end(struct edged_stream *s)
 		websocket_seal(s);
 }
 
+static uint64_t waiting(struct edged_host *host)
+{
+	(void)host;
+	return stream_counts().waiting;
+}
+
 const struct edged_stream_1 stream_functions = {
 	.struct_size = sizeof(stream_functions),
 	.write = stream_write,
@@ -612,6 +618,7 @@ const struct edged_stream_1 stream_functions = {
 	.peer = peer,
 	.move = stream_move,
 	.message_end = message_end,
+	.waiting = waiting,
 };
 
 void stream_set_trusted(struct edged_stream *s, bool trusted)
@@ -640,6 +647,14 @@ int stream_become_websocket(struct edged_stream *s)
 }
 
 /* --- counts --- */
+
+void stream_count_waiting(struct edged_stream *s)
+{
+	if (s->counted == s->queued)
+		return;
+	atomic_fetch_add_explicit(&waiting_count, s->queued - s->counted, memory_order_relaxed);
+	s->counted = s->queued;
+}
 
 void stream_count_bytes(uint64_t in, uint64_t out)
 {
@@ -672,6 +687,7 @@ struct stream_counts stream_counts(void)
 		.refused = atomic_load_explicit(&refused_count, memory_order_relaxed),
 		.proxy_refused = atomic_load_explicit(&proxy_refused_count, memory_order_relaxed),
 		.bytes_in = atomic_load_explicit(&in_count, memory_order_relaxed),
+		.waiting = atomic_load_explicit(&waiting_count, memory_order_relaxed),
 		.bytes_out = atomic_load_explicit(&out_count, memory_order_relaxed),
 	};
 }

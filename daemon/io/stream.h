@@ -91,6 +91,7 @@ EDGED_MUST_CHECK int stream_export_key(
 /* For /metrics. Any thread. */
 struct stream_counts {
 	uint64_t open, accepted, refused, proxy_refused, bytes_in, bytes_out;
+	uint64_t waiting; /* bytes that peers do not take */
 };
 struct stream_counts stream_counts(void);
 void stream_count_accepted(void); /* for those who accept connections */

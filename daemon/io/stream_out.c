@@ -60,6 +60,7 @@ void stream_drop_queue(struct edged_stream *s)
 	}
 	s->head = s->tail = NULL;
 	s->queued = 0;
+	stream_count_waiting(s);
 }
 
 void stream_sent(struct edged_stream *s, size_t n)
@@ -269,6 +270,7 @@ void stream_flush(struct edged_stream *s)
 	if (s->websocket)
 		websocket_seal(s);
 	int r = send_queue(s);
+	stream_count_waiting(s);
 	if (r == -EAGAIN)
 		r = 0;
 	else if (!r && s->queued && s->half)

@@ -74,6 +74,7 @@ struct edged_stream {
 	struct leftover *leftover;
 	struct segment *head, *tail;
 	size_t queued;
+	size_t counted; /* of them, in the count of all that wait; as of the end of the last turn */
 	struct stream_owner *owner;
 	struct deadline deadline;
 	uint32_t low, high, read_limit;
@@ -125,5 +126,6 @@ void stream_update(struct edged_stream *stream);
 int stream_choose(struct edged_stream *stream, struct edged_slice first_bytes);
 struct transition *stream_transition(struct edged_stream *stream); /* made when missing; NULL: no memory */
 void stream_count_bytes(uint64_t in, uint64_t out);
+void stream_count_waiting(struct edged_stream *stream);
 
 #endif

@@ -80,6 +80,8 @@ struct edged_stream_1 {
 	/* What was written up to here is a whole message of the protocol. A WebSocket's frame ends here, for the sake of
 	 * clients that look for one message in a frame; elsewhere nothing happens. */
 	void (*message_end)(struct edged_stream *stream);
+	/* Bytes that wait because their peers do not read, of all streams of the daemon. Any loop. */
+	uint64_t (*waiting)(struct edged_host *host);
 };
 
 #ifdef __cplusplus

@@ -64,14 +64,32 @@ static const struct edged_setting settings[] = {
 	        "messages that wait for one client; new ones are dropped when it is full" },
 	{ "limits.queue_bytes", EDGED_TYPE_SIZE, "\"1M\"", 1024, 1073741824, "bytes", NULL,
 	        "bytes that wait for one client" },
-	{ "limits.queue_total", EDGED_TYPE_SIZE, "\"64M\"", 1048576, 17179869184, "bytes", NULL,
-	        "bytes that wait for all clients" },
+	{ "limits.memory", EDGED_TYPE_SIZE, "\"128M\"", 1048576, 17179869184, "bytes", NULL,
+	        "memory of the broker: messages that wait, retained messages, clients; near it load is shed, "
+	        "see "
+	        "its README" },
 	{ "limits.retained_messages", EDGED_TYPE_INT, "100000", 0, 10000000, "messages", NULL,
 	        "retained messages" },
 	{ "limits.retained_bytes", EDGED_TYPE_SIZE, "\"64M\"", 0, 17179869184, "bytes", NULL,
 	        "bytes of retained messages" },
 	{ "limits.streams", EDGED_TYPE_INT, "32", 0, 1000, "streams", NULL,
 	        "open answers of /pubsub/v1/subscribe" },
+	{ "rates.messages", EDGED_TYPE_INT, "10000", 0, 100000000, "messages", NULL,
+	        "messages a second of one client; it is not read while it is faster; 0 means any. Like all "
+	        "rates "
+	        "not for clients of this machine" },
+	{ "rates.bytes", EDGED_TYPE_SIZE, "\"16M\"", 0, 17179869184, "bytes", NULL,
+	        "bytes a second of one client, likewise" },
+	{ "rates.user_messages", EDGED_TYPE_INT, "50000", 0, 100000000, "messages", NULL,
+	        "messages a second of all clients that logged in with one name" },
+	{ "rates.user_bytes", EDGED_TYPE_SIZE, "\"64M\"", 0, 17179869184, "bytes", NULL,
+	        "bytes a second of all clients that logged in with one name" },
+	{ "rates.connects", EDGED_TYPE_INT, "25", 0, 1000000, "attempts", NULL,
+	        "CONNECTs a second of one address (IPv6: one /64 network), refused beyond (0x9F)" },
+	{ "rates.patience", EDGED_TYPE_DURATION, "\"10m\"", 0, DAY, "ms", NULL,
+	        "for how long a client may be faster than its rate without a break, before it is "
+	        "disconnected (0x96, "
+	        "0x97); 0 means for ever" },
 	{ .name = NULL },
 };
 
@@ -87,7 +105,15 @@ static void configure(struct broker *b)
 		        (unsigned)setting(b, "limits.topic_levels") },
 		.packet = (size_t)setting(b, "limits.packet"),
 		.queue_bytes = (size_t)setting(b, "limits.queue_bytes"),
-		.queue_total = (size_t)setting(b, "limits.queue_total"),
+		.memory = (size_t)setting(b, "limits.memory"),
+		.rates = {
+			.messages = (uint64_t)setting(b, "rates.messages"),
+			.bytes = (uint64_t)setting(b, "rates.bytes"),
+			.user_messages = (uint64_t)setting(b, "rates.user_messages"),
+			.user_bytes = (uint64_t)setting(b, "rates.user_bytes"),
+			.connects = (uint64_t)setting(b, "rates.connects"),
+			.patience = (uint32_t)((setting(b, "rates.patience") + 999) / 1000),
+		},
 		.retained_bytes = (size_t)setting(b, "limits.retained_bytes"),
 		.client_id = (unsigned)setting(b, "limits.client_id"),
 		.subscriptions = (unsigned)setting(b, "limits.subscriptions"),
@@ -113,7 +139,8 @@ static void configure(struct broker *b)
 static void add_figures(struct broker *b)
 {
 	static const char dropped[] = "broker_messages_dropped_total",
-	                  why[] = "Messages not delivered, by reason";
+	                  why[] = "Messages not delivered, by reason",
+	                  shed[] = "What was refused, dropped or put off to keep within limits.memory";
 	const struct {
 		int64_t **word;
 		enum edged_metric_type type;
@@ -158,6 +185,28 @@ static void add_figures(struct broker *b)
 		{ &b->figures.dropped_expired, EDGED_COUNTER, dropped, "reason=\"expired\"", why },
 		{ &b->figures.dropped_quota, EDGED_COUNTER, dropped, "reason=\"not-allowed\"", why },
 		{ &b->figures.dropped_memory, EDGED_COUNTER, dropped, "reason=\"no-memory\"", why },
+		{ &b->figures.rate_refused, EDGED_COUNTER, "broker_connects_too_fast_total", NULL,
+		        "Clients refused because too many came from their address at once" },
+		{ &b->figures.rate_ended, EDGED_COUNTER, "broker_rate_disconnects_total", NULL,
+		        "Clients disconnected for being too fast for too long" },
+		{ &b->figures.paused, EDGED_GAUGE, "broker_clients_paused", NULL,
+		        "Clients that are not read for a while" },
+		{ &b->figures.pauses, EDGED_COUNTER, "broker_pauses_total", NULL,
+		        "Times that a client was not read for a while" },
+		{ &b->figures.memory, EDGED_GAUGE, "broker_memory_bytes", NULL,
+		        "Memory counted when the shedding of load last changed its step" },
+		{ &b->figures.pressure, EDGED_GAUGE, "broker_shedding_step", NULL,
+		        "The step of shedding load that is reached; 0 is none" },
+		{ &b->figures.shed[PRESSURE_CONNECT - 1], EDGED_COUNTER, "broker_shed_total",
+		        "step=\"connect\"", shed },
+		{ &b->figures.shed[PRESSURE_SLOW - 1], EDGED_COUNTER, "broker_shed_total", "step=\"slow\"",
+		        shed },
+		{ &b->figures.shed[PRESSURE_KEEP - 1], EDGED_COUNTER, "broker_shed_total", "step=\"keep\"",
+		        shed },
+		{ &b->figures.shed[PRESSURE_READ - 1], EDGED_COUNTER, "broker_shed_total", "step=\"read\"",
+		        shed },
+		{ &b->figures.shed[PRESSURE_AWAY - 1], EDGED_COUNTER, "broker_shed_total", "step=\"away\"",
+		        shed },
 		{ &b->figures.store_failures, EDGED_COUNTER, "broker_store_failures_total", NULL,
 		        "Writes to the store that failed" },
 	};
@@ -186,6 +235,7 @@ static void destroy(void *self)
 	shared_fini(&b->shared);
 	presence_fini(&b->presence);
 	users_fini(&b->users);
+	rates_fini(&b->rates);
 	home_unref(b->home);
 	free(b);
 }
@@ -222,6 +272,7 @@ static int create(struct edged_host *host, void **ret_self)
 	b->store = edged_cap(host, EDGED_STORE_1);
 	users_init(&b->users);
 	presence_init(&b->presence);
+	rates_init(&b->rates);
 	b->next_row = 1;
 	b->shard_count = b->loop->loop_count(host);
 	configure(b);

@@ -15,6 +15,8 @@
 #include "edged/cap_stream.h"
 #include "message.h"
 #include "presence.h"
+#include "pressure.h"
+#include "rate.h"
 #include "shared.h"
 #include "topic.h"
 #include "users.h"
@@ -24,7 +26,8 @@
 /* From the configuration; see the table in broker.c. */
 struct limits {
 	struct topic_limits topic;
-	size_t packet, queue_bytes, queue_total, retained_bytes;
+	struct rate_limits rates;
+	size_t packet, memory, queue_bytes, retained_bytes;
 	unsigned client_id, subscriptions, user_properties, inflight, receive, receive_old, queue_messages,
 	        clients, sessions, retained_messages, aliases, streams;
 	uint64_t connect_ms, sys_ms;
@@ -41,6 +44,8 @@ struct figures {
 	int64_t *dropped_slow, *dropped_queue, *dropped_size, *dropped_expired, *dropped_quota,
 	        *dropped_memory;
 	int64_t *store_failures;
+	int64_t *rate_refused, *rate_ended, *paused, *pauses;
+	int64_t *memory, *pressure, *shed[PRESSURE_STEPS];
 };
 
 struct shard;
@@ -65,7 +70,10 @@ struct broker {
 	struct shard **shards;
 	unsigned shard_count;
 	struct users users;
-	struct shared shared; /* with several loops */
+	struct rates rates;
+	uint64_t pressure_said; /* atomic: ms, when the log was last told */
+	uint8_t pressure;       /* atomic: enum pressure */
+	struct shared shared;   /* with several loops */
 	struct presence presence;
 	uint64_t key[2];   /* of the hash tables */
 	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
@@ -89,6 +97,11 @@ static inline uint64_t broker_row(struct broker *broker)
 static inline void count_one(int64_t *figure)
 {
 	edged_metric_add(figure, 1);
+}
+
+static inline enum pressure pressure_of(const struct broker *broker)
+{
+	return (enum pressure)__atomic_load_n(&broker->pressure, __ATOMIC_RELAXED);
 }
 
 uint64_t wall_ms(void); /* since 1970 */

@@ -4,6 +4,7 @@
 #include "auth.h"
 #include "client.h"
 #include "connect.h"
+#include "pressure.h"
 #include "queue.h"
 #include "reason.h"
 #include "receive.h"
@@ -17,6 +18,11 @@
 
 bool client_has_room(const struct client *c)
 {
+	if (pressure_of(c->broker) >= PRESSURE_SLOW &&
+	        c->broker->stream->queued(c->stream) > PRESSURE_SLOW_FROM) {
+		pressure_count(c->broker, PRESSURE_SLOW);
+		return false;
+	}
 	return !c->broker->stream->is_full(c->stream);
 }
 
@@ -189,7 +195,13 @@ void client_relieved(struct client *c)
 	if (!c->held || c->closing || c->session->unanswered > c->broker->limits.receive_old / 2)
 		return;
 	c->held = false;
-	c->broker->stream->resume(c->stream);
+	client_read_on(c);
+}
+
+void client_read_on(struct client *c)
+{
+	if (!c->held && !c->muted && !c->closing && !rate_paused(c))
+		c->broker->stream->resume(c->stream);
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
@@ -272,6 +284,23 @@ static int opened(void *self, struct edged_stream *stream, void **ret_conn)
 	return 0;
 }
 
+static bool may_read(const struct client *c)
+{
+	return !c->closing && !c->muted && !c->held && (!c->connect || auth_pending(c)) && !rate_paused(c);
+}
+
+/* What the packet costs its sender. */
+static void charge(struct client *c, const struct frame *packet)
+{
+	if (c->rate)
+		rate_charge(c, packet);
+	if (pressure_of(c->broker) < PRESSURE_READ || packet->type != PUBLISH || c->closing || rate_paused(c))
+		return;
+	pressure_count(c->broker, PRESSURE_READ);
+	if (rate_pause(c, PRESSURE_PAUSE_MS))
+		client_close(c, REASON_QUOTA);
+}
+
 static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
 {
 	struct client *c = conn;
@@ -279,7 +308,7 @@ static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
 	c->heard = shard_now(c->shard);
 	if (c->version == 0 && !auth_pending(c) && n && bytes[0] != CONNECT << 4)
 		client_close(c, REASON_PROTOCOL);
-	while (!c->closing && !c->muted && !c->held && (!c->connect || auth_pending(c))) {
+	while (may_read(c)) {
 		struct frame f;
 		int r = frame_read(bytes + used, n - used, c->broker->limits.packet, &f);
 		if (r == FRAME_MORE)
@@ -294,7 +323,11 @@ static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
 			client_close(c, (uint8_t)r);
 		else
 			used += f.size;
+		charge(c, &f);
 	}
+	pressure_update(c->broker);
+	if (pressure_of(c->broker) >= PRESSURE_AWAY)
+		pressure_relieve(c->shard);
 	return (ssize_t)(c->closing ? n : used);
 }
 
@@ -318,6 +351,7 @@ static void client_free(struct client *c)
 	aliases_fini(&c->told);
 	free(c->connect);
 	auth_fini(c);
+	rate_end(c);
 	free(c);
 }
 

@@ -7,6 +7,7 @@
 #define BROKER_CLIENT_H
 
 #include "aliases.h"
+#include "rate.h"
 #include "session.h"
 
 struct broker;
@@ -24,6 +25,7 @@ struct client {
 	        *aliases;    /* topic aliases of the client, aliases[alias - 1]; texts are malloc'ed */
 	struct aliases told; /* topic aliases for it */
 	struct login *login; /* see auth.c */
+	struct rate *rate;   /* see rate.c; NULL: it is as fast as it can */
 	uint8_t *connect;    /* CONNECT packet while the stream moves to the session's loop */
 	size_t connect_len;
 	uint32_t heard;      /* when something came last, in seconds */
@@ -61,6 +63,8 @@ bool client_send(struct client *client, const struct delivery *delivery, uint16_
 void client_send_ack(struct client *client, uint8_t packet, uint16_t id, uint8_t reason);
 /* Acknowledges now, or when what was written for it is durable and earlier acknowledgements are out. */
 void client_ack(struct client *client, uint8_t packet, uint16_t id, uint8_t reason, bool wait);
+/* The time for which it was not read is over. */
+void client_read_on(struct client *client);
 /* An acknowledgement has gone out: read on when that was what it waited for. */
 void client_relieved(struct client *client);
 /* Keeps the CONNECT packet for later. -ENOMEM. */

@@ -6,6 +6,7 @@
 #include "auth.h"
 #include "connect.h"
 #include "persist.h"
+#include "pressure.h"
 #include "queue.h"
 #include "reason.h"
 #include "receive.h"
@@ -55,6 +56,11 @@ static uint8_t judge(const struct client *c, const struct connect *p)
 		return REASON_CLIENT_ID;
 	if (__atomic_load_n(&broker->clients, __ATOMIC_RELAXED) >= broker->limits.clients)
 		return REASON_QUOTA;
+	pressure_update(c->broker);
+	if (pressure_of(broker) >= PRESSURE_CONNECT) {
+		pressure_count(c->broker, PRESSURE_CONNECT);
+		return REASON_QUOTA;
+	}
 	return judge_will(c, p);
 }
 
@@ -241,7 +247,7 @@ void client_accepted(struct client *c, int result)
 		return;
 	}
 	c->muted = false;
-	c->broker->stream->resume(c->stream);
+	client_read_on(c);
 	session_pump(c->session);
 }
 
@@ -267,10 +273,14 @@ static int process(struct client *c, const struct frame *frame, bool authenticat
 {
 	struct connect p;
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
+	if (!r && !authenticated && !rate_connect(c))
+		r = REASON_RATE;
 	if (!r)
 		r = judge(c, &p);
 	if (!r && !authenticated)
 		r = auth_judge(c, &p, frame);
+	if (!r)
+		r = rate_begin(c, auth_user(c));
 	if (r == AUTH_LATER)
 		return 0;
 	if (r)

@@ -183,11 +183,15 @@ static void drop(struct local *local)
 
 static bool full(const struct local *local, const struct message *m)
 {
-	const struct broker *broker = local->inbox->broker;
-	int64_t total = __atomic_load_n(&broker->queued, __ATOMIC_RELAXED);
-	return local->count >= broker->limits.queue_messages ||
-	       (local->bytes && local->bytes + message_size(m) > broker->limits.queue_bytes) ||
-	       (size_t)total + message_size(m) > broker->limits.queue_total;
+	struct broker *broker = local->inbox->broker;
+	if (local->count >= broker->limits.queue_messages ||
+	        (local->bytes && local->bytes + message_size(m) > broker->limits.queue_bytes))
+		return true;
+	pressure_update(broker);
+	if (pressure_of(broker) < PRESSURE_KEEP)
+		return false;
+	pressure_count(broker, PRESSURE_KEEP);
+	return true;
 }
 
 /* Into its own queue. */

@@ -230,7 +230,13 @@ static bool retained_full(const struct shard *shard, const struct message *m)
 	const struct limits *limits = &shard->broker->limits;
 	const struct message *old = retained_get(&shard->retained, message_topic(m));
 	size_t bytes = shard->retained.bytes - (old ? message_size(old) : 0) + message_size(m);
-	return (!old && shard->retained.count >= limits->retained_messages) || bytes > limits->retained_bytes;
+	if ((!old && shard->retained.count >= limits->retained_messages) || bytes > limits->retained_bytes)
+		return true;
+	pressure_update(shard->broker);
+	if (pressure_of(shard->broker) < PRESSURE_KEEP || (old && message_size(m) <= message_size(old)))
+		return false;
+	pressure_count(shard->broker, PRESSURE_KEEP);
+	return true;
 }
 
 int shard_forget_retained(struct shard *shard, struct edged_slice topic)

@@ -129,10 +129,20 @@ static bool queue_full(const struct session *s, const struct message *m)
 {
 	const struct broker *broker = s->shard->broker;
 	const struct flight *f = s->flight;
-	int64_t total = __atomic_load_n(&broker->queued, __ATOMIC_RELAXED);
 	return f->count - f->sent >= broker->limits.queue_messages + (s->client ? s->client->window : 0u) ||
-	       (f->bytes && f->bytes + message_size(m) > broker->limits.queue_bytes) ||
-	       (size_t)total + message_size(m) > broker->limits.queue_total;
+	       (f->bytes && f->bytes + message_size(m) > broker->limits.queue_bytes);
+}
+
+/* Memory is short, and it would have to wait. */
+static bool shed(const struct session *s)
+{
+	struct broker *broker = s->shard->broker;
+	bool waits = !s->client || s->flight->count >= s->client->window;
+	pressure_update(broker);
+	if (!waits || pressure_of(broker) < PRESSURE_KEEP)
+		return false;
+	pressure_count(broker, PRESSURE_KEEP);
+	return true;
 }
 
 /* A retained message that a durable session gets has no row among the queued messages: it gets a copy that has. */
@@ -173,7 +183,7 @@ static int deliver_queued(struct session *s, const struct delivery *d, bool *ret
 		count_dropped(s, d->message, figures->dropped_memory, "no-memory");
 		return -ENOMEM;
 	}
-	if (queue_full(s, d->message)) {
+	if (queue_full(s, d->message) || shed(s)) {
 		count_dropped(s, d->message, figures->dropped_queue, "queue-full");
 		return -ENOSPC;
 	}

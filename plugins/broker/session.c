@@ -121,6 +121,7 @@ static void away(struct session *s)
 {
 	uint32_t now = shard_now(s->shard);
 	bool forever = s->expiry == EXPIRY_NEVER;
+	s->left = now;
 	s->will_due = s->will ? now + s->will_delay : 0;
 	s->ends = forever || s->expiry > UINT32_MAX - now ? EXPIRY_NEVER : now + s->expiry;
 	if (s->row && !forever && persist_session(s, wall_ms()))

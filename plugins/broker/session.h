@@ -56,6 +56,7 @@ struct session {
 	uint64_t row;
 	uint32_t will_delay;
 	uint32_t will_due, ends; /* while away, in seconds of the shard's clock */
+	uint32_t left;           /* when it went away, likewise; 0: before the start */
 	uint32_t expiry;         /* s */
 	uint32_t epoch;          /* which connection it is on */
 	uint32_t holds;          /* references from work that waits */

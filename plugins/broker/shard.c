@@ -102,11 +102,15 @@ int shard_start(struct shard *shard)
 	if (!shard->timer)
 		return -ENOMEM;
 	arm(shard);
+	pressure_update(shard->broker); /* the limit may be lower than it was */
+	if (pressure_of(shard->broker) >= PRESSURE_AWAY)
+		pressure_relieve(shard);
 	return 0;
 }
 
 void shard_stop(struct shard *shard)
 {
+	rate_gate_fini(shard);
 	shard->broker->loop->timer_free(shard->timer);
 	shard->timer = NULL;
 	shard->broker->loop->defer_cancel(shard->broker->host, shard);

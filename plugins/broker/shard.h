@@ -10,6 +10,7 @@
 
 #include "broker.h"
 #include "penalty.h"
+#include "rate.h"
 #include "retained.h"
 #include "session.h"
 #include "turn.h"
@@ -38,6 +39,8 @@ struct shard {
 	struct retained retained; /* shard 0 */
 	struct alarms alarms;
 	struct penalties penalties;
+	struct rate_gate gate;
+	uint32_t relieved; /* s: when pressure_relieve() last looked */
 	struct edged_timer *timer;
 	uint32_t timer_due;
 	struct turn *turn;         /* being filled */

@@ -152,7 +152,7 @@ def written(pid):
 
 def durable():
     """QoS 1 to a session that is away: what is acknowledged is on the disk."""
-    limits = {"queue_messages": 1000000, "queue_bytes": 1 << 30, "queue_total": 1 << 30}
+    limits = {"queue_messages": 1000000, "queue_bytes": 1 << 30, "memory": 1 << 32}
     broker = Ours([word for k, v in limits.items() for word in ("--set", f"plugins.broker.limits.{k}={v}")])
     load(broker, "flow", "-C -p 0 -s 1 -n 0 -f load/+ -q 1 -i away")
     result = load(broker, "flow", "-p 100 -s 0 -q 1 -w 20 -n 50000")

@@ -538,7 +538,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w->loops = 1 + how % 3;
 	w->settings[0] = (struct fake_setting){ "limits.queue_messages", 100000 };
 	w->settings[1] = (struct fake_setting){ "limits.queue_bytes", 1 << 30 };
-	w->settings[2] = (struct fake_setting){ "limits.queue_total", INT64_C(1) << 32 };
+	w->settings[2] = (struct fake_setting){ "limits.memory", INT64_C(1) << 32 };
 	w->settings[3] = (struct fake_setting){ "limits.inflight", how & 4 ? 1 : how & 8 ? 3 : 100 };
 	w->settings[4] = (struct fake_setting){ "limits.receive_old", how & 16 ? OPEN : 1000 };
 	w->disk = fake_disk_new();

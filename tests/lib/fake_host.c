@@ -509,6 +509,14 @@ static void stream_close(struct edged_stream *stream)
 	p->closing = true;
 }
 
+static uint64_t stream_waiting(struct edged_host *host)
+{
+	uint64_t bytes = 0;
+	for (const struct fake_peer *p = fake(host)->peers; p; p = p->next)
+		bytes += p->open && p->blocked ? p->out_len - p->out_taken : 0;
+	return bytes;
+}
+
 static void stream_message_end(struct edged_stream *stream)
 {
 	(void)stream;
@@ -545,6 +553,7 @@ static const struct edged_stream_1 stream_cap = {
 	.peer = stream_peer,
 	.move = stream_move,
 	.message_end = stream_message_end,
+	.waiting = stream_waiting,
 };
 
 static void show_bytes(struct fake_peer *p)
@@ -708,9 +717,12 @@ size_t fake_timers(const struct fake_host *f)
 
 struct fake_peer *fake_connect(struct fake_host *f, unsigned loop, bool trusted)
 {
-	const struct edged_peer who = {
-		.address = "192.0.2.1:1", .listener = "mqtt=*:1883", .uid = -1, .trusted = trusted
-	};
+	/* loopback: so that the rates of strangers do not concern it */
+	const struct edged_peer who = { .address = "192.0.2.1:1",
+		.listener = "mqtt=*:1883",
+		.uid = -1,
+		.loopback = trusted,
+		.trusted = trusted };
 	return fake_connect_as(f, loop, &who, 0);
 }
 

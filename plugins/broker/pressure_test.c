@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is shed when memory is short, step by step. */
+#include "pressure.h"
+#include "rig_test.h"
+
+#define MIB 1048576
+
+static const struct fake_setting tight[] = { { "limits.memory", MIB }, { "limits.queue_messages", 100000 },
+	{ "limits.queue_bytes", 16 * MIB }, { "limits.retained_bytes", 16 * MIB },
+	{ "limits.packet", 2 * MIB }, { NULL, 0 } };
+
+static int64_t shed(const char *step)
+{
+	char labels[32];
+	snprintf(labels, sizeof(labels), "step=\"%s\"", step);
+	return fake_figure(host, "broker_shed_total", labels);
+}
+
+static int64_t step(void)
+{
+	return fake_figure(host, "broker_shedding_step", NULL);
+}
+
+/* A message to a topic, n bytes with the empty properties of MQTT 5; at QoS 1 with packet id 1. */
+static void publish(struct fake_peer *p, uint8_t first, char topic, size_t n)
+{
+	uint8_t *packet = calloc(1, n + 16);
+	bool id = (first & 6) != 0;
+	size_t len = 3 + (id ? 2u : 0u) + n, at = 0;
+	packet[at++] = first;
+	for (size_t left = len; at == 1 || left; left >>= 7) {
+		packet[at] = (uint8_t)(left & 127);
+		packet[at++] |= left > 127 ? 128 : 0;
+	}
+	packet[at++] = 0;
+	packet[at++] = 1;
+	packet[at++] = (uint8_t)topic;
+	if (id) {
+		packet[at++] = 0;
+		packet[at++] = 1;
+	}
+	fake_send(p, packet, at + n, 0);
+	free(packet);
+}
+
+static bool acknowledged(struct fake_peer *p, uint8_t reason)
+{
+	struct edged_slice got = fake_take(p);
+	bool plain = got.len == 4 && memcmp(got.ptr, "\x40\2\0\1", 4) == 0;
+	bool with_reason = got.len == 5 && got.ptr[0] == 0x40 && (uint8_t)got.ptr[4] == reason;
+	return reason ? with_reason : plain;
+}
+
+static int old_setup(void **state)
+{
+	setup(state);
+	boot(1, tight);
+	fake_auto_commit(host, true);
+	return 0;
+}
+
+/* Fills up to a percentage with messages that wait for a client that is away. */
+static struct fake_peer *fill(int percent)
+{
+	struct fake_peer *away = join(4, "away", KEEP), *p = join(5, "p", CLEAN);
+	subscribe(away, "q", 1);
+	fake_hang_up(away);
+	int64_t have = fake_figure(host, "broker_queued_bytes", NULL);
+	while (have + 4000 < (int64_t)MIB / 100 * percent) {
+		publish(p, 0x32, 'q', 2000);
+		assert_true(acknowledged(p, 0));
+		int64_t now = fake_figure(host, "broker_queued_bytes", NULL);
+		assert_true(now > have);
+		have = now;
+	}
+	return p;
+}
+
+static void first_nobody_new_is_let_in(void **state)
+{
+	(void)state;
+	struct fake_peer *p = fill(82);
+	struct fake_peer *late = fake_connect(host, 0, true);
+	SEND(late, "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1b");
+	EXPECT(late, "\x20\2\0\3");
+	assert_true(fake_closed(late));
+	late = fake_connect(host, 0, true);
+	SEND(late, "\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1b");
+	struct edged_slice got = fake_take(late);
+	assert_true(got.len > 4 && (uint8_t)got.ptr[3] == 0x97);
+	assert_int_equal(shed("connect"), 2);
+	assert_int_equal(step(), PRESSURE_CONNECT);
+	publish(p, 0x33, 'r', 100); /* the others do not notice */
+	assert_true(acknowledged(p, 0x10));
+	assert_int_equal(shed("keep"), 0);
+}
+
+static void then_slow_receivers_lose_qos_0(void **state)
+{
+	(void)state;
+	struct fake_peer *slow = join(4, "slow", CLEAN), *quick = join(4, "quick", CLEAN);
+	subscribe(slow, "s", 0);
+	subscribe(quick, "s", 0);
+	struct fake_peer *p = fill(87);
+	fake_take(slow);
+	fake_take(quick);
+	fake_block(slow, true);
+	for (int i = 0; i < 20; i++)
+		publish(p, 0x30, 's', 1000);
+	assert_int_equal(fake_take(quick).len, 20 * 1005);
+	assert_in_range(shed("slow"), 3, 4); /* all beyond 16 KiB */
+	assert_int_equal(step(), PRESSURE_SLOW);
+}
+
+static void then_nothing_is_kept(void **state)
+{
+	(void)state;
+	struct fake_peer *ready = join(4, "ready", CLEAN);
+	subscribe(ready, "s", 1);
+	struct fake_peer *p = fill(89);
+	while (shed("keep") == 0) {
+		publish(p, 0x32, 'q', 2000);
+		(void)fake_take(p);
+	}
+	assert_int_equal(step(), PRESSURE_KEEP);
+	publish(p, 0x32, 'q', 2000);
+	assert_true(acknowledged(p, 0x97));
+	publish(p, 0x33, 'r', 100);
+	assert_true(acknowledged(p, 0x97));
+	(void)fake_take(ready);
+	publish(p, 0x32, 's', 100); /* who takes it at once gets it */
+	assert_true(acknowledged(p, 0));
+	assert_true(fake_take(ready).len > 100);
+	publish(p, 0x33, 'r', 1); /* and what makes room is welcome */
+	assert_true(acknowledged(p, 0x10) || acknowledged(p, 0));
+	assert_int_equal(shed("read") + shed("away"), 0);
+}
+
+static void then_publishers_are_not_read(void **state)
+{
+	(void)state;
+	struct fake_peer *p = fill(88), *blocked[4];
+	(void)blocked;
+	struct fake_peer *slow = join_with(4, "slow", CLEAN, NULL, 0, NULL, 0);
+	(void)slow;                   /* refused by now */
+	publish(p, 0x32, 'q', 90000); /* beyond 95 % in one step */
+	(void)fake_take(p);
+	int64_t before = fake_figure(host, "broker_messages_received_total", "qos=\"0\"");
+	for (int i = 0; i < 5; i++)
+		publish(p, 0x30, 's', 10);
+	assert_int_equal(step(), PRESSURE_READ);
+	assert_int_equal(fake_figure(host, "broker_messages_received_total", "qos=\"0\"") - before, 1);
+	assert_int_equal(fake_figure(host, "broker_clients_paused", NULL), 1);
+	assert_in_range(shed("read"), 1, 2);
+	fake_sleep(host, 250);
+	assert_in_range(fake_figure(host, "broker_messages_received_total", "qos=\"0\"") - before, 2, 3);
+	assert_false(fake_closed(p));
+}
+
+static void at_last_those_away_lose_what_waits_for_them(void **state)
+{
+	(void)state;
+	struct fake_peer *old = join(4, "old", KEEP);
+	subscribe(old, "o", 1);
+	fake_hang_up(old);
+	fake_sleep(host, 3000);
+	struct fake_peer *p = join(5, "x", CLEAN);
+	for (int i = 0; i < 100; i++) {
+		publish(p, 0x32, 'o', 2000);
+		(void)fake_take(p);
+	}
+	fake_hang_up(p);
+	p = fill(89);
+	int64_t before = fake_figure(host, "broker_queued_bytes", NULL);
+	publish(p, 0x32, 'q', 200000);
+	assert_int_equal(shed("away"), 100); /* those of the session that left first, and that was enough */
+	assert_true(fake_figure(host, "broker_queued_bytes", NULL) > before - 300000);
+	assert_in_range(step(), PRESSURE_NONE, PRESSURE_KEEP);
+	fake_hang_up(p);
+}
+
+/* The limit is lower than before: what was stored must still fit. */
+static void a_lower_limit_is_kept_at_the_next_start(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *a = join(4, "a", KEEP), *b = join(4, "b", KEEP), *p = join(5, "p", CLEAN);
+	subscribe(a, "q", 1);
+	subscribe(b, "q", 1);
+	fake_hang_up(a);
+	fake_hang_up(b);
+	for (int i = 0; i < 35; i++) {
+		publish(p, 0x32, 'q', 20000);
+		(void)fake_take(p);
+	}
+	assert_int_equal(step(), 0);
+	fake_host_free(host, true);
+	boot(1, tight);
+	fake_auto_commit(host, true);
+	fake_run(host);
+	assert_int_equal(shed("away"), 35); /* those of one of them */
+	assert_int_equal(step(), 0);
+	join(4, "new", CLEAN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(first_nobody_new_is_let_in, old_setup, teardown),
+		cmocka_unit_test_setup_teardown(then_slow_receivers_lose_qos_0, old_setup, teardown),
+		cmocka_unit_test_setup_teardown(then_nothing_is_kept, old_setup, teardown),
+		cmocka_unit_test_setup_teardown(then_publishers_are_not_read, old_setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		        at_last_those_away_lose_what_waits_for_them, old_setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lower_limit_is_kept_at_the_next_start, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

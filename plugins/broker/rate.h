@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How fast clients may be. Who sends more than its rate is not read for a while: nothing is lost, the client's own
+ * socket fills up. What it may send in one go is a second's worth. Who is ahead of its rate without a break for
+ * `rates.patience` is disconnected: with 0x96 for messages, with 0x97 for bytes or when its user is.
+ *
+ * Programs on this machine (loopback, Unix socket) have no rates; they can be stopped in other ways.
+ */
+#ifndef BROKER_RATE_H
+#define BROKER_RATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "edged/slice.h"
+
+struct broker;
+struct client;
+struct edged_timer;
+struct frame;
+struct shard;
+
+/* From the configuration; a rate of 0 is none. */
+struct rate_limits {
+	uint64_t messages, bytes;           /* a second, of one client */
+	uint64_t user_messages, user_bytes; /* of all clients that logged in with one name */
+	uint64_t connects;                  /* CONNECTs a second of one address (IPv6: one /64) */
+	uint32_t patience;                  /* s; 0: for ever */
+};
+
+#define RATE_USERS_MAX 4096 /* users with clients, or whose last one has just left */
+#define RATE_PLACES                                                                                          \
+	4096 /* addresses that are remembered; beyond, those go whose rate has recovered the most */
+
+/* What all shards share. */
+struct rates {
+	pthread_mutex_t lock;
+	struct user_rate *users[256];
+	size_t user_count;
+	struct {
+		uint64_t address; /* hash of it */
+		uint64_t due;     /* ns: when what came is paid for */
+	} places[RATE_PLACES];
+};
+
+void rates_init(struct rates *rates);
+void rates_fini(struct rates *rates);
+
+/* A CONNECT has come. False: too many of them come from there. Any loop. */
+bool rate_connect(struct client *client);
+/* The client was let in. 0, or a reason: no room to count for its user. */
+int rate_begin(struct client *client, struct edged_slice user);
+void rate_end(struct client *client);
+/* A packet was taken. The client may have been paused, or ended, after it. */
+void rate_charge(struct client *client, const struct frame *packet);
+/* Does not read the client for so long. -ENOMEM. */
+int rate_pause(struct client *client, uint64_t ms);
+bool rate_paused(const struct client *client);
+
+/* The clients of one shard that are paused, behind one timer. */
+struct rate_gate {
+	struct rate *paused;
+	struct edged_timer *timer;
+	uint64_t due; /* ms; 0: not armed */
+};
+void rate_gate_fini(struct shard *shard);
+
+#endif

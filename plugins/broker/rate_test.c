@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How fast clients may be, and what is shed when memory is short. */
+#include "rig_test.h"
+
+static const struct fake_setting slow[] = { { "rates.messages", 10 }, { "rates.bytes", 1000 },
+	{ "rates.user_messages", 0 }, { "rates.connects", 5 }, { "rates.patience", 30000 }, { NULL, 0 } };
+
+static struct fake_peer *come_from(const char *address, bool loopback)
+{
+	const struct edged_peer who = { .address = address,
+		.listener = "mqtt=*:1883",
+		.uid = -1,
+		.trusted = true,
+		.loopback = loopback };
+	return fake_connect_as(host, 0, &who, 0);
+}
+
+static struct fake_peer *join_from(const char *address, int version, const char *id)
+{
+	struct fake_peer *p = come_from(address, false);
+	uint8_t packet[64];
+	size_t n = strlen(id), more = version == 5;
+	int len = snprintf((char *)packet, sizeof(packet), "\x10%c%c\4MQTT%c\2%c\x3c", (int)(12 + more + n),
+	        0, version, 0);
+	assert_int_equal(len, 12);
+	size_t at = 12;
+	if (more)
+		packet[at++] = 0;
+	packet[at++] = 0;
+	packet[at++] = (uint8_t)n;
+	memcpy(packet + at, id, n);
+	fake_send(p, packet, at + n, 0);
+	struct edged_slice got = fake_take(p);
+	assert_true(got.len >= 4 && got.ptr[0] == 0x20 && got.ptr[3] == 0);
+	return p;
+}
+
+static int64_t figure(const char *name, const char *labels)
+{
+	return fake_figure(host, name, labels);
+}
+
+/* n messages of QoS 0 with `size` bytes of payload, "t" */
+static void send_many(struct fake_peer *p, int n, size_t size)
+{
+	uint8_t packet[300] = { 0x30, 0, 0, 1, 't' };
+	assert_true(size < 120);
+	packet[1] = (uint8_t)(3 + size);
+	for (int i = 0; i < n; i++)
+		fake_send(p, packet, 5 + size, 0);
+}
+
+static int64_t received(void)
+{
+	return figure("broker_messages_received_total", "qos=\"0\"");
+}
+
+static void who_is_too_fast_is_read_later_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	boot(1, slow);
+	struct fake_peer *p = join_from("192.0.2.1:1", 4, "a");
+	send_many(p, 100, 1);
+	int64_t first = received();
+	assert_in_range(first, 10, 12); /* a second's worth */
+	assert_int_equal(figure("broker_clients_paused", NULL), 1);
+	pass(1000);
+	assert_in_range(received(), first + 8, first + 12);
+	pass(10000);
+	assert_int_equal(received(), 100);
+	pass(2000);
+	assert_int_equal(figure("broker_clients_paused", NULL), 0);
+	assert_int_equal(fake_timers(host), 1); /* the keep-alive of the session */
+	assert_false(fake_closed(p));
+	send_many(p, 10, 1);
+	assert_int_equal(received(), 110); /* what it has not used is there again, once */
+}
+
+static void large_messages_count_by_their_bytes(void **state)
+{
+	(void)state;
+	boot(1, slow);
+	struct fake_peer *p = join_from("192.0.2.1:1", 4, "a");
+	for (int i = 0; i < 3; i++) {
+		send_many(p, 8, 115);
+		pass(1000);
+	}
+	assert_in_range(received(), 23, 24);
+	pass(3000);
+	send_many(p, 10, 115);
+	assert_in_range(received(), 32, 33); /* 1,200 bytes are more than a second's worth */
+}
+
+static void programs_of_this_machine_have_no_rate(void **state)
+{
+	(void)state;
+	boot(1, slow);
+	for (int i = 0; i < 50; i++) {
+		struct fake_peer *p = come_from("127.0.0.1:1", true);
+		SEND(p, "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a");
+		EXPECT(p, "\x20\2\0\0");
+		send_many(p, 10, 1);
+	}
+	assert_int_equal(received(), 500);
+}
+
+static void who_keeps_being_too_fast_is_told_to_go(void **state)
+{
+	(void)state;
+	boot(1, slow);
+	struct fake_peer *p = join_from("192.0.2.1:1", 5, "a"), *fat = join_from("192.0.2.2:1", 5, "b");
+	for (int i = 0; i < 32; i++) {
+		if (i < 30)
+			assert_false(fake_closed(p) || fake_closed(fat));
+		SEND(p, "\xc0\0");
+		uint8_t packet[] = { 0x30, 4, 0, 1, 't', 0 };
+		for (int k = 0; k < 20; k++)
+			fake_send(p, packet, sizeof(packet), 0);
+		static uint8_t large[130] = { 0x30, 0x7f, 0, 1, 't', 0 };
+		for (int k = 0; k < 9; k++)
+			fake_send(fat, large, 129, 0);
+		pass(1000);
+	}
+	assert_true(fake_closed(p) && fake_closed(fat));
+	struct edged_slice got = fake_take(p);
+	assert_non_null(memmem(got.ptr, got.len, "\xe0", 1));
+	assert_non_null(memmem(got.ptr, got.len, "\x96", 1));
+	got = fake_take(fat);
+	assert_non_null(memmem(got.ptr, got.len, "\x97", 1));
+	assert_int_equal(figure("broker_rate_disconnects_total", NULL), 2);
+	p = join_from("192.0.2.1:1", 5, "c"); /* a quiet one stays */
+	for (int i = 0; i < 40; i++) {
+		send_many(p, 0, 0);
+		SEND(p, "\xc0\0");
+		pass(1000);
+	}
+	assert_false(fake_closed(p));
+}
+
+static void an_address_connects_only_so_often(void **state)
+{
+	(void)state;
+	boot(1, slow);
+	for (int i = 0; i < 5; i++)
+		fake_hang_up(join_from("192.0.2.1:1", 4, "a"));
+	struct fake_peer *p = come_from("192.0.2.1:77", false); /* the port does not matter */
+	SEND(p, "\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1a");
+	struct edged_slice got = fake_take(p);
+	assert_true(got.len > 4 && got.ptr[0] == 0x20 && (uint8_t)got.ptr[3] == 0x9f);
+	assert_true(fake_closed(p));
+	p = come_from("192.0.2.1:77", false);
+	SEND(p, "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a");
+	EXPECT(p, "\x20\2\0\3");
+	assert_true(fake_closed(p));
+	fake_hang_up(join_from("192.0.2.2:1", 4, "b"));
+	for (int i = 0; i < 5; i++)
+		fake_hang_up(join_from("[2001:db8:0:1::1]:1", 4, "a"));
+	p = come_from("[2001:db8:0:1:ffff::2]:1", false); /* the same network */
+	SEND(p, "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a");
+	EXPECT(p, "\x20\2\0\3");
+	fake_hang_up(join_from("[2001:db8:0:2::1]:1", 4, "b"));
+	pass(1000);
+	fake_hang_up(join_from("192.0.2.1:1", 4, "a"));
+	assert_int_equal(figure("broker_connects_too_fast_total", NULL), 3);
+	for (int i = 0; i < 20000; i++) { /* the table is bounded, and strangers are let in all the time */
+		char address[32];
+		snprintf(address, sizeof(address), "10.0.%d.%d:1", i >> 8 & 255, i & 255);
+		p = come_from(address, false);
+		SEND(p, "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a");
+		EXPECT(p, "\x20\2\0\0");
+		fake_hang_up(p);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		        who_is_too_fast_is_read_later_and_nothing_is_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_messages_count_by_their_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(programs_of_this_machine_have_no_rate, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_keeps_being_too_fast_is_told_to_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_address_connects_only_so_often, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
