@@ -85,6 +85,34 @@ static int commit(struct edged_host *host, void (*done)(void *arg, int result), 
 	return r;
 }
 
+static int joint(struct edged_host *host, unsigned parts, struct edged_joint **ret)
+{
+	(void)host;
+	return store_joint_new(parts, ret);
+}
+
+static void leave_joint(struct edged_host *host, struct edged_joint *joint)
+{
+	store_joint_leave(context_of(host)->deps->store, joint);
+}
+
+static int commit_joint(
+        struct edged_host *host, struct edged_joint *joint, void (*done)(void *arg, int result), void *arg)
+{
+	struct plugin_context *context = context_of(host);
+	struct call *call = NULL;
+	int r = context->space ? call_new(context, arg, &call) : -ESHUTDOWN;
+	if (r) {
+		leave_joint(host, joint);
+		return r;
+	}
+	call->done = done;
+	r = store_commit_joint(context->space, joint, on_done, call);
+	if (r)
+		cancel_entry(&call->entry);
+	return r;
+}
+
 static void on_found(void *arg, int result, struct edged_slice value)
 {
 	struct call *call = arg;
@@ -198,6 +226,9 @@ const struct edged_store_1 cap_store = {
 	.extent = extent,
 	.trim = trim,
 	.replay = replay,
+	.joint = joint,
+	.commit_joint = commit_joint,
+	.leave_joint = leave_joint,
 };
 
 int cap_store_open(struct plugin_context *context)

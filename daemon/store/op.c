@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "joint.h"
+
 static struct op *op_new(enum op_kind kind, size_t extra)
 {
 	struct op *op = calloc(1, sizeof(*op) + extra);
@@ -84,6 +86,7 @@ void op_free(struct op *op)
 	case OP_BATCH:
 		writes_free(&op->u.batch.writes);
 		appends_free(&op->u.batch.appends);
+		joint_release(op->u.batch.joint);
 		break;
 	case OP_GET:
 		free(op->u.get.value);

@@ -19,6 +19,7 @@
 struct logfile;
 struct store_space;
 struct channel;
+struct edged_joint;
 
 /* A table's name is "space/table"; its id in the file is looked up by the store's thread when first used. */
 struct table {
@@ -49,7 +50,8 @@ enum op_kind { OP_BATCH, OP_GET, OP_SCAN, OP_REPLAY };
 struct batch {
 	struct list writes, appends;
 	uint64_t opened_ms;
-	bool overdue; /* sent off because nobody committed it in time */
+	bool overdue;              /* sent off because nobody committed it in time */
+	struct edged_joint *joint; /* it is part of; held; NULL: none */
 	void (*done)(void *arg, int result);
 };
 

@@ -36,6 +36,7 @@ struct channel {
 	struct list link;
 	struct outbox *outbox;
 	struct op *open; /* the batch that collects writes, NULL: none */
+	bool held;       /* used by joints_take() */
 	int lost;        /* store's thread only: why an overdue batch failed; told by the next commit */
 };
 
@@ -75,6 +76,7 @@ struct store {
 	struct list spaces;
 	struct list logs;
 	bool closing;
+	bool stuck;     /* what is in the queue waits for parts of joints */
 	bool sleeping;  /* the thread waits for work and wants to be told */
 	bool gathering; /* the thread waits for company, and wants to hear of reads and of enough bytes */
 	bool reading;   /* a read is among what waits */

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "append.h"
+#include "joint.h"
 #include "lock.h"
 #include "queue.h"
 #include "worker.h"
@@ -148,6 +149,7 @@ void store_close(struct store *store)
 		return;
 	pthread_mutex_lock(&store->mutex);
 	store->closing = true;
+	store->stuck = false;
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->mutex);
 	pthread_join(store->thread, NULL);
@@ -193,6 +195,7 @@ void store_enqueue(struct store *store, struct op *op)
 	store->latest_us = clock_mono_us();
 	store->waiting_bytes += op->charge;
 	store->reading |= first_read;
+	store->stuck = false;
 	if (store->sleeping || (store->gathering && (first_read || fills))) {
 		store->sleeping = false;
 		pthread_cond_signal(&store->wake);
@@ -380,7 +383,8 @@ int store_del(struct store_space *space, const char *table, struct edged_slice k
 	return queue_write(space, table, true, key, edged_slice(NULL, 0));
 }
 
-static int send_commit(struct store_space *space, void (*done)(void *arg, int result), void *arg)
+static int send_commit(
+        struct store_space *space, struct edged_joint *joint, void (*done)(void *arg, int result), void *arg)
 {
 	struct channel *channel;
 	int r = store_channel(space, &channel);
@@ -395,6 +399,9 @@ static int send_commit(struct store_space *space, void (*done)(void *arg, int re
 		return r;
 	struct op *op = TAKE(channel->open);
 	op->u.batch.done = done;
+	op->u.batch.joint = joint;
+	if (joint)
+		joint->come++;
 	op->arg = arg;
 	store_enqueue(space->store, op);
 	return 0;
@@ -403,9 +410,40 @@ static int send_commit(struct store_space *space, void (*done)(void *arg, int re
 int store_commit(struct store_space *space, void (*done)(void *arg, int result), void *arg)
 {
 	pthread_mutex_lock(&space->store->mutex);
-	int r = send_commit(space, done, arg);
+	int r = send_commit(space, NULL, done, arg);
 	pthread_mutex_unlock(&space->store->mutex);
 	return r;
+}
+
+int store_joint_new(unsigned parts, struct edged_joint **ret)
+{
+	return joint_new(parts, ret);
+}
+
+static void leave(struct store *store, struct edged_joint *joint)
+{
+	joint->failed = true;
+	joint_release(joint);
+	store->stuck = store->sleeping = false; /* its other parts can be told */
+	pthread_cond_signal(&store->wake);
+}
+
+int store_commit_joint(
+        struct store_space *space, struct edged_joint *joint, void (*done)(void *arg, int result), void *arg)
+{
+	pthread_mutex_lock(&space->store->mutex);
+	int r = send_commit(space, joint, done, arg);
+	if (r)
+		leave(space->store, joint);
+	pthread_mutex_unlock(&space->store->mutex);
+	return r;
+}
+
+void store_joint_leave(struct store *store, struct edged_joint *joint)
+{
+	pthread_mutex_lock(&store->mutex);
+	leave(store, joint);
+	pthread_mutex_unlock(&store->mutex);
 }
 
 /* --- reads --- */

@@ -58,6 +58,12 @@ EDGED_MUST_CHECK int store_put(
         struct store_space *space, const char *table, struct edged_slice key, struct edged_slice value);
 EDGED_MUST_CHECK int store_del(struct store_space *space, const char *table, struct edged_slice key);
 EDGED_MUST_CHECK int store_commit(struct store_space *space, void (*done)(void *arg, int result), void *arg);
+/* Joints: as in edged/cap_store.h. A part that does not come may be told from any thread. */
+struct edged_joint;
+EDGED_MUST_CHECK int store_joint_new(unsigned parts, struct edged_joint **ret);
+EDGED_MUST_CHECK int store_commit_joint(
+        struct store_space *space, struct edged_joint *joint, void (*done)(void *arg, int result), void *arg);
+void store_joint_leave(struct store *store, struct edged_joint *joint);
 EDGED_MUST_CHECK int store_get(struct store_space *space, const char *table, struct edged_slice key,
         void (*found)(void *arg, int result, struct edged_slice value), void *arg);
 EDGED_MUST_CHECK int store_scan(struct store_space *space, const char *table, struct edged_slice from,

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "logs.h"
+#include "joint.h"
 #include "queue.h"
 
 #define LOG_PAGES_IDLE 1000 /* checkpoint when there is time */
@@ -198,6 +199,8 @@ static int run_op(struct worker *worker, struct op *op, bool *writing)
 	if (op->kind != OP_BATCH)
 		return run_read(worker, op);
 	op->result = op->channel->lost;
+	if (op->u.batch.joint && op->u.batch.joint->failed)
+		op->result = -EIO;
 	if (op->result || list_empty(&op->u.batch.writes))
 		return 0;
 	int r = *writing ? 0 : db_begin(db);
@@ -263,16 +266,20 @@ static int attempt_alone(struct worker *worker, struct op *op)
 }
 
 /*
- * The group did not go through. Which batch did not fit shows when each is tried alone, so that the others
- * are kept. After an I/O error no write of the group is tried again (`refused`), only reads.
+ * The group did not go through (`why`). Which batch did not fit shows when each is tried alone, so that the others
+ * are kept; but not the parts of a joint, which cannot be kept alone. After an I/O error no write of the group is
+ * tried again (`refused`), only reads.
  */
-static void attempt_each(struct worker *worker, struct list *group, int refused)
+static void attempt_each(struct worker *worker, struct list *group, int why)
 {
+	int refused = why == -EIO ? why : 0;
 	list_each_safe (node, group) {
 		struct op *op = list_entry(node, struct op, link);
 		bool writes = writes_something(op);
 		int r = writes && refused ? refused : db_ready(worker->db);
-		if (!r)
+		if (!r && op->kind == OP_BATCH && op->u.batch.joint)
+			r = why == -ECANCELED ? -EIO : why;
+		else if (!r)
 			r = attempt_alone(worker, op);
 		else if (!writes)
 			refused = r; /* the database could not be opened: it need not be tried for each */
@@ -301,7 +308,7 @@ static void run_group(struct worker *worker, struct list *group)
 	if (r == -ENOSPC && db_make_room(worker->db) == 0)
 		r = attempt(worker, group);
 	if (r)
-		attempt_each(worker, group, r == -EIO ? r : 0);
+		attempt_each(worker, group, r);
 }
 
 /* --- results --- */
@@ -319,7 +326,7 @@ static void count(struct worker *worker, struct list *group)
 		worker->commits++;
 		counts->commits++;
 		counts->failures += op->result != 0;
-		if (op->result)
+		if (op->result && !(op->u.batch.joint && op->u.batch.joint->failed))
 			error = op->result;
 	}
 	if (worker->commits)
@@ -485,21 +492,15 @@ static void rest(struct worker *worker, uint64_t now, uint64_t overdue)
 	store->sleeping = false;
 }
 
-static void take_all(struct list *to, struct list *from)
-{
-	if (list_empty(from))
-		return;
-	list_insert_before(from, to);
-	list_remove(from);
-}
-
 static void work(struct worker *worker)
 {
 	struct store *store = worker->store;
 	wait_for_company(worker);
 	struct list group;
 	list_init(&group);
-	take_all(&group, &store->queue);
+	joints_take(store, &group);
+	if (list_empty(&group))
+		return;
 	pthread_mutex_unlock(&store->mutex);
 	run_group(worker, &group);
 	send_results(worker, &group);
@@ -518,7 +519,7 @@ void *worker_main(void *arg)
 	for (;;) {
 		uint64_t now = clock_mono_ms();
 		uint64_t overdue = send_overdue(store, now);
-		if (!list_empty(&store->queue))
+		if (!list_empty(&store->queue) && !store->stuck)
 			work(&worker);
 		else if (store->closing)
 			break;

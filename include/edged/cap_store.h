@@ -26,6 +26,8 @@ extern "C" {
 
 #define EDGED_STORE_1 "edged.store/1"
 
+struct edged_joint;
+
 struct edged_store_1 {
 	uint32_t struct_size;
 	/* Queue a write. It takes part in the caller's next commit(); writes without one are committed in time, too.
@@ -69,6 +71,14 @@ struct edged_store_1 {
 	EDGED_MUST_CHECK int (*replay)(struct edged_host *host, const char *log,
 	        int (*record)(void *arg, struct edged_slice record), void (*end)(void *arg, int result),
 	        void *arg);
+	/* A joint: batches of several loops that are kept together or not at all. Each of `parts` (1 or more) is given once, on
+	 * its loop, to commit_joint(), which is like commit() otherwise, or to leave_joint(), which may be called anywhere: then
+	 * nothing of the joint is kept, and its other parts hear -EIO. A part must not wait for done() of another: none is
+	 * written before all are there. commit_joint() that returns an error has left. joint() returns 0 or -ENOMEM. */
+	EDGED_MUST_CHECK int (*joint)(struct edged_host *host, unsigned parts, struct edged_joint **ret);
+	EDGED_MUST_CHECK int (*commit_joint)(struct edged_host *host, struct edged_joint *joint,
+	        void (*done)(void *arg, int result), void *arg);
+	void (*leave_joint)(struct edged_host *host, struct edged_joint *joint);
 };
 
 #ifdef __cplusplus

@@ -40,11 +40,16 @@ static void note_row(struct load *load, uint64_t row)
 		load->highest = row;
 }
 
+static int forget_row(const struct load *load, const char *table, struct edged_slice key)
+{
+	return load->broker->store->del(load->broker->host, table, key);
+}
+
 /* A row that makes no sense goes, so that it is met only once. */
 static int discard(struct load *load, const char *table, struct edged_slice key)
 {
 	load->damaged++;
-	return load->broker->store->del(load->broker->host, table, key);
+	return forget_row(load, table, key);
 }
 
 static struct session *session_of_row(const struct load *load, uint64_t row)
@@ -157,9 +162,13 @@ static int read_queue(struct load *load, struct edged_slice key, struct edged_sl
 	note_row(load, row.seq);
 	struct session *s = session_of_row(load, row.session);
 	struct message *m = message_of_row(load, row.message);
-	/* A row without its message: the message was acknowledged, and the end of the row not yet written. */
-	if (!s || (!m && row.state != ENTRY_RELEASED))
+	if (!s)
 		return discard(load, "queue", key);
+	/* Without its message: its receiver has answered, as all others had, and another loop's commit was faster. */
+	if (!m && row.qos == 2 && row.state == ENTRY_SENT)
+		row.state = ENTRY_RELEASED;
+	if (!m && row.state != ENTRY_RELEASED)
+		return forget_row(load, "queue", key);
 	return queue_restore(s, m, &row);
 }
 

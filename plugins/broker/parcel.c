@@ -15,8 +15,9 @@ struct item {
 
 struct parcel {
 	struct shard *to;
-	unsigned from;     /* index of the sender */
-	struct turn *turn; /* of the sender, which waits for the answer; or NULL */
+	unsigned from;             /* index of the sender */
+	struct turn *turn;         /* of the sender, which waits for the answer; or NULL */
+	struct edged_joint *joint; /* the receiver's part in the sender's commit; NULL: none */
 	int result;
 	uint32_t count, size;
 	bool answer;
@@ -25,6 +26,8 @@ struct parcel {
 
 static void parcel_free(struct parcel *parcel)
 {
+	if (parcel->joint)
+		parcel->to->broker->store->leave_joint(parcel->to->broker->host, parcel->joint);
 	for (uint32_t i = 0; i < parcel->count; i++) {
 		message_unref(parcel->items[i].message);
 		free(parcel->items[i].pick);
@@ -117,6 +120,8 @@ static void arrived(void *arg)
 	struct parcel *p = arg;
 	struct shard *shard = p->to;
 	bool wrote = false;
+	if (p->joint)
+		turn_close(shard);
 	for (uint32_t i = 0; i < p->count; i++) {
 		struct message *m = p->items[i].message;
 		const struct pick *pick = p->items[i].pick;
@@ -130,23 +135,47 @@ static void arrived(void *arg)
 			p->result = r;
 	}
 	struct todo todo = { .kind = TODO_ANSWER, .fn = durable, .arg = p };
+	struct edged_joint *joint = p->joint;
+	p->joint = NULL;
 	if (wrote && turn_wrote(shard))
 		p->result = -ENOMEM;
 	if (!p->turn)
 		parcel_free(p);
 	else if (turn_todo(shard, &todo))
 		durable(p, -ENOMEM);
+	if (joint)
+		turn_close_joint(shard, joint);
+}
+
+/*
+ * What this turn has stored, and what the receivers of its parcels store, is kept together or not at all: the packet id
+ * of a QoS 2 message here without the message there would lose it when its publisher sends it again, the message there
+ * without the id here would make it come twice; and what is queued there may refer to a message that is stored here.
+ */
+static bool join(const struct shard *shard, struct turn *turn)
+{
+	const struct broker *broker = shard->broker;
+	unsigned parts = 1;
+	if (!turn || !turn->dirty || turn->joint)
+		return false;
+	for (unsigned i = 0; i < broker->shard_count; i++)
+		parts += shard->parcels[i] && shard->parcels[i]->answer;
+	if (parts > 1 && broker->store->joint(broker->host, parts, &turn->joint))
+		turn->result = -ENOMEM; /* nothing of it is acknowledged */
+	return turn->joint != NULL;
 }
 
 void parcels_post(struct shard *shard, struct turn *turn)
 {
 	const struct broker *broker = shard->broker;
+	bool own_joint = join(shard, turn);
 	for (unsigned i = 0; i < broker->shard_count; i++) {
 		struct parcel *p = shard->parcels[i];
 		if (!p)
 			continue;
 		shard->parcels[i] = NULL;
 		p->turn = p->answer ? turn : NULL;
+		p->joint = p->turn && own_joint ? turn->joint : NULL;
 		if (p->turn)
 			turn->pending++;
 		if (broker->loop->post(broker->host, i, arrived, parcel_drop, p) == 0)

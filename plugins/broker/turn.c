@@ -157,6 +157,13 @@ static void committed(void *arg, int result)
 	turn_report(arg, result);
 }
 
+static int commit(const struct broker *broker, struct turn *turn)
+{
+	if (turn->joint)
+		return broker->store->commit_joint(broker->host, turn->joint, committed, turn);
+	return broker->store->commit(broker->host, committed, turn);
+}
+
 static void turn_end(void *arg)
 {
 	struct shard *shard = arg;
@@ -173,7 +180,7 @@ static void turn_end(void *arg)
 	if (turn->dirty) {
 		turn->pending++;
 		take_touched(shard, turn);
-		int r = shard->broker->store->commit(shard->broker->host, committed, turn);
+		int r = commit(shard->broker, turn);
 		if (r)
 			committed(turn, r);
 	} else {
@@ -195,6 +202,26 @@ static struct turn *current(struct shard *shard)
 		return NULL;
 	}
 	return shard->turn = turn;
+}
+
+void turn_close(struct shard *shard)
+{
+	if (!shard->turn)
+		return;
+	shard->broker->loop->defer_cancel(shard->broker->host, shard);
+	turn_end(shard);
+}
+
+void turn_close_joint(struct shard *shard, struct edged_joint *joint)
+{
+	struct turn *turn = current(shard);
+	if (!turn) {
+		shard->broker->store->leave_joint(shard->broker->host, joint);
+		return;
+	}
+	turn->dirty = true;
+	turn->joint = joint;
+	turn_close(shard);
 }
 
 int turn_wrote(struct shard *shard)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct edged_joint;
 struct session;
 struct shard;
 
@@ -42,6 +43,8 @@ struct turn {
 	struct session **touched; /* held: what was written belongs to them */
 	uint32_t touched_count;
 	bool dirty; /* has writes to commit */
+	struct edged_joint
+	        *joint; /* that commit is part of it: with those of the parcels, see parcel.c; NULL: none */
 };
 
 /* Something was written that must be committed at the end of this turn. -ENOMEM. */
@@ -54,6 +57,10 @@ void turn_touch(struct session *session);
 int turn_todo(struct shard *shard, const struct todo *todo);
 /* Makes sure that the turn will end: there are parcels to be posted. -ENOMEM. */
 int turn_start(struct shard *shard);
+/* Ends the turn that runs now, if there is one: what is written next is not part of its commit. */
+void turn_close(struct shard *shard);
+/* The commit of the turn that runs now is a part of the joint, also when it has nothing to write; then it is closed. */
+void turn_close_joint(struct shard *shard, struct edged_joint *joint);
 /* One of the things a turn waits for has happened. */
 void turn_report(struct turn *turn, int result);
 void turns_free(struct shard *shard);

@@ -27,6 +27,8 @@ struct op { /* of the store, in order */
 	char table[33];
 	char *key, *value;
 	size_t key_len, value_len;
+	struct edged_joint *joint; /* held */
+	bool failed;               /* the joint of its batch has */
 	void (*done)(void *arg, int result);
 	int (*row)(void *arg, struct edged_slice key, struct edged_slice value);
 	void *arg;
@@ -315,6 +317,47 @@ static int store_commit(struct edged_host *host, void (*done)(void *arg, int res
 	return 0;
 }
 
+struct edged_joint {
+	unsigned holds;
+	bool failed;
+};
+
+static int store_joint(struct edged_host *host, unsigned parts, struct edged_joint **ret)
+{
+	(void)host;
+	*ret = calloc(1, sizeof(**ret));
+	if (*ret)
+		(*ret)->holds = parts;
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void joint_release(struct edged_joint *joint)
+{
+	if (joint && --joint->holds == 0)
+		free(joint);
+}
+
+static void store_leave_joint(struct edged_host *host, struct edged_joint *joint)
+{
+	(void)host;
+	joint->failed = true;
+	joint_release(joint);
+}
+
+static int store_commit_joint(
+        struct edged_host *host, struct edged_joint *joint, void (*done)(void *arg, int result), void *arg)
+{
+	struct op *op = add_op(host, OP_COMMIT, NULL);
+	if (!op) {
+		store_leave_joint(host, joint);
+		return -ENOMEM;
+	}
+	op->done = done;
+	op->arg = arg;
+	op->joint = joint;
+	return 0;
+}
+
 static int store_scan(struct edged_host *host, const char *table, struct edged_slice from,
         struct edged_slice to, size_t limit,
         int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
@@ -344,6 +387,9 @@ static const struct edged_store_1 store_cap = {
 	.commit = store_commit,
 	.get = store_get,
 	.scan = store_scan,
+	.joint = store_joint,
+	.commit_joint = store_commit_joint,
+	.leave_joint = store_leave_joint,
 };
 
 static void run_scan(struct fake_host *f, const struct op *op)
@@ -362,6 +408,7 @@ static void free_op(struct op *op)
 {
 	free(op->key);
 	free(op->value);
+	joint_release(op->joint);
 	free(op);
 }
 
@@ -616,9 +663,25 @@ static bool step_call(struct fake_host *f, struct call **list)
 	return true;
 }
 
+/* The batches whose joint has failed fail. All parts of a joint are there: fake_run() has delivered all posts. */
+static void fail_joints(struct op *ops)
+{
+	for (struct op *end = ops, *start; end; end = end->next) {
+		if (!end->joint || !end->joint->failed)
+			continue;
+		start = ops;
+		for (struct op *op = ops; op != end; op = op->next)
+			if (op->loop == end->loop && op->kind == OP_COMMIT)
+				start = op->next;
+		for (struct op *op = start; op != end->next; op = op->next)
+			op->failed |= op->loop == end->loop;
+	}
+}
+
 static void run_ops(struct fake_host *f, int result, bool scans_only)
 {
 	struct op *ops = take_ops(f), *kept = NULL, **keep = &kept;
+	fail_joints(ops);
 	while (ops) {
 		struct op *op = ops;
 		ops = op->next;
@@ -628,7 +691,7 @@ static void run_ops(struct fake_host *f, int result, bool scans_only)
 			keep = &op->next;
 			continue;
 		}
-		run_op(f, op, result);
+		run_op(f, op, op->failed ? -EIO : result);
 		free_op(op);
 	}
 	give_back(f, kept);

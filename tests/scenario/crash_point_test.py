@@ -294,7 +294,7 @@ def test_one_loop():
 
 def test_several_loops():
     """Their publishers wait for each other's subscribers, and each of them gets its answer."""
-    recorded(3)
+    crash_points(3)
 
 
 edged.main()
