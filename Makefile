@@ -154,6 +154,7 @@ $(FIXTURES): $(BUILD)/tests/abi/%.so: tests/abi/%.c $(wildcard tests/abi/*.h tes
 	$(call say,FIXTURE,$@)
 	$(Q)$(CC) $(FIXTURE_FLAGS) $(filter-out -MMD -MP,$(OURS)) $(CFLAGS) $(CPPFLAGS) -shared $(LDFLAGS) -o $@ $<
 $(filter $(BUILD)/tests/plugin/%,$(UNIT)): | $(FIXTURES) $(BUILD)/plugins/hello.so
+$(BUILD)/tests/app/loops_test: | $(BUILD)/plugins/broker.so
 
 .PHONY: unit
 unit: $(UNIT) ## build and run the unit tests

@@ -60,6 +60,12 @@ static inline void message_unref(struct message *message)
 		edged_blob_unref(&message->blob);
 }
 
+/* Whether the caller's reference is the only one. */
+static inline bool message_alone(const struct message *m)
+{
+	return __atomic_load_n(&m->blob.refs, __ATOMIC_ACQUIRE) == 1;
+}
+
 #define MESSAGE_HEAD 7 /* room in front of the topic for fixed header and topic length */
 
 static inline struct edged_slice message_topic(const struct message *m)

@@ -189,7 +189,7 @@ static bool durable_receiver(const struct shard *shard, size_t n)
 /* Gives the message to the n receivers that were found. */
 static int distribute(struct shard *shard, struct message *m, size_t n, struct outcome *outcome)
 {
-	if (m->qos && !m->row && m->blob.refs == 1 && durable_receiver(shard, n)) {
+	if (m->qos && !m->row && message_alone(m) && durable_receiver(shard, n)) {
 		int r = persist_message(shard->broker, m);
 		if (r)
 			return r;
