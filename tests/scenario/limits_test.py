@@ -84,19 +84,19 @@ def publish_all(clients, count):
 
 
 def test_rates():
-    node = place("rates.messages=200", "rates.user_messages=300")
+    node = place("rates.messages=50", "rates.user_messages=60")
     ann, bob = ("ann", "secret"), ("bob", "secret")
     own = join(node, "one", user=bob)
-    publish_all([own], 100)
+    publish_all([own], 40)
     assert figure(node, "edged_broker_pauses_total") == 0
-    publish_all([own], 300)
+    publish_all([own], 150)
     alone = figure(node, "edged_broker_pauses_total")
     assert alone > 0
     own.close()
     together = [join(node, f"c{i}", user=ann) for i in range(4)]
-    publish_all(together, 120)  # none of them is too fast
+    publish_all(together, 45)  # none of them is too fast
     assert figure(node, "edged_broker_pauses_total") > alone
-    assert figure(node, 'edged_broker_messages_received_total{qos="1"}') == 100 + 300 + 480
+    assert figure(node, 'edged_broker_messages_received_total{qos="1"}') == 40 + 150 + 180
     here = node.connect("mqtt")  # a program of this machine waits for nobody
     here.sendall(connect_packet("here"))
     assert take(here, 4) == b"\x20\2\0\0"
@@ -108,15 +108,14 @@ def test_rates():
 
 def test_connects():
     """MQTT 5 clients hear why; another address is none of their business."""
-    node = place("rates.connects=3")
-    refused = 0
-    for i in range(20):
-        with dial(node) as s:
-            s.sendall(connect_packet(f"c{i}", user=("ann", "secret"), version=5))
-            head = take(s, 4)
-            assert head[3] in (0, 0x9f), head
-            refused += head[3] == 0x9f
-    assert refused and figure(node, "edged_broker_connects_too_fast_total") == refused
+    node = place("rates.connects=1")
+    clients = [dial(node) for _ in range(20)]
+    for i, s in enumerate(clients):
+        s.sendall(connect_packet(f"c{i}", version=5))
+    codes = [take(s, 4)[3] for s in clients]
+    refused = codes.count(0x9f)
+    assert refused and codes.count(0x87) + refused == 20, codes  # the others lack a password only
+    assert figure(node, "edged_broker_connects_too_fast_total") == refused
     join(node, "other", address=b"192.0.2.8", user=("ann", "secret")).close()
 
 
