@@ -21,6 +21,7 @@ import edged  # noqa: E402
 LOAD = os.path.join(os.environ.get("BUILD", "build"), "bench", "load")
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 CLIENTS = 5000
+MANY = 10000
 TOPICS = 100000
 
 FLOWS = (
@@ -44,7 +45,8 @@ class Ours:
 
     def __init__(self, args=()):
         self.node = edged.Node(listen=("http=127.0.0.1:0", "mqtt=127.0.0.1:0"),
-                               args=["--set", f"net.connections={CLIENTS * 2}", *args])
+                               args=["--set", f"net.connections={MANY * 2}",
+                                     "--set", f"plugins.broker.limits.clients={MANY * 2}", *args])
         self.pid, self.port = self.node.process.pid, self.node.port("mqtt")
 
     def stop(self):
@@ -107,6 +109,9 @@ def all_flows(brokers):
                     cpu = result["cpu"] * 1e6 / result["delivered"]
                     best[i] = cpu if best[i] is None else min(best[i], cpu)
         show(name, "CPU s/M", best)
+    floor = [load(brokers[0], "floor", PACED) for _ in range(ROUNDS)]
+    print(f"{'the generator itself, with an echo in place':<42}{'us':<8}p50 {min(f['p50'] for f in floor)}, "
+          f"p99 {min(f['p99'] for f in floor)}", flush=True)
     paced = [[load(broker, "flow", PACED) for broker in brokers] for _ in range(ROUNDS)]
     for key in "p50", "p99":
         show(f"1,000 messages a second, {key}", "us", [min(r[i][key] for r in paced) for i in range(len(brokers))])
@@ -127,6 +132,24 @@ def connection_bytes(broker):
         bytes_each = (rss(broker.pid) - before) / CLIENTS
         process.stdin.close()
     return bytes_each
+
+
+def many(broker):
+    """Bytes for a connection with ten subscriptions, and CPU for a message, with 1,000 of them and with MANY."""
+    rows, idlers = [], []
+    before, there = rss(broker.pid), 0
+    for count in MANY // 10, MANY:
+        command = [LOAD, "idle", "-a", str(broker.port), "-n", str(count - there), "-S", "10", "-q", "0", "-i", f"many{count}"]
+        idlers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        idlers[-1].stdout.readline()
+        now = rss(broker.pid)
+        flows = [load(broker, "flow", "-w 1000 -n 100000") for _ in range(ROUNDS)]
+        rows.append(((now - before) / (count - there), min(f["cpu"] * 1e6 / f["delivered"] for f in flows)))
+        before, there = now, count
+    for process in idlers:
+        process.stdin.close()
+        process.wait()
+    return rows
 
 
 def retained(broker):
@@ -173,6 +196,11 @@ def main():
     for broker in brokers:
         broker.stop()
     show("idle connection, 1 subscription", "bytes", each_alone(connection_bytes))
+    found = each_alone(many)
+    for i, count in enumerate((MANY // 10, MANY)):
+        show(f"connection, 10 subscriptions, to {count:,}", "bytes", [f[i][0] for f in found])
+    for i, count in enumerate((MANY // 10, MANY)):
+        show(f"QoS 0, 1 to 1, beside {count:,} of them", "CPU s/M", [f[i][1] for f in found])
     found = each_alone(retained)
     show("retained message, 20 B + 20 B topic", "bytes", [f[0] for f in found])
     show("+/dev7/temp: 1,000 of 100,000 retained", "ms", [f[1] for f in found])

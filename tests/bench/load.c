@@ -5,7 +5,8 @@
  * time is that of all its threads, of the scheduler's own accounting.
  *
  *   load flow     -p PUBLISHERS -s SUBSCRIBERS   messages through the broker; at most -w of each publisher under way
- *   load idle     -n CLIENTS                     connects and subscribes each, then waits for the end of its input
+ *   load idle     -n CLIENTS -S SUBSCRIPTIONS    connects and subscribes each, then waits for the end of its input
+ *   load floor    -r RATE -n MESSAGES            the flow with no broker in between: what the generator itself takes
  *   load retained -n TOPICS                      stores as many, then looks them up with a wildcard
  */
 #include <arpa/inet.h>
@@ -44,13 +45,14 @@ struct conn {
 static struct {
 	const char *mode, *filter, *client;
 	int port, pid, version, qos, subscriber_qos;
-	unsigned publishers, subscribers, window, payload, rate;
+	unsigned publishers, subscribers, window, payload, rate, subscriptions;
 	long count;
 	bool pairs, persistent;
 } opt = { .version = 4,
 	.publishers = 1,
 	.subscribers = 1,
 	.window = 1,
+	.subscriptions = 1,
 	.payload = 64,
 	.client = "load",
 	.subscriber_qos = -1 };
@@ -214,6 +216,22 @@ static void say_subscribe(struct conn *c, const char *filter)
 	packet(c, 0x82, body, n);
 }
 
+/* As many as are wanted for an idle client, in one packet: load/NUMBER, load/NUMBER/1, ... */
+static void say_subscribe_all(struct conn *c)
+{
+	uint8_t *body = allocate((size_t)opt.subscriptions * 40 + 3);
+	size_t n = opt.version == 5 ? 3 : 2;
+	char text[40];
+	body[1] = 1;
+	for (unsigned i = 0; i < opt.subscriptions; i++) {
+		snprintf(text, sizeof(text), i ? "%s/%u/%u" : "%s/%u", opt.client, c->number, i);
+		n += put_text(body + n, text);
+		body[n++] = (uint8_t)opt.qos;
+	}
+	packet(c, 0x82, body, n);
+	free(body);
+}
+
 static void say_ack(struct conn *c, int type, const uint8_t *id)
 {
 	const uint8_t bytes[4] = { (uint8_t)(type << 4 | (type == PUBREL ? 2 : 0)), 2, id[0], id[1] };
@@ -313,10 +331,12 @@ static void on_connack(struct conn *c, const uint8_t *body)
 		on_ready(c);
 		return;
 	}
-	bool own = opt.pairs || !strcmp(opt.mode, "idle") || opt.publishers == 1;
+	if (!strcmp(opt.mode, "idle")) {
+		say_subscribe_all(c);
+		return;
+	}
+	bool own = opt.pairs || opt.publishers == 1;
 	snprintf(text, sizeof(text), own ? "load/%u" : "load/+", opt.publishers == 1 ? 0 : c->number);
-	if (!strcmp(opt.mode, "idle"))
-		snprintf(text, sizeof(text), "load/%u", c->number);
 	say_subscribe(c, opt.filter ? opt.filter : text);
 }
 
@@ -511,6 +531,45 @@ static int flow(void)
 	return 0;
 }
 
+/* Both ends of the flow are here, each message goes over loopback once to a forked echo and once back: what the generator,
+ * the timer and two hops take without a broker. */
+static void echo(int listener)
+{
+	static uint8_t bytes[BATCH];
+	int fd = accept(listener, NULL, NULL), one = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	for (ssize_t n; (n = recv(fd, bytes, sizeof(bytes), 0)) > 0;)
+		if (send(fd, bytes, (size_t)n, MSG_NOSIGNAL) != n)
+			break;
+	_exit(0);
+}
+
+static int floor_of_flow(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
+	        getsockname(listener, (struct sockaddr *)&at, &len))
+		fail("listen");
+	if (fork() == 0)
+		echo(listener);
+	opt.port = ntohs(at.sin_port);
+	conn_count = 1;
+	conns = (struct conn *)allocate(2 * sizeof(*conns)) + 1;
+	dirty = allocate(sizeof(struct conn *));
+	conns[0].publisher = true;
+	open_conn(&conns[0]); /* its CONNECT comes back, too, and means nothing */
+	latencies = allocate((size_t)opt.count * sizeof(*latencies));
+	pace();
+	while (delivered < opt.count)
+		if (!turn())
+			fail("the echo has stopped");
+	qsort(latencies, (size_t)delivered, sizeof(*latencies), compare);
+	printf("{\"p50\": %u, \"p99\": %u}\n", latencies[delivered / 2], latencies[delivered * 99 / 100]);
+	return 0;
+}
+
 static int idle(void)
 {
 	char byte;
@@ -555,7 +614,7 @@ static int retained(void)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int c; (c = getopt(argc, argv, "a:k:v:p:s:q:Q:w:n:b:r:f:i:xC")) >= 0;) {
+	for (int c; (c = getopt(argc, argv, "a:k:v:p:s:q:Q:w:n:b:r:f:i:S:xC")) >= 0;) {
 		unsigned number = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 		switch (c) {
 #define OPTION(letter, member, value)                                                                        \
@@ -573,6 +632,7 @@ static void parse_options(int argc, char **argv)
 			OPTION('n', count, (long)number);
 			OPTION('b', payload, number < STAMP ? STAMP : number);
 			OPTION('r', rate, number);
+			OPTION('S', subscriptions, number);
 			OPTION('f', filter, optarg);
 			OPTION('i', client, optarg);
 			OPTION('x', pairs, true);
@@ -589,7 +649,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(void);
-	} modes[] = { { "flow", flow }, { "idle", idle }, { "retained", retained } };
+	} modes[] = { { "flow", flow }, { "floor", floor_of_flow }, { "idle", idle },
+		{ "retained", retained } };
 	opt.mode = argc > 1 ? argv[1] : "";
 	optind = 2;
 	parse_options(argc, argv);
@@ -597,6 +658,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!strcmp(opt.mode, modes[i].name))
 			return modes[i].run();
-	fprintf(stderr, "usage: load flow|idle|retained -a PORT -k PID [OPTION]...; see the top of load.c\n");
+	fprintf(stderr,
+	        "usage: load flow|floor|idle|retained -a PORT -k PID [OPTION]...; see the top of load.c\n");
 	return 2;
 }

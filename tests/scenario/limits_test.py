@@ -57,11 +57,11 @@ def figure(node, name):
     return sum(int(line.split()[-1]) for line in node.get("/metrics").decode().splitlines() if line.startswith(name))
 
 
-def place(*settings):
+def place(*settings, loops=2):
     words = [word for setting in settings for word in ("--set", "plugins.broker." + setting)]
     node = edged.Node(listen=(*edged.LISTEN, "mqtt+proxy=127.0.0.1:0"),
                       args=("--set", 'net.proxies=["127.0.0.1"]', "--set", "net.connections_per_source=1000",
-                            "--set", "net.accepts_per_second=1000", "--set", "net.loops=2", *words))
+                            "--set", "net.accepts_per_second=1000", "--set", f"net.loops={loops}", *words))
     for user in "ann", "bob":
         assert node.http("PUT", f"/pubsub/v1/users/{user}", {"password": "secret"})[0] == 204
     return node
@@ -121,7 +121,8 @@ def test_connects():
 
 def test_memory():
     """What was acknowledged when there was room is there when its client comes back."""
-    node = place("limits.memory=1M", "limits.queue_messages=100000", "limits.queue_bytes=100M")
+    # with several loops a publisher does not hear what became of its message on another one
+    node = place("limits.memory=1M", "limits.queue_messages=100000", "limits.queue_bytes=100M", loops=1)
     ann = ("ann", "secret")
     away = join(node, "away", user=ann, clean=False)
     away.sendall(b"\x82\6\0\1\0\1t\1")
