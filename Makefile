@@ -189,6 +189,10 @@ bench: all $(BUILD)/bench/load ## print what start, idling, a request and a mess
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/gateway_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/shadow_bench.py
 
+.PHONY: bench-cluster
+bench-cluster: all ## how soon a cluster notices and what it costs, beside serf and keepalived; as root, NODES (8), ROUNDS (5)
+	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/cluster_bench.py
+
 $(BUILD)/bench/load: $(BUILD)/obj/tests/bench/load.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -1,0 +1,323 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How soon clusters notice, and what they cost: edged beside Debian's serf and keepalived, in turn, in the same network of
+namespaces. Needs root and ip(8); what is not installed (SERF=, KEEPALIVED= name other places) is left out.
+
+NODES (8) hosts, ROUNDS (5) of each measurement, QUIET_SECONDS (30) of counting bytes after REST_SECONDS (30) of rest.
+"""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+import edged  # noqa: E402
+from netns import Network  # noqa: E402
+
+NODES = int(os.environ.get("NODES", "8"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+QUIET_SECONDS = int(os.environ.get("QUIET_SECONDS", "30"))
+REST_SECONDS = int(os.environ.get("REST_SECONDS", "30"))  # the questions of discovery grow rare
+LIMIT = 60
+SERF = os.environ.get("SERF") or shutil.which("serf")
+KEEPALIVED = os.environ.get("KEEPALIVED") or shutil.which("keepalived", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+STEP = 0.01
+
+
+def until(condition, what):
+    """Seconds until it holds."""
+    begun = time.monotonic()
+    while not condition():
+        if time.monotonic() - begun > LIMIT:
+            raise AssertionError(f"{what}: not within {LIMIT} s")
+        time.sleep(STEP)
+    return time.monotonic() - begun
+
+
+# --- edged ---
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(self.path)
+
+
+class Edged:
+    """One edged on a host; its Unix socket is reachable from here."""
+
+    def __init__(self, host):
+        self.host, self.state = host, edged.folder()
+        self.connection = None
+
+    def start(self):
+        with open(os.path.join(self.state, "bench.log"), "a") as log:
+            self.process = self.host.run(
+                edged.EDGED, "--state", self.state, "--plugins", edged.PLUGINS, "--listen", "http=127.0.0.1:8083",
+                "--listen", f"tls={self.host.address}:8443", "--dev", stdout=log, stderr=log)
+        self.connection = None
+
+    def call(self, method, path, body=None):
+        if not self.connection:
+            self.connection = Unix(os.path.join(self.state, "edged.sock"))
+        try:
+            self.connection.request(method, path, body)
+            answer = self.connection.getresponse()
+            data = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection = None
+            return 0, None
+        return answer.status, json.loads(data) if data[:1] in b"{[" else data
+
+    def view(self):
+        """(live ids with its own, supernode) or None."""
+        status, document = self.call("GET", "/edge/v1/cluster")
+        if status != 200:
+            return None
+        self.id = document["id"]
+        live = {m["id"] for m in document["members"] if m["state"] in ("alive", "suspect")}
+        return live | {self.id}, (document["supernode"] or {}).get("id")
+
+
+def agreed(nodes):
+    views = [n.view() for n in nodes]
+    return all(views) and all(v[0] == {n.id for n in nodes} for v in views) and len({v[1] for v in views}) == 1 \
+        and views[0][1] is not None
+
+
+def boss_of(nodes):
+    """Of nodes that agree."""
+    for node in nodes:
+        view = node.view()
+        if view and view[1]:
+            return next(n for n in nodes if n.id == view[1])
+    raise AssertionError("edged: nobody names a supernode")
+
+
+def edged_rounds(network, figures):
+    nodes = [Edged(host) for host in network.hosts]
+    for node in nodes:
+        node.start()
+    until(lambda: agreed(nodes), "edged: the first agreement")
+    figures["traffic"] = traffic(network, boss_of(nodes).host)
+    with open(f"/proc/{pid_of(nodes[1])}/smaps_rollup") as file:
+        figures["memory"] = [next(int(line.split()[1]) for line in file if line.startswith("Pss:"))]
+    for _ in range(ROUNDS):
+        edged_deaths(nodes, figures)
+    for _ in range(max(1, ROUNDS // 2)):
+        half = nodes[len(nodes) // 2:]
+        network.cut([n.host for n in half])
+        rest = [n for n in nodes if n not in half]
+        figures["cut"].append(until(lambda: agreed(rest) and agreed(half), "edged: a partition is known"))
+        time.sleep(5)
+        network.heal()
+        figures["merge"].append(until(lambda: agreed(nodes), "edged: merged"))
+    proxy(nodes, figures)
+
+
+def pid_of(node):
+    with open(os.path.join(node.state, "run.json")) as file:
+        return json.load(file)["pid"]
+
+
+def edged_deaths(nodes, figures):
+    boss = boss_of(nodes)
+    victim = next(n for n in nodes if n is not boss)
+    rest = [n for n in nodes if n is not victim]
+    victim.host.kill()
+    figures["death"].append(until(lambda: agreed(rest), "edged: a death is known"))
+    begun = time.monotonic()
+    victim.start()
+    until(lambda: len((victim.view() or [()])[0]) > 1 and victim.id in (boss.view() or [()])[0], "edged: joined")
+    figures["join"].append(time.monotonic() - begun)
+    until(lambda: agreed(nodes), "edged: all again")
+    boss = boss_of(nodes)
+    rest = [n for n in nodes if n is not boss]
+    boss.host.kill()
+    figures["takeover"].append(until(lambda: any((n.view() or (0, 0))[1] == n.id for n in rest), "edged: a new supernode"))
+    until(lambda: agreed(rest), "edged: all know the new supernode")
+    boss.start()
+    until(lambda: agreed(nodes), "edged: all again")
+    boss = boss_of(nodes)
+    rest = [n for n in nodes if n is not boss]
+    os.kill(pid_of(boss), signal.SIGTERM)
+    figures["handover"].append(until(lambda: any((n.view() or (0, 0))[1] == n.id for n in rest), "edged: handed over"))
+    boss.process.wait()
+    boss.host.kill()
+    boss.start()
+    until(lambda: agreed(nodes), "edged: all again")
+
+
+def proxy(nodes, figures):
+    """What a call through another node adds, in ms."""
+    a, b = nodes[0], nodes[1]
+    token = a.call("POST", "/edge/v1/invites")[1]["token"]
+    status, problem = b.call("POST", "/edge/v1/join", json.dumps({"token": token}))
+    assert status == 200, problem
+    path = "/edge/v1/account"
+    until(lambda: a.call("GET", f"/nodes/{b.id}{path}")[0] == 200, "edged: the way to the other")
+    times = {False: [], True: []}
+    for _ in range(500):
+        for through in times:
+            begun = time.perf_counter()
+            assert a.call("GET", f"/nodes/{b.id}{path}" if through else path)[0] == 200
+            times[through].append((time.perf_counter() - begun) * 1000)
+    figures["proxy"] = [statistics.median(times[True]) - statistics.median(times[False])]
+
+
+def traffic(network, boss):
+    """Bytes a second sent: (supernode, median of the others)."""
+    time.sleep(REST_SECONDS)
+    before = [host.counter("tx_bytes") for host in network.hosts]
+    time.sleep(QUIET_SECONDS)
+    rates = [(host.counter("tx_bytes") - was) / QUIET_SECONDS for host, was in zip(network.hosts, before)]
+    others = [rate for host, rate in zip(network.hosts, rates) if host is not boss]
+    return [rates[network.hosts.index(boss)] if boss else max(rates), statistics.median(others)]
+
+
+# --- those whose log says what happens ---
+
+class Logged:
+    """A process whose lines are kept with the time at which they came."""
+
+    def __init__(self, host, *command, env=None):
+        self.host, self.lines = host, []
+        self.process = host.run(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append((time.monotonic(), line))
+
+    def has(self, text, since):
+        return any(at >= since and text in line for at, line in self.lines)
+
+
+def serf_rounds(network, figures):
+    def start(host, join=True):
+        name = host.address
+        words = [SERF, "agent", f"-node={name}", f"-bind={host.address}:7946", "-rpc-addr=127.0.0.1:7373", "-log-level=info"]
+        first = network.hosts[0] if host is not network.hosts[0] else network.hosts[1]
+        return Logged(host, *words, *([f"-retry-join={first.address}", "-retry-interval=1s"] if join else []))
+
+    agents = {host: start(host, host is not network.hosts[0]) for host in network.hosts}
+    until(lambda: all(sum("EventMemberJoin" in line for _, line in agent.lines) >= len(agents) for agent in agents.values()), "serf")
+    figures["traffic"] = traffic(network, None)[1:]
+    for _ in range(ROUNDS):
+        victim = network.hosts[-1]
+        since = time.monotonic()
+        victim.kill()
+        rest = [agent for host, agent in agents.items() if host is not victim]
+        figures["death"].append(until(
+            lambda: all(agent.has(f"EventMemberFailed: {victim.address}", since) for agent in rest), "serf: a death is known"))
+        since = time.monotonic()
+        agents[victim] = start(victim)
+        figures["join"].append(until(lambda: rest[0].has(f"EventMemberJoin: {victim.address}", since), "serf: joined"))
+        time.sleep(1)
+    for _ in range(max(1, ROUNDS // 2)):
+        half, since = network.hosts[NODES // 2:], time.monotonic()
+        rest = network.hosts[:NODES // 2]
+
+        def each_says(word, since):
+            return all(agents[a].has(f"{word}: {b.address}", since) and agents[b].has(f"{word}: {a.address}", since)
+                       for a in rest for b in half)
+        network.cut(half)
+        figures["cut"].append(until(lambda: each_says("EventMemberFailed", since), "serf: a partition is known"))
+        time.sleep(5)
+        since = time.monotonic()
+        network.heal()
+        figures["merge"].append(until(lambda: each_says("EventMemberJoin", since), "serf: merged"))
+
+
+def keepalived_rounds(network, figures):
+    hosts = network.hosts[:3]
+
+    def start(host):
+        folder = edged.folder()
+        config = os.path.join(folder, "conf")
+        with open(config, "w") as file:
+            file.write("vrrp_instance V {\n state BACKUP\n interface eth0\n virtual_router_id 51\n"
+                       f" priority {200 - hosts.index(host)}\n advert_int 1\n nopreempt\n virtual_ipaddress {{ 10.77.0.200/24 }}\n}}\n")
+        pids = [word for flag in "prc" for word in (f"-{flag}", os.path.join(folder, flag))]
+        return Logged(host, KEEPALIVED, "-n", "-l", "-D", "-G", "-f", config, *pids)
+
+    for name, how in (("takeover", signal.SIGKILL), ("handover", signal.SIGTERM)):
+        for _ in range(ROUNDS):
+            agents = {host: start(host) for host in hosts}
+            until(lambda: any(agent.has("Entering MASTER STATE", 0) for agent in agents.values()), "keepalived: a master")
+            time.sleep(3)
+            master = next(host for host, agent in agents.items() if agent.has("Entering MASTER STATE", 0))
+            since = time.monotonic()
+            if how == signal.SIGKILL:
+                master.kill()
+            else:
+                for pid in subprocess.run(["ip", "netns", "pids", master.name], capture_output=True, text=True).stdout.split():
+                    os.kill(int(pid), how)
+            figures[name].append(until(
+                lambda: any(agent.has("Entering MASTER STATE", since) for host, agent in agents.items() if host is not master),
+                "keepalived: the next master"))
+            for host in hosts:
+                host.kill()
+
+
+# --- printing ---
+
+ROWS = (("join", "start of a process to member", "s", 0.5), ("death", "member killed, known to all", "s", 2.5),
+        ("cut", "network cut in two halves, known to all", "s", 4), ("merge", "healed, one again", "s", 2),
+        ("takeover", "supernode (master) killed, the next one serves", "s", 1), ("handover", "the same, ended in order", "s", 0.1),
+        ("proxy", "a REST call through another node, added", "ms", 0.15))
+
+
+def show(text, ours, theirs, unit, target):
+    def number(value):
+        return f"{value:9.3f}" if value < 100 else f"{value:9.0f}"
+    against = f"{number(theirs)} {unit:<7} {ours / theirs:6.2f}" if theirs else f"{'-':>9} {'':<7} {'-':>6}"
+    print(f"{text:<50} {number(ours)} {unit:<7} {against}   {number(target)} {'' if ours <= target else 'missed'}", flush=True)
+
+
+def measure(rounds, *args):
+    figures = {row[0]: [] for row in ROWS} | {"traffic": [], "memory": []}
+    network = Network(NODES)
+    try:
+        rounds(network, figures)
+    finally:
+        network.close()
+        edged.clean()
+    return figures
+
+
+def main():
+    if os.geteuid() != 0 or not shutil.which("ip", path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
+        print("needs root and ip(8)")
+        return 77
+    ours = measure(edged_rounds)
+    serf = measure(serf_rounds) if SERF else {}
+    vrrp = measure(keepalived_rounds) if KEEPALIVED else {}
+    print(f"{NODES} hosts, medians of {ROUNDS} rounds, polled every {STEP * 1000:.0f} ms; beside serf {'' if SERF else '(not installed) '}"
+          f"and keepalived {'' if KEEPALIVED else '(not installed) '}\n")
+    print(f"{'':<50} {'ours':>9} {'':<7} {'theirs':>9} {'':<7} {'ratio':>6}   {'target':>9}")
+    for key, text, unit, target in ROWS:
+        theirs = serf.get(key) or vrrp.get(key)
+        if ours[key]:
+            show(text, statistics.median(ours[key]), statistics.median(theirs) if theirs else None, unit, target)
+            if len(ours[key]) > 2:
+                show("    the slowest", max(ours[key]), max(theirs) if theirs else None, unit, target)
+    show("bytes sent by the supernode", ours["traffic"][0], None, "B/s", 4000)
+    show("bytes sent by another node", ours["traffic"][1], serf["traffic"][0] if serf else None, "B/s", 500)
+    show("memory of a node, all plugins (PSS)", ours["memory"][0], None, "KiB", 16384)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
