@@ -69,16 +69,18 @@ class Edged:
         self.connection = None
 
     def call(self, method, path, body=None):
-        if not self.connection:
-            self.connection = Unix(os.path.join(self.state, "edged.sock"))
-        try:
-            self.connection.request(method, path, body)
-            answer = self.connection.getresponse()
-            data = answer.read()
-        except (OSError, http.client.HTTPException):
-            self.connection = None
-            return 0, None
-        return answer.status, json.loads(data) if data[:1] in b"{[" else data
+        """(status, document), 0 when it cannot be reached. A connection that was idle for long has been closed."""
+        for fresh in (not self.connection, True):
+            if fresh:
+                self.connection = Unix(os.path.join(self.state, "edged.sock"))
+            try:
+                self.connection.request(method, path, body)
+                answer = self.connection.getresponse()
+                data = answer.read()
+                return answer.status, json.loads(data) if data[:1] in b"{[" else data
+            except (OSError, http.client.HTTPException):
+                self.connection = None
+        return 0, None
 
     def view(self):
         """(live ids with its own, supernode) or None."""

@@ -55,11 +55,20 @@ def test_the_other_takes_over_when_the_supernode_is_killed():
     a, b = pair()
     wait_for(lambda: agreed(a, b), 3, "agreement")
     dead, alive = (a, b) if supernode(a) == a.id else (b, a)
+    events = Events(alive)
+    wait_for(lambda: events.text, 5, "the stream of events")
     start = time.monotonic()
     dead.kill()
     wait_for(lambda: supernode(alive) == alive.id, 3, "the other is supernode")
     print(f"took over after {time.monotonic() - start:.2f} s")
     wait_for(lambda: set(listed(alive)) == {alive.id}, 8, "the killed one is no longer listed")
+    dead.restart(alive)
+    wait_for(lambda: agreed(a, b), 10, "agreement again")
+    # all of it is told, with who and why
+    for event, members in (("supernodeChanged", {"id": alive.id, "self": True}), ("nodeLeft", {"id": dead.id, "how": "failed"}),
+                           ("nodeJoined", {"id": dead.id}), ("roleGranted", {"id": alive.id, "role": "cache"})):
+        wait_for(lambda: any(members.items() <= data.items() for data in events.of(event)), 10, f"{event} with {members}")
+    assert all(data["reason"] for name in ("supernodeChanged", "roleGranted") for data in events.of(name))
 
 
 def own_address():
@@ -126,6 +135,11 @@ class Events:
         self.socket = node.connect()
         self.socket.sendall(b"GET /edge/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         threading.Thread(target=self.read, daemon=True).start()
+
+    def of(self, name):
+        """The data of events of that name."""
+        blocks = [block for block in self.text.split("\n\n") if f"event: {name}\n" in block + "\n"]
+        return [json.loads(block.partition("data: ")[2].split("\n")[0].rstrip("\r"))["data"] for block in blocks]
 
     def read(self):
         try:

@@ -173,7 +173,10 @@ class Node:
         self.process.terminate()
         return self.process.wait(seconds)
 
-    def restart(self):
+    def restart(self, seed=None):
+        """`seed`: a node that it is to look for; its own address may be another one now."""
+        if seed:
+            self.args += ["--set", "cluster.seeds=" + json.dumps([f"127.0.0.1:{seed.get('/edge/v1/cluster')['port']}"])]
         return self.start()
 
     def edgectl(self, *args, status=0):

@@ -58,7 +58,7 @@ def test_they_go_on_whatever_dies_or_hangs():
     wait_for(lambda: agreed(rest), 20, "all know that it died")
     print(f"death known to all after {time.monotonic() - begun:.1f} s")
     assert supernode(rest) is boss and epoch(rest) == before
-    victim.restart()
+    victim.restart(boss)
     wait_for(lambda: agreed(nodes), 20, "it is back")
     # the supernode hangs: another one takes over, and when it wakes up it is no second one
     os.kill(boss.process.pid, signal.SIGSTOP)
@@ -91,7 +91,7 @@ def test_they_go_on_whatever_dies_or_hangs():
     assert epoch(rest) > before
     for node in dying:
         node.process.wait()
-        node.restart()
+        node.restart(rest[0])
     wait_for(lambda: agreed(nodes), 30, "all eight")
 
 

@@ -50,7 +50,7 @@ def test_pins_and_vetoes():
     name = f"n{nodes.index(pinned)}"
     for other in nodes:  # from any node of the account, also from itself
         assert f"pinned to {name}" in other.edgectl("role", "pin", "cache", name)
-    wait_for(lambda: all_say(nodes, pinned.id), 10, "the pin is obeyed, and all are told")
+    wait_for(lambda: all_say(nodes, pinned.id), 20, "the pin is obeyed, and all are told")
     assert "pinned to this node by its operator" in role(nodes[0])["reason"]
     assert [n["id"] for n in role(nodes[0])["pinned"]] == [pinned.id]
     assert pinned.id[:8] in nodes[0].edgectl("roles") and "pinned" in nodes[0].edgectl("why", name)
@@ -59,22 +59,22 @@ def test_pins_and_vetoes():
     wait_for(lambda: holder(nodes[0]) not in (pinned.id, None), 20, "it moves when the holder is lost")
     alive = [n for n in nodes if n is not pinned]
     for node in alive:
-        wait_for(lambda: f"{name} ({pinned.id[:8]}) of this account stopped to answer" in node.edgectl("status"), 10, "a warning")
-    pinned.restart()
+        wait_for(lambda: f"{name} ({pinned.id[:8]}) of this account stopped to answer" in node.edgectl("status"), 20, "a warning")
+    pinned.restart(alive[0])
     wait_for(lambda: all_say(nodes, pinned.id), 20, "and back")
-    wait_for(lambda: "stopped to answer" not in nodes[0].edgectl("status"), 10, "no warning any more")
+    wait_for(lambda: "stopped to answer" not in nodes[0].edgectl("status"), 20, "no warning any more")
     boss = next(n for n in nodes if n.id == supernode(n))
     boss.stop()
     rest = [n for n in nodes if n is not boss]
     wait_for(lambda: all(supernode(n) not in (boss.id, None) for n in rest) and all_say(rest, pinned.id), 20, "the next one obeys it")
     # a veto is obeyed at once
     rest[0].edgectl("role", "veto", "cache", pinned.id[:10])
-    wait_for(lambda: holder(rest[0]) not in (pinned.id, None) and all_say(rest, holder(rest[0])), 10, "the veto")
+    wait_for(lambda: holder(rest[0]) not in (pinned.id, None) and all_say(rest, holder(rest[0])), 20, "the veto")
     for node in rest:
         node.edgectl("role", "veto", "cache", "self")
-    wait_for(lambda: all_say(rest, None) and "vetoed" in role(rest[0]).get("reason", ""), 10, "nobody, and it says why")
+    wait_for(lambda: all_say(rest, None) and "vetoed" in role(rest[0]).get("reason", ""), 20, "nobody, and it says why")
     rest[0].edgectl("role", "clear", "cache", "self")
-    wait_for(lambda: all_say(rest, rest[0].id), 10, "again")
+    wait_for(lambda: all_say(rest, rest[0].id), 20, "again")
     # what cannot be read
     assert rest[0].http("PUT", "/edge/v1/roles/butler", {"wish": "pin"})[0] == 404
     assert rest[0].http("PUT", "/edge/v1/roles/cache", {"wish": "please"})[0] == 400
