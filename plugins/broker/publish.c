@@ -159,6 +159,15 @@ static uint8_t lower(uint8_t a, uint8_t b)
 	return a < b ? a : b;
 }
 
+/* One of the receivers did not get it. */
+static void note_failure(struct outcome *outcome, int r)
+{
+	if (!r)
+		return;
+	outcome->refused = true;
+	outcome->lost |= r != -ENOSPC && r != -ESTALE;
+}
+
 static void hand_out(
         struct shard *shard, struct message *m, const struct match *match, struct outcome *outcome)
 {
@@ -171,8 +180,7 @@ static void hand_out(
 	int r = match->target->kind == TARGET_LOCAL
 	                ? inbox_put((struct local *)match->target, &d)
 	                : session_deliver((struct session *)match->target, &d, &outcome->wait);
-	if (r)
-		outcome->refused = true;
+	note_failure(outcome, r);
 }
 
 static bool durable_receiver(const struct shard *shard, size_t n)
@@ -200,6 +208,15 @@ static int distribute(struct shard *shard, struct message *m, size_t n, struct o
 	return 0;
 }
 
+/* What was written is committed in any case. */
+static int conclude(struct shard *shard, int r, const struct outcome *outcome)
+{
+	int wrote = outcome->wait ? turn_wrote(shard) : 0;
+	if (!r)
+		r = wrote;
+	return !r && outcome->lost ? -ENOMEM : r;
+}
+
 int shard_distribute(struct shard *shard, struct message *m, const struct session *from, struct outcome *ret)
 {
 	size_t n;
@@ -211,9 +228,7 @@ int shard_distribute(struct shard *shard, struct message *m, const struct sessio
 		return -ENOMEM;
 	r = distribute(shard, copy ? copy : m, n, ret);
 	message_unref(copy);
-	if (!r && ret->wait)
-		r = turn_wrote(shard);
-	return r;
+	return conclude(shard, r, ret);
 }
 
 /* --- retained messages ---------------------------------------------------------------------------------------------------- */
@@ -285,10 +300,10 @@ static int spread(struct shard *shard, struct message *m, size_t n, bool others,
 	int r = distribute(shard, m, n, outcome);
 	if (r)
 		return r;
-	if (m->retain && shard->index == 0 && shard_retain(shard, m, &outcome->wait))
-		outcome->refused = true;
-	if ((others || (m->retain && shard->index)) && parcels_add(shard, m, &outcome->wait))
-		outcome->refused = true;
+	if (m->retain && shard->index == 0)
+		note_failure(outcome, shard_retain(shard, m, &outcome->wait));
+	if (others || (m->retain && shard->index))
+		note_failure(outcome, parcels_add(shard, m, &outcome->wait));
 	return 0;
 }
 
@@ -312,8 +327,7 @@ static void spread_picks(struct shard *shard, struct message *m, struct pick *pi
 		outcome->receivers++;
 		int r = p->shard == shard->index ? shard_hand_pick(shard, m, p, outcome)
 		                                 : parcels_pick(shard, m, p, &outcome->wait);
-		if (r)
-			outcome->refused = true;
+		note_failure(outcome, r);
 		if (r || p->shard == shard->index)
 			free(p);
 	}
@@ -342,10 +356,8 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 		picks_free(picks);
 	else
 		spread_picks(shard, m, picks, ret);
-	if (!r && ret->wait)
-		r = turn_wrote(shard);
 	message_unref(m);
-	return r;
+	return conclude(shard, r, ret);
 }
 
 void shard_publish_will(struct shard *shard, struct message *will)

@@ -9,9 +9,10 @@ struct outcome {
 	unsigned receivers; /* on this shard */
 	bool wait;          /* an acknowledgement has to wait for the turn */
 	bool refused;       /* some receiver or the retained store had no room */
+	bool lost; /* no memory, or no store, to keep it for some receiver: it must not be acknowledged */
 };
 
-/* Publishes; `from` is the publisher's session or NULL. 0, -ENOMEM or the store's error (then nobody got it). */
+/* Publishes; `from` is the publisher's session or NULL. 0, -ENOMEM or the store's error (then not all have got it). */
 int shard_publish(struct shard *shard, const struct message_parts *parts, const struct session *from,
         struct outcome *ret);
 /* Gives a message that came from another shard to the receivers here. */

@@ -196,8 +196,8 @@ static int deliver_queued(struct session *s, const struct delivery *d, bool *ret
 		return 0;
 	*ret_saved = true;
 	struct entry *last = s->flight->count ? flight_at(s->flight, s->flight->count - 1) : NULL;
-	if (last && last->message && !last->stored)
-		return persist_entry(s, last);
+	if (last && last->message && !last->stored && persist_entry(s, last))
+		return -EIO;
 	return 0;
 }
 

@@ -54,8 +54,11 @@ static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t opt
 		return REASON_QUOTA;
 	q->wrote |= s->row != 0;
 	int r = subs_add(&c->shard->subs, &s->target, &filter, options, id, &sub);
-	if (r < 0)
+	if (r < 0) {
+		if (s->row && persist_sub_gone(s, text))
+			count_one(c->broker->figures.store_failures);
 		return REASON_QUOTA;
+	}
 	if (r == 0)
 		shard_subs_changed(c->shard, 1);
 	if (filter.group.len && c->broker->shard_count > 1 && shared_add(s, &filter, options, id)) {

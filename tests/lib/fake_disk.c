@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fake_host.h"
+#include "heap.h"
 
 void *fake_copy(const void *bytes, size_t n)
 {
+	heap_spare(true);
 	void *copy = malloc(n ? n : 1);
+	heap_spare(false);
 	assert(copy);
 	if (n)
 		memcpy(copy, bytes, n);
@@ -45,7 +48,9 @@ void fake_apply(struct row **at, const char *table, struct edged_slice key, cons
 	}
 	if (!value)
 		return;
+	heap_spare(true);
 	struct row *row = calloc(1, sizeof(*row));
+	heap_spare(false);
 	assert(row);
 	snprintf(row->table, sizeof(row->table), "%s", table);
 	row->key = fake_copy(key.ptr, key.len);

@@ -14,6 +14,7 @@
 #include "edged/cap_metrics.h"
 #include "edged/cap_store.h"
 #include "fake_disk.h"
+#include "heap.h"
 
 #define MAX_FIGURES 200
 #define MAX_LOOPS   8
@@ -486,7 +487,9 @@ static size_t stream_queued(const struct edged_stream *stream)
 
 static void append(uint8_t **bytes, size_t *len, const void *more, size_t n)
 {
+	heap_spare(true);
 	*bytes = realloc(*bytes, *len + n + 1);
+	heap_spare(false);
 	assert(*bytes);
 	memcpy(*bytes + *len, more, n);
 	*len += n;
@@ -792,7 +795,9 @@ struct fake_peer *fake_connect(struct fake_host *f, unsigned loop, bool trusted)
 struct fake_peer *fake_connect_as(
         struct fake_host *f, unsigned loop, const struct edged_peer *who, uint32_t age)
 {
+	heap_spare(true);
 	struct fake_peer *p = calloc(1, sizeof(*p));
+	heap_spare(false);
 	assert(p && f->handler);
 	p->host = f;
 	p->peer = *who;

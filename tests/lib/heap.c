@@ -6,6 +6,15 @@
 
 static atomic_long countdown = -1;
 static atomic_bool failed;
+static atomic_int spared;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OTHER_ALLOCATOR
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OTHER_ALLOCATOR
+#endif
+#endif
 
 void heap_fail_at(long n)
 {
@@ -13,12 +22,17 @@ void heap_fail_at(long n)
 	atomic_store(&countdown, n);
 }
 
+void heap_spare(bool on)
+{
+	atomic_fetch_add(&spared, on ? 1 : -1);
+}
+
 bool heap_failed(void)
 {
 	return atomic_load(&failed);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef OTHER_ALLOCATOR
 bool heap_can_fail(void)
 {
 	return false;
@@ -31,7 +45,7 @@ bool heap_can_fail(void)
 
 static bool must_fail(void)
 {
-	if (atomic_load(&countdown) < 0)
+	if (atomic_load(&countdown) < 0 || atomic_load(&spared))
 		return false;
 	if (atomic_fetch_sub(&countdown, 1) != 0)
 		return false;

@@ -11,6 +11,8 @@
 
 void heap_fail_at(long n); /* the n-th allocation from now (0: the next) fails, once; negative: none */
 bool heap_failed(void);    /* did it? */
-bool heap_can_fail(void);  /* false in sanitizer builds */
+void heap_spare(
+        bool on); /* on: allocations from now on are those of the test, which do not count; may be nested */
+bool heap_can_fail(void); /* false in sanitizer builds */
 
 #endif
