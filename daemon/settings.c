@@ -181,5 +181,6 @@ struct plugin_limits settings_plugins(const struct conf *conf)
 	limits.ledger.most[LEDGER_STORE_CALLS] = (unsigned)conf_int(conf, "plugin.store_calls");
 	limits.ledger.most[LEDGER_POSTS] = (unsigned)conf_int(conf, "plugin.posts");
 	limits.ledger.most[LEDGER_DEFERRED] = (unsigned)conf_int(conf, "plugin.deferred");
+	limits.ledger.most[LEDGER_LOGINS] = (unsigned)conf_int(conf, "plugin.logins");
 	return limits;
 }

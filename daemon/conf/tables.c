@@ -109,6 +109,17 @@ static const struct edged_setting plugin_table[] = {
 		"Most calls of one plugin from one loop to another that wait for their turn" },
 	{ "deferred", EDGED_TYPE_INT, "100000", 1, 10000000, "calls", NULL,
 		"Most calls of one plugin, on each loop, that wait for the end of the loop's turn" },
+	{ "logins", EDGED_TYPE_INT, "10000", 1, 1000000, "logins", NULL,
+		"Most clients that wait, in one plugin, for the plugin that says who they are" },
+	{ 0 }
+};
+
+static const struct edged_setting auth_table[] = {
+	{ "decider", EDGED_TYPE_STRING, "\"\"", 0, 31, NULL, NULL,
+		"The plugin that says who clients are and what they may do; while it does not run, nothing that it would "
+		"have to judge is allowed. Empty means the first one that offers to, if any" },
+	{ "time", EDGED_TYPE_DURATION, "\"10s\"", 100, 5 * MINUTE, "ms", NULL,
+		"Time for that plugin to say who a client is; the client is refused when it is over" },
 	{ 0 }
 };
 
@@ -169,7 +180,7 @@ static const char *const net_reload[] = { "listen", "proxies", "connections", "c
 static const char *const http_reload[] = { "header_time", "body_time", "idle_time", "answer_time", "headers",
 	"body", "requests", "streams", "stream_mark", "stream_limit", NULL };
 static const char *const plugin_reload[] = { "start_time", "timers", "store_calls", "posts", "deferred",
-	NULL };
+	"logins", NULL };
 
 /* The mark below the limit, or a service is cut off before it is asked to pause. */
 static int check_http(struct edged_slice config, char *why, size_t why_size)
@@ -198,6 +209,7 @@ int conf_declare_daemon(struct conf *conf, struct conf_findings *findings)
 		{ "http", http_table, http_reload, check_http },
 		{ "store", store_table, NULL, NULL },
 		{ "plugin", plugin_table, plugin_reload, NULL },
+		{ "auth", auth_table, NULL, NULL },
 		{ "cluster", cluster_table, NULL, NULL },
 		{ "access", access_table, NULL, NULL },
 	};

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "conf/conf.h"
+#include "plugin/cap_auth.h"
 #include "plugin/cap_config.h"
 #include "plugin/cap_http.h"
 #include "plugin/cap_log.h"
@@ -45,6 +46,7 @@ static const struct own {
 	{ EDGED_HTTP_1, always, &cap_http },
 	{ EDGED_STREAM_1, has_listeners, NULL },
 	{ EDGED_STORE_1, has_store, &cap_store },
+	{ EDGED_AUTH_1, always, &cap_auth },
 };
 
 static const struct own *find_own(const struct plugins *plugins, const char *capability)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "plugin/auth.h"
 #include "plugin/cap_stream.h"
 #include "plugin/metrics.h"
 #include "plugin/life.h"
@@ -299,6 +300,8 @@ int plugins_new(const struct plugins_deps *deps, struct plugins **ret)
 	int r = folders_new(loop, told, plugins, &plugins->folders);
 	if (!r)
 		r = add_figures(plugins);
+	if (!r)
+		r = auth_new(deps->loops, deps->conf, deps->metrics, &plugins->auth);
 	if (r)
 		plugins_free(plugins);
 	else
@@ -369,5 +372,6 @@ void plugins_free(struct plugins *plugins)
 	list_each_safe (node, &plugins->all)
 		plugin_free(list_entry(node, struct plugin, link));
 	folders_free(plugins->folders);
+	auth_free(plugins->auth);
 	free(plugins);
 }

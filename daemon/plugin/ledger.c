@@ -14,6 +14,7 @@ static const char *const kinds[LEDGER_KINDS] = {
 	[LEDGER_STORE_CALLS] = "store calls",
 	[LEDGER_POSTS] = "posts",
 	[LEDGER_DEFERRED] = "deferred calls",
+	[LEDGER_LOGINS] = "logins",
 };
 
 /* What belongs to one loop. */

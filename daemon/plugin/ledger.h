@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger of one plugin: the timers, posts, deferred calls and unanswered store calls that it holds. When
+ * The ledger of one plugin: the timers, posts, deferred calls, unanswered store calls and open logins that it holds. When
  * a plugin has stopped, ledger_close() ends what is left, on whatever loop it is, and tells how much there
  * was.
  *
@@ -15,7 +15,14 @@
 #include "base/list.h"
 #include "io/loop.h"
 
-enum ledger_kind { LEDGER_TIMERS, LEDGER_STORE_CALLS, LEDGER_POSTS, LEDGER_DEFERRED, LEDGER_KINDS };
+enum ledger_kind {
+	LEDGER_TIMERS,
+	LEDGER_STORE_CALLS,
+	LEDGER_POSTS,
+	LEDGER_DEFERRED,
+	LEDGER_LOGINS,
+	LEDGER_KINDS
+};
 
 struct ledger;
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "core/router.h"
+#include "plugin/cap_auth.h"
 #include "plugin/cap_config.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
@@ -315,6 +316,7 @@ static void unwind(struct plugin *plugin)
 	unsigned left[LEDGER_KINDS];
 	timer_free(TAKE(plugin->limit));
 	list_remove(&plugin->running);
+	cap_auth_fini(context);
 	cap_stream_fini(context);
 	router_remove(deps->router, context);
 	unsigned requests = requests_abandon(deps->requests, context);
@@ -335,6 +337,7 @@ static void unwind(struct plugin *plugin)
 static void bring_down(struct plugin *plugin)
 {
 	move(plugin, LIFE_STOPPING);
+	cap_auth_fini(plugin->context);
 	cap_stream_fini(plugin->context); /* their closed() comes while the plugin is still whole */
 	if (plugin->image->plugin.stop) {
 		struct loop_charge charge;
