@@ -68,6 +68,11 @@ static int watch(struct edged_host *host, void (*notice)(void *arg), void *arg)
 	return auth_watch(auth_of(host), context_of(host), notice, arg);
 }
 
+static bool decided(struct edged_host *host)
+{
+	return __atomic_load_n(&auth_of(host)->decider, __ATOMIC_ACQUIRE) != NULL;
+}
+
 const struct edged_auth_1 cap_auth = {
 	.struct_size = sizeof(cap_auth),
 	.decide = decide,
@@ -82,6 +87,7 @@ const struct edged_auth_1 cap_auth = {
 	.drop = identity_drop,
 	.generation = generation,
 	.watch = watch,
+	.decided = decided,
 };
 
 void cap_auth_fini(struct plugin_context *context)

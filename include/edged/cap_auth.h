@@ -149,6 +149,9 @@ struct edged_auth_1 {
 	/* Calls changed(arg) after each such change, on the main loop: judge live sessions anew. Until the plugin stops; one
 	 * for each plugin. -EEXIST, -ENOMEM. Main loop. */
 	EDGED_MUST_CHECK int (*watch)(struct edged_host *host, void (*changed)(void *arg), void *arg);
+	/* Is there a decider now? Whoever came in while there was none, with a certificate or a name, should come again:
+	 * it was not judged. Any loop. */
+	bool (*decided)(struct edged_host *host);
 };
 
 static inline uint32_t edged_auth_generation(const uint32_t *word)

@@ -3,13 +3,20 @@
 
 #include <errno.h>
 
+#include "rights.h"
 #include "shard.h"
+
+#define AUTH_ELSE -3
 
 /* One exchange of SCRAM, and what came of earlier ones on this connection. */
 struct login {
-	struct scram *scram; /* in progress */
-	bool method;         /* CONNECT named it: it may authenticate again */
-	bool known;          /* the name of the exchange in progress is a user's */
+	struct scram *scram;        /* in progress */
+	bool method;                /* CONNECT named it: it may authenticate again */
+	bool known;                 /* the name of the exchange in progress is a user's */
+	bool decided;               /* the plugin that decides has said something */
+	uint8_t verdict;            /* then: 0, or a reason */
+	struct edged_login *open;   /* it was asked */
+	struct edged_identity *who; /* it knows; held */
 	size_t name_len, proof_len;
 	char name[SCRAM_NAME_MAX]; /* of the exchange in progress, or of who has logged in */
 	char proof[SCRAM_TEXT_MAX];
@@ -17,8 +24,11 @@ struct login {
 
 void auth_fini(struct client *c)
 {
-	if (c->login)
-		scram_free(c->login->scram);
+	if (!c->login)
+		return;
+	scram_free(c->login->scram);
+	c->broker->auth->cancel(c->login->open);
+	c->broker->auth->drop(c->login->who);
 	free(c->login);
 	c->login = NULL;
 }
@@ -44,6 +54,25 @@ struct edged_slice auth_proof(const struct client *c)
 bool auth_pending(const struct client *c)
 {
 	return c->login && c->login->scram && c->version == 0;
+}
+
+bool auth_waiting(const struct client *c)
+{
+	return c->login && c->login->open;
+}
+
+int auth_standing(struct client *c, struct standing **ret)
+{
+	struct edged_slice user = auth_user(c);
+	char principal[5 + SCRAM_NAME_MAX] = "user:";
+	*ret = NULL;
+	if (!c->login || (!c->login->who && !user.len))
+		return 0;
+	memcpy(principal + 5, user.ptr, user.len);
+	struct edged_identity *who = c->login->who;
+	c->login->who = NULL;
+	*ret = standing_new(c->broker, who, edged_slice(principal, 5 + user.len));
+	return *ret ? 0 : -ENOMEM;
 }
 
 /* --- penalties ------------------------------------------------------------------------------------------------------------------ */
@@ -133,18 +162,78 @@ static int prove(struct client *c, struct edged_slice last)
 	return 0;
 }
 
+/* --- the plugin that decides ------------------------------------------------------------------------------------------------ */
+
+static void decided(
+        void *arg, enum edged_login_outcome outcome, struct edged_identity *who, const char *reason)
+{
+	struct client *c = arg;
+	struct broker *b = c->broker;
+	static const uint8_t verdicts[] = {
+		[EDGED_LOGIN_REFUSED] = REASON_NOT_AUTHORIZED,
+		[EDGED_LOGIN_WRONG_SECRET] = REASON_PASSWORD,
+		[EDGED_LOGIN_UNDECIDED] = REASON_UNAVAILABLE,
+	};
+	c->login->open = NULL;
+	c->login->decided = true;
+	c->login->who = who;
+	c->login->verdict = outcome <= EDGED_LOGIN_UNDECIDED ? verdicts[outcome] : REASON_UNAVAILABLE;
+	c->asked = outcome != EDGED_LOGIN_UNDECIDED;
+	if (c->login->verdict)
+		b->log->log(b->host, EDGED_INFO, "%s is refused%s%s", b->stream->peer(c->stream)->address,
+		        *reason ? ": " : "", reason);
+	client_go_on(c);
+}
+
+/* 0: it said yes; AUTH_LATER; AUTH_ELSE: it is not for it to say; or a reason. */
+static int ask(struct client *c, const struct connect *p, const struct frame *frame)
+{
+	struct broker *b = c->broker;
+	if (c->login && c->login->decided) {
+		if (c->login->verdict == REASON_PASSWORD)
+			return failed(c, REASON_PASSWORD);
+		return c->login->verdict ? c->login->verdict : c->login->who ? 0 : AUTH_ELSE;
+	}
+	const struct edged_door door = { .struct_size = sizeof(door),
+		.peer = b->stream->peer(c->stream),
+		.protocol = "mqtt",
+		.client_id = p->client_id,
+		.has_user = p->has_user,
+		.has_password = p->has_password,
+		.user = p->user,
+		.password = p->password,
+		.persistent = p->version == MQTT_5 ? p->props.session_expiry > 0 : !p->clean,
+		.will = p->will };
+	struct edged_login *open;
+	int r = b->auth->login(b->host, &door, decided, c, &open);
+	if (r == EDGED_LOGIN_UNKNOWN)
+		return AUTH_ELSE;
+	if (r)
+		return REASON_UNAVAILABLE;
+	if (!login_of(c) || client_keep_connect(c, frame)) {
+		b->auth->cancel(open);
+		return REASON_UNAVAILABLE;
+	}
+	c->login->open = open;
+	b->stream->pause(c->stream);
+	return AUTH_LATER;
+}
+
 int auth_judge(struct client *c, const struct connect *p, const struct frame *frame)
 {
 	struct broker *broker = c->broker;
 	bool method = props_have(&p->props, PROP_AUTH_METHOD);
-	if (!method && broker->stream->peer(c->stream)->trusted)
-		return 0;
+	bool trusted = broker->stream->peer(c->stream)->trusted;
 	if (method && (!edged_slice_is(p->props.auth_method, SCRAM_METHOD) || !users_any(&broker->users)))
 		return REASON_AUTH_METHOD;
-	if (penalty_left(&c->shard->penalties, address(c), shard_now(c->shard)))
+	if ((method || !trusted) && penalty_left(&c->shard->penalties, address(c), shard_now(c->shard)))
 		return REASON_RATE;
-	if (!method)
-		return judge_password(c, p);
+	if (!method) {
+		int r = ask(c, p, frame);
+		if (r != AUTH_ELSE)
+			return r;
+		return trusted ? 0 : judge_password(c, p);
+	}
 	c->max_packet = p->props.max_packet;
 	int r = begin(c, p->props.auth_data);
 	if (r)

@@ -5,6 +5,8 @@
 
 #include "client.h"
 
+struct standing;
+
 #define AUTH_LATER -2 /* AUTH packets go to and fro; CONNECT is kept until then */
 /* May it connect? 0, a reason, or AUTH_LATER. */
 int auth_judge(struct client *client, const struct connect *connect, const struct frame *frame);
@@ -14,6 +16,10 @@ bool auth_pending(const struct client *client);
 int auth_step(struct client *client, const struct frame *frame);
 /* AUTH after CONNACK: authentication again. */
 int receive_auth(struct client *client, const struct frame *frame);
+/* Does CONNECT wait for an answer from somewhere else? client_go_on() follows. */
+bool auth_waiting(const struct client *client);
+/* Whose session it will be: made for the caller, once; NULL: nobody's in particular. -ENOMEM. */
+int auth_standing(struct client *client, struct standing **ret);
 void auth_fini(struct client *client);
 /* Who has logged in; empty: nobody by name. */
 struct edged_slice auth_user(const struct client *client);

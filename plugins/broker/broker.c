@@ -11,6 +11,7 @@
 #include "load.h"
 #include "pubsub.h"
 #include "rest.h"
+#include "rights.h"
 #include "shard.h"
 #include "sse.h"
 #include "sys.h"
@@ -140,7 +141,9 @@ static void add_figures(struct broker *b)
 {
 	static const char dropped[] = "broker_messages_dropped_total",
 	                  why[] = "Messages not delivered, by reason",
-	                  shed[] = "What was refused, dropped or put off to keep within limits.memory";
+	                  shed[] = "What was refused, dropped or put off to keep within limits.memory",
+	                  denied[] = "broker_denied_total",
+	                  no[] = "What clients were not allowed to do, or their messages not any more";
 	const struct {
 		int64_t **word;
 		enum edged_metric_type type;
@@ -207,6 +210,13 @@ static void add_figures(struct broker *b)
 		        shed },
 		{ &b->figures.shed[PRESSURE_AWAY - 1], EDGED_COUNTER, "broker_shed_total", "step=\"away\"",
 		        shed },
+		{ &b->figures.denied[DENIED_CONNECT], EDGED_COUNTER, denied, "action=\"connect\"", no },
+		{ &b->figures.denied[DENIED_PUBLISH], EDGED_COUNTER, denied, "action=\"publish\"", no },
+		{ &b->figures.denied[DENIED_SUBSCRIBE], EDGED_COUNTER, denied, "action=\"subscribe\"", no },
+		{ &b->figures.denied[DENIED_RECEIVE], EDGED_COUNTER, denied, "action=\"receive\"", no },
+		{ &b->figures.denied[DENIED_AUTHOR], EDGED_COUNTER, denied, "action=\"author\"", no },
+		{ &b->figures.foreign, EDGED_COUNTER, "broker_sessions_discarded_total", NULL,
+		        "Sessions that ended because somebody else came with their client id" },
 		{ &b->figures.store_failures, EDGED_COUNTER, "broker_store_failures_total", NULL,
 		        "Writes to the store that failed" },
 	};
@@ -270,6 +280,8 @@ static int create(struct edged_host *host, void **ret_self)
 	b->http = edged_cap(host, EDGED_HTTP_1);
 	b->metrics = edged_cap(host, EDGED_METRICS_1);
 	b->store = edged_cap(host, EDGED_STORE_1);
+	b->auth = edged_cap(host, EDGED_AUTH_1);
+	b->generation = b->auth->generation(host);
 	users_init(&b->users);
 	presence_init(&b->presence);
 	rates_init(&b->rates);
@@ -282,6 +294,8 @@ static int create(struct edged_host *host, void **ret_self)
 		r = -ENOMEM;
 	if (!r)
 		r = make_parts(b);
+	if (!r)
+		r = b->auth->watch(host, rights_changed, b);
 	if (r) {
 		destroy(b);
 		return r;
@@ -347,7 +361,7 @@ static const void *offer(void *self, const char *name)
 }
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_LOOP_1, EDGED_CONFIG_1, EDGED_STREAM_1, EDGED_HTTP_1,
-	EDGED_METRICS_1, EDGED_STORE_1, NULL };
+	EDGED_METRICS_1, EDGED_STORE_1, EDGED_AUTH_1, NULL };
 static const char *const offers[] = { EDGED_PUBSUB_1, NULL };
 
 EDGED_PLUGIN(.name = "broker", .version = EDGED_VERSION, .summary = "MQTT 3.1, 3.1.1 and 5.0 broker",

@@ -5,6 +5,7 @@
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
+#include "edged/cap_auth.h"
 #include "edged/cap_config.h"
 #include "edged/cap_http.h"
 #include "edged/cap_log.h"
@@ -35,6 +36,9 @@ struct limits {
 	uint16_t keep_alive;     /* s, 0: no limit */
 };
 
+/* What a plugin that decides has said no to; DENIED_AUTHOR: messages of those who may not publish them any more. */
+enum { DENIED_CONNECT, DENIED_PUBLISH, DENIED_SUBSCRIBE, DENIED_RECEIVE, DENIED_AUTHOR, DENIED_COUNT };
+
 /* Words in /metrics. */
 struct figures {
 	int64_t *connections, *sessions, *subscriptions, *retained_messages, *retained_bytes, *queued_bytes,
@@ -46,6 +50,7 @@ struct figures {
 	int64_t *store_failures;
 	int64_t *rate_refused, *rate_ended, *paused, *pauses;
 	int64_t *memory, *pressure, *shed[PRESSURE_STEPS];
+	int64_t *foreign, *denied[DENIED_COUNT];
 };
 
 struct shard;
@@ -64,6 +69,8 @@ struct broker {
 	const struct edged_http_1 *http;
 	const struct edged_metrics_1 *metrics;
 	const struct edged_store_1 *store;
+	const struct edged_auth_1 *auth;
+	const uint32_t *generation; /* of rights */
 	struct limits limits;
 	struct figures figures;
 	struct home *home; /* of stored messages */

@@ -38,6 +38,8 @@ struct client {
 	bool held;   /* reading is paused until acknowledgements are out */
 	bool terse;  /* it wants no reason strings */
 	bool framed; /* over WebSocket: each packet gets a frame */
+	bool named;  /* it brought a user name */
+	bool asked;  /* the plugin that decides was asked who it is */
 	/* for CONNACK: */
 	bool present, assigned, tell_expiry, tell_keep_alive, tell_response;
 };
@@ -67,6 +69,8 @@ void client_ack(struct client *client, uint8_t packet, uint16_t id, uint8_t reas
 void client_read_on(struct client *client);
 /* An acknowledgement has gone out: read on when that was what it waited for. */
 void client_relieved(struct client *client);
+/* What CONNECT waited for, see auth.c, is there. */
+void client_go_on(struct client *client);
 /* Keeps the CONNECT packet for later. -ENOMEM. */
 int client_keep_connect(struct client *client, const struct frame *frame);
 /* CONNACK and all that was waiting for it. */

@@ -10,7 +10,9 @@
 #include "queue.h"
 #include "reason.h"
 #include "receive.h"
+#include "rights.h"
 #include "shard.h"
+#include "subscribe.h"
 #include "trace_packet.h"
 
 /* --- refusing ---------------------------------------------------------------------------------------------------------- */
@@ -77,7 +79,7 @@ static void take_over(struct shard *shard, struct edged_slice id)
 	session_detach(s, true);
 }
 
-static struct message *make_will(const struct connect *p, struct edged_slice id)
+static struct message *make_will(const struct connect *p, struct edged_slice id, const struct author *author)
 {
 	struct message_parts parts = {
 		.topic = p->will_topic,
@@ -88,6 +90,7 @@ static struct message *make_will(const struct connect *p, struct edged_slice id)
 		.qos = p->will_qos,
 		.retain = p->will_retain,
 		.will = true,
+		.author = *author,
 	};
 	return message_new(&parts);
 }
@@ -101,12 +104,16 @@ static uint32_t session_expiry(const struct client *c, const struct connect *p)
 }
 
 /* Finds or makes the session. *ret_wait: an older durable one was discarded, which must not come back after a crash. */
-static struct session *get_session(
-        struct client *c, const struct connect *p, struct edged_slice id, bool *ret_wait)
+static struct session *get_session(struct client *c, const struct connect *p, struct edged_slice id,
+        const struct standing *standing, bool *ret_wait)
 {
 	struct shard *shard = c->shard;
 	struct session *s = session_find(shard, id);
-	if (s && p->clean) {
+	/* What was kept for one is not given to another who comes with the same id: that begins anew. */
+	bool foreign = s && !edged_slice_eq(standing_principal(s->standing), standing_principal(standing));
+	if (foreign)
+		count_one(c->broker->figures.foreign);
+	if (s && (p->clean || foreign)) {
 		*ret_wait = s->row != 0;
 		session_end(s);
 		s = NULL;
@@ -169,15 +176,54 @@ static void join(struct client *c, struct session *s)
 		shard_alarm(c->shard, s, c->heard + c->keep_alive * 3u / 2 + 1);
 }
 
+/* May the client come in with this id and this will? 0, or a reason. */
+static uint8_t judge_rights(struct client *c, const struct connect *p, struct edged_slice id,
+        struct standing *standing, struct author *ret_author)
+{
+	struct broker *b = c->broker;
+	if (!standing || !standing->who)
+		return 0;
+	*ret_author = (struct author){ b->auth, standing->who, edged_auth_generation(b->generation) };
+	int r = b->auth->allow(standing->who, EDGED_CONNECT, id);
+	if (r > 0 && p->will)
+		r = b->auth->allow(standing->who, EDGED_PUBLISH, p->will_topic);
+	if (r > 0 && p->will && p->will_retain)
+		r = b->auth->allow(standing->who, EDGED_RETAIN_PUBLISH, p->will_topic);
+	if (r > 0)
+		return 0;
+	count_one(b->figures.denied[DENIED_CONNECT]);
+	return r ? REASON_UNAVAILABLE : REASON_NOT_AUTHORIZED;
+}
+
+/* From now on it is this one's; what it had subscribed to is judged by the rights of now. */
+static void take_standing(struct session *s, struct standing *standing)
+{
+	standing_free(s->shard->broker, s->standing);
+	s->standing = standing;
+	if (standing && standing->who)
+		subscriptions_judge(s);
+}
+
 static int attach(struct client *c, const struct connect *p, struct edged_slice id)
 {
 	bool wait = false;
-	take_over(c->shard, id);
-	struct session *s = get_session(c, p, id, &wait);
-	if (!s)
-		return refuse(c, p, REASON_QUOTA);
+	struct author author = { 0 };
+	struct standing *standing;
+	if (auth_standing(c, &standing))
+		return refuse(c, p, REASON_UNAVAILABLE);
+	uint8_t denied = judge_rights(c, p, id, standing, &author);
+	struct session *s = NULL;
+	if (!denied) {
+		take_over(c->shard, id);
+		s = get_session(c, p, id, standing, &wait);
+	}
+	if (!s) {
+		standing_free(c->broker, standing);
+		return refuse(c, p, denied ? denied : REASON_QUOTA);
+	}
+	take_standing(s, standing);
 	message_unref(s->will);
-	s->will = p->will ? make_will(p, id) : NULL;
+	s->will = p->will ? make_will(p, id, &author) : NULL;
 	s->will_delay = p->will_props.will_delay;
 	c->version = p->version;
 	uint32_t expiry = session_expiry(c, p);
@@ -277,6 +323,7 @@ static int process(struct client *c, const struct frame *frame, bool authenticat
 		r = REASON_RATE;
 	if (!r)
 		r = judge(c, &p);
+	c->named = !r && p.has_user;
 	if (!r && !authenticated)
 		r = auth_judge(c, &p, frame);
 	if (!r)
@@ -307,7 +354,19 @@ static void arrived(void *conn)
 	int r = frame_read(c->connect, c->connect_len, c->broker->limits.packet, &f);
 	if (!r)
 		r = process(c, &f, false);
-	if (!auth_pending(c))
+	if (!auth_pending(c) && !auth_waiting(c))
+		drop_connect(c);
+	if (r)
+		client_close(c, (uint8_t)r);
+}
+
+void client_go_on(struct client *c)
+{
+	struct frame f;
+	int r = frame_read(c->connect, c->connect_len, c->broker->limits.packet, &f);
+	if (!r)
+		r = process(c, &f, false);
+	if (!auth_waiting(c))
 		drop_connect(c);
 	if (r)
 		client_close(c, (uint8_t)r);

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "inbox.h"
+#include "rights.h"
 
 #define MAX_LOCAL 4096  /* subscriptions inside the process */
 #define MAX_TURN  65536 /* messages of one turn for those that do not pause: they go at its end */
@@ -147,6 +148,8 @@ static void deliver(struct local *local, const struct item *item)
 {
 	struct message *m = item->message;
 	uint8_t small[256], *users = small;
+	if (rights_stands(local->inbox->broker, m) <= 0)
+		return;
 	if (message_expired(m, wall_ms()) ||
 	        (m->props_len > sizeof(small) && !(users = malloc(m->props_len)))) {
 		count_one(local->inbox->broker->figures.dropped_expired);

@@ -4,6 +4,7 @@
 #include "load.h"
 #include "persist.h"
 #include "queue.h"
+#include "rights.h"
 #include "shard.h"
 
 /* What was read so far; the arrays are sorted by row, to be searched when later tables refer to them. */
@@ -107,6 +108,8 @@ static int read_session(struct load *load, struct edged_slice key, struct edged_
 	s->row = row.row;
 	s->expiry = row.expiry;
 	s->version = row.version;
+	if (row.principal.len && !(s->standing = standing_new(broker, NULL, row.principal)))
+		return -ENOMEM;
 	__atomic_fetch_add(&shard->durable, 1, __ATOMIC_RELAXED);
 	uint32_t left = time_left(&row);
 	s->ends = left == EXPIRY_NEVER ? EXPIRY_NEVER : shard_now(shard) + left;
@@ -142,7 +145,7 @@ static int read_message_row(struct load *load, struct edged_slice key, struct ed
 {
 	struct reader k = reader(key.ptr, key.len);
 	uint64_t row = read_u64(&k);
-	struct message *m = k.failed || read_left(&k) || !row ? NULL : read_message(value);
+	struct message *m = k.failed || read_left(&k) || !row ? NULL : read_message(load->broker, value);
 	if (!m)
 		return discard(load, "messages", key);
 	note_row(load, row);
@@ -188,7 +191,7 @@ static int read_incoming(struct load *load, struct edged_slice key, struct edged
 
 static int read_retained(struct load *load, struct edged_slice key, struct edged_slice value)
 {
-	struct message *m = read_message(value);
+	struct message *m = read_message(load->broker, value);
 	if (!m)
 		return discard(load, "retained", key);
 	int r = retained_set(&load->broker->shards[0]->retained, m);

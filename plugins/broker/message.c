@@ -10,6 +10,9 @@ static void message_free(struct edged_blob *blob)
 		home_forget(m->home, m->row);
 		home_unref(m->home);
 	}
+	const struct author *author = message_author(m);
+	if (author)
+		author->auth->drop(author->who);
 	free(m);
 }
 
@@ -36,7 +39,8 @@ struct message *message_new(const struct message_parts *p)
 	size_t n = MESSAGE_HEAD + p->topic.len + p->payload.len + props + p->publisher.len;
 	if (p->topic.len > UINT16_MAX || p->publisher.len > UINT16_MAX || n > VARINT_MAX)
 		return NULL;
-	struct message *m = malloc(sizeof(*m) + n);
+	size_t author = p->author.who ? ((n + 7) & ~(size_t)7) - n + sizeof(struct author) : 0;
+	struct message *m = malloc(sizeof(*m) + n + author);
 	if (!m)
 		return NULL;
 	*m = (struct message){
@@ -50,7 +54,12 @@ struct message *message_new(const struct message_parts *p)
 		.qos = p->qos,
 		.retain = p->retain,
 		.will = p->will,
+		.authored = p->author.who != NULL,
 	};
+	if (m->authored) {
+		*message_author(m) = p->author;
+		(void)p->author.auth->hold(p->author.who);
+	}
 	write_head(m);
 	struct writer w = writer(m->blob.data + MESSAGE_HEAD, n - MESSAGE_HEAD);
 	write_bytes(&w, p->topic.ptr, p->topic.len);
@@ -73,5 +82,7 @@ struct message *message_copy(const struct message *m)
 		.retain = m->retain,
 		.will = m->will,
 	};
+	if (m->authored)
+		parts.author = *message_author(m);
 	return message_new(&parts);
 }

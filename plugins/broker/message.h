@@ -10,6 +10,7 @@
 
 #include "codec.h"
 #include "edged/blob.h"
+#include "edged/cap_auth.h"
 
 struct message;
 
@@ -29,7 +30,15 @@ struct message {
 	uint8_t packet_at;      /* where the packet of QoS 0 begins */
 	uint8_t qos;            /* as published */
 	bool retain;            /* as published */
-	bool will;
+	bool will : 1;
+	bool authored : 1; /* there is a struct author at the end */
+};
+
+/* Who published it, when that is somebody whose rights may be taken away: then it goes to nobody any more. */
+struct author {
+	const struct edged_auth_1 *auth;
+	struct edged_identity *who; /* held */
+	uint32_t judged;            /* atomic: the generation in which it was allowed last */
 };
 
 /* What a message is made of; slices are copied. */
@@ -39,6 +48,7 @@ struct message_parts {
 	uint64_t arrived, expires;
 	uint8_t qos;
 	bool retain, will;
+	struct author author; /* who NULL: nobody to be judged */
 };
 
 /* Gives it a row, which is forgotten with it. Before others see the message. */
@@ -92,6 +102,13 @@ static inline struct edged_slice message_publisher(const struct message *m)
 {
 	return edged_slice(
 	        m->blob.data + message_payload_at(m) + m->payload_len + m->props_len, m->publisher_len);
+}
+
+/* NULL: it is not to be judged. */
+static inline struct author *message_author(const struct message *m)
+{
+	size_t at = (m->blob.len + 7u) & ~(size_t)7;
+	return m->authored ? (struct author *)(void *)(m->blob.data + at) : NULL;
 }
 
 /* What it counts for in limits. */

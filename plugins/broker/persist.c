@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "persist.h"
+#include "rights.h"
 #include "shard.h"
 
 enum { FORMAT = 1 }; /* first byte of every value, for what may come */
@@ -20,13 +21,15 @@ static int put(struct broker *b, const char *table, const struct writer *key, co
 
 static int put_session(struct session *s, uint64_t away_since)
 {
-	uint8_t value[32];
+	uint8_t value[32 + EDGED_PRINCIPAL_MAX + 5];
 	struct writer v = writer(value, sizeof(value));
 	write_u8(&v, FORMAT);
 	write_u64(&v, s->row);
 	write_u8(&v, s->version);
 	write_u32(&v, s->expiry);
 	write_u64(&v, away_since);
+	struct edged_slice principal = standing_principal(s->standing);
+	write_bytes(&v, principal.ptr, principal.len);
 	struct broker *b = s->shard->broker;
 	return b->store->put(b->host, "sessions", session_id(s), edged_slice(value, (size_t)(v.at - value)));
 }
@@ -56,9 +59,16 @@ static int put_sub(const struct session *s, struct edged_slice filter, uint8_t o
 
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
+/* Behind all else; empty: it is not judged. */
+static struct edged_slice author_text(const struct message *m)
+{
+	const struct author *author = message_author(m);
+	return author ? edged_str(author->auth->principal(author->who)) : edged_slice(NULL, 0);
+}
+
 static size_t message_row_size(const struct message *m)
 {
-	return 1 + 1 + 1 + 8 + 8 + 2 + 4 + 4 + 2 + message_size(m) + m->publisher_len;
+	return author_text(m).len + 1 + 1 + 1 + 8 + 8 + 2 + 4 + 4 + 2 + message_size(m) + m->publisher_len;
 }
 
 static int put_message(struct broker *b, const char *table, struct edged_slice key, const struct message *m)
@@ -78,6 +88,7 @@ static int put_message(struct broker *b, const char *table, struct edged_slice k
 	write_u32(&w, m->props_len);
 	write_u16(&w, m->publisher_len);
 	write_bytes(&w, message_topic(m).ptr, message_size(m) + m->publisher_len);
+	write_bytes(&w, author_text(m).ptr, author_text(m).len);
 	int r = b->store->put(b->host, table, key, edged_slice(bytes, n));
 	if (bytes != small)
 		free(bytes);
@@ -107,7 +118,16 @@ int persist_retained_gone(struct broker *b, struct edged_slice topic)
 	return b->store->del(b->host, "retained", topic);
 }
 
-struct message *read_message(struct edged_slice value)
+static int recall_author(
+        struct broker *b, struct edged_slice text, struct edged_slice client_id, struct author *ret)
+{
+	char principal[EDGED_PRINCIPAL_MAX + 1] = "";
+	memcpy(principal, text.ptr, text.len);
+	ret->auth = b->auth;
+	return b->auth->recall(b->host, principal, client_id, &ret->who);
+}
+
+struct message *read_message(struct broker *b, struct edged_slice value)
 {
 	struct reader r = reader(value.ptr, value.len);
 	if (read_u8(&r) != FORMAT)
@@ -123,10 +143,16 @@ struct message *read_message(struct edged_slice value)
 	p.payload = read_bytes(&r, payload);
 	p.props = read_bytes(&r, props);
 	p.publisher = read_bytes(&r, publisher);
+	struct edged_slice author = read_bytes(&r, read_left(&r));
 	const struct topic_limits none = { UINT16_MAX, UINT16_MAX };
-	if (r.failed || read_left(&r) || p.qos > 2 || !utf8_valid(p.topic) || !topic_valid(p.topic, &none))
+	if (r.failed || author.len > EDGED_PRINCIPAL_MAX || p.qos > 2 || !utf8_valid(p.topic) ||
+	        !topic_valid(p.topic, &none))
 		return NULL;
-	return message_new(&p);
+	if (author.len && recall_author(b, author, p.publisher, &p.author))
+		return NULL;
+	struct message *m = message_new(&p);
+	b->auth->drop(p.author.who);
+	return m;
 }
 
 /* --- the queue --------------------------------------------------------------------------------------------------------- */
@@ -290,7 +316,9 @@ bool read_session_row(struct edged_slice value, struct session_row *ret)
 	ret->version = read_u8(&r);
 	ret->expiry = read_u32(&r);
 	ret->away_since = read_u64(&r);
-	return !r.failed && format == FORMAT && ret->row != 0;
+	ret->principal = read_bytes(&r, read_left(&r));
+	return !r.failed && format == FORMAT && ret->row != 0 &&
+	       ret->principal.len <= EDGED_PRINCIPAL_MAX + 5;
 }
 
 bool read_sub_row(struct edged_slice key, struct edged_slice value, struct sub_row *ret)

@@ -3,9 +3,9 @@
  * Rows in the store. Numbers are big-endian, so that rows sort by them.
  *
  *   table      key                    value
- *   sessions   client id              session
+ *   sessions   client id              session, and whose it is
  *   subs       session row, filter    options, subscription identifier
- *   messages   message row            message
+ *   messages   message row            message, and who wrote it if that one is judged
  *   queue      session row, entry     message row, QoS, state, packet id, subscription identifiers
  *   incoming   session row, packet id (of QoS 2 messages received)
  *   retained   topic                  message
@@ -37,6 +37,7 @@ struct session_row {
 	uint64_t row, away_since;
 	uint32_t expiry;
 	uint8_t version;
+	struct edged_slice principal; /* whose it is; empty: nobody's in particular */
 };
 bool read_session_row(struct edged_slice value, struct session_row *ret);
 struct sub_row {
@@ -54,6 +55,7 @@ struct queue_row {
 	bool retain;
 };
 bool read_queue_row(struct edged_slice key, struct edged_slice value, struct queue_row *ret);
-struct message *read_message(struct edged_slice value); /* NULL: damaged or no memory */
+/* NULL: damaged or no memory. Main loop. */
+struct message *read_message(struct broker *broker, struct edged_slice value);
 
 #endif

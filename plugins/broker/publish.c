@@ -7,6 +7,7 @@
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
+#include "rights.h"
 #include "trace_packet.h"
 
 /* --- finding the receivers --------------------------------------------------------------------------------------------- */
@@ -374,6 +375,12 @@ void shard_publish_will(struct shard *shard, struct message *will)
 		.will = true,
 	};
 	struct outcome outcome;
+	if (will->authored)
+		parts.author = *message_author(will);
+	if (rights_stands(shard->broker, will) <= 0) { /* and nobody who could say that it may */
+		message_unref(will);
+		return;
+	}
 	if (tracing(shard->broker))
 		trace_message(shard->broker, &parts, "will");
 	if (shard_publish(shard, &parts, NULL, &outcome))

@@ -4,6 +4,7 @@
 #include "client.h"
 #include "persist.h"
 #include "queue.h"
+#include "rights.h"
 #include "shard.h"
 #include "trace_packet.h"
 
@@ -272,6 +273,10 @@ int session_deliver(struct session *s, const struct delivery *d, bool *ret_saved
 	struct client *c = s->client;
 	if (d->qos == 0 && (!c || c->muted || c->closing))
 		return 0;
+	/* What waits is judged again when it goes out. */
+	int right = rights_deliver(s, d->message);
+	if (right == 0 || (right < 0 && d->qos == 0))
+		return 0;
 	/* What must be durable goes to the queue at once, the rest keeps its place behind retained messages. */
 	if (s->backlog && !(s->row && d->qos))
 		return line_up_live(s, d);
@@ -340,11 +345,46 @@ static bool start_entry(struct session *s, struct entry *e)
 	return true;
 }
 
+/* The message itself is needed no more. */
+static void release(struct session *s, struct entry *e)
+{
+	s->flight->bytes -= message_size(e->message);
+	queue_bytes(s, -(int64_t)message_size(e->message));
+	struct message *m = e->message;
+	e->message = NULL;
+	if (s->row)
+		save(s, e, ENTRY_RELEASING);
+	else
+		e->state = ENTRY_RELEASED;
+	message_unref(m);
+}
+
+/* One that must not go out. QoS 2 that may have been sent before is completed without being sent again: the client may
+ * know the packet id, which must not come to mean another message. False: its place is free. */
+static bool withhold(struct session *s, struct entry *e)
+{
+	if (e->qos != 2 || e->state != ENTRY_SENT)
+		return false;
+	release(s, e);
+	if (e->state == ENTRY_RELEASED)
+		client_send_ack(s->client, PUBREL, e->id, 0);
+	return true;
+}
+
 static void pump_queue(struct session *s)
 {
 	struct flight *f = s->flight;
 	while (f->sent < f->count && f->sent < s->client->window && client_has_room(s->client)) {
+		struct entry *e = flight_at(f, f->sent);
+		int right = e->message ? rights_deliver(s, e->message) : 1;
+		if (right < 0)
+			return;
 		uint32_t i = f->sent++;
+		if (right == 0) {
+			if (!withhold(s, e))
+				take_out(s, i);
+			continue;
+		}
 		if (!start_entry(s, flight_at(f, i)))
 			take_out(s, i);
 	}
@@ -366,6 +406,9 @@ static bool pump_waiting(struct session *s, const struct waiting *w)
 		return false;
 	if (message_expired(w->message, wall_ms()) || overtaken(s, w))
 		return true;
+	int right = rights_deliver(s, w->message);
+	if (right <= 0)
+		return right == 0; /* or it waits for the one who decides */
 	if (w->qos == 0) {
 		(void)client_send(s->client, &d, 0, false);
 		return true;
@@ -418,20 +461,6 @@ uint8_t session_puback(struct session *s, uint16_t id)
 	return 0;
 }
 
-/* The message itself is needed no more. */
-static void release(struct session *s, struct entry *e)
-{
-	s->flight->bytes -= message_size(e->message);
-	queue_bytes(s, -(int64_t)message_size(e->message));
-	struct message *m = e->message;
-	e->message = NULL;
-	if (s->row)
-		save(s, e, ENTRY_RELEASING);
-	else
-		e->state = ENTRY_RELEASED;
-	message_unref(m);
-}
-
 uint8_t session_pubrec(struct session *s, uint16_t id, uint8_t reason)
 {
 	int64_t i = find_sent(s, id, 2, ENTRY_SENT);
@@ -479,6 +508,16 @@ void session_saved(struct session *s, uint16_t id, int result)
 			return;
 		}
 		e->state = e->state == ENTRY_SAVING ? ENTRY_SAVED : ENTRY_RELEASED;
+		int right = e->message && s->client ? rights_deliver(s, e->message) : 1;
+		if (right == 0) {
+			take_out(s, i);
+			session_pump(s);
+			return;
+		}
+		if (right < 0) {
+			client_close(s->client, REASON_QUOTA); /* it stays where it is for when it is back */
+			return;
+		}
 		if (s->client && !s->client->muted && !s->client->closing && i < f->sent &&
 		        !start_entry(s, e)) {
 			take_out(s, i);

@@ -5,6 +5,7 @@
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
+#include "rights.h"
 #include "receive.h"
 #include "shard.h"
 #include "subscribe.h"
@@ -55,7 +56,7 @@ static int judge_response_topic(const struct client *c, const struct publish *p)
 }
 
 /* Publishes and gives the reason for the acknowledgement. */
-static uint8_t hand_in(struct client *c, const struct publish *p, bool *ret_wait)
+static uint8_t hand_in(struct client *c, const struct publish *p, const struct author *author, bool *ret_wait)
 {
 	if (!topic_open_to_clients(p->topic)) {
 		count_one(c->broker->figures.dropped_quota);
@@ -68,6 +69,7 @@ static uint8_t hand_in(struct client *c, const struct publish *p, bool *ret_wait
 		.props = p->props.raw,
 		.qos = p->qos,
 		.retain = p->retain,
+		.author = *author,
 	};
 	if (p->retain || p->qos || props_have(&p->props, PROP_MESSAGE_EXPIRY))
 		parts.arrived = wall_ms();
@@ -98,7 +100,7 @@ static void answer(struct client *c, uint8_t packet, uint16_t id, uint8_t reason
 		client_ack(c, packet, id, reason, wait);
 }
 
-static int receive_qos2(struct client *c, const struct publish *p)
+static int receive_qos2(struct client *c, const struct publish *p, const struct author *author)
 {
 	struct session *s = c->session;
 	bool wait = false;
@@ -117,13 +119,32 @@ static int receive_qos2(struct client *c, const struct publish *p)
 			return REASON_QUOTA;
 		wait = true;
 	}
-	uint8_t reason = hand_in(c, p, &wait);
+	uint8_t reason = hand_in(c, p, author, &wait);
 	if (reason >= 0x80) {
 		(void)flight_drop_incoming(s->flight, p->id);
 		if (s->row)
 			(void)persist_incoming(s, p->id, true);
 	}
 	answer(c, PUBREC, p->id, reason, wait);
+	return 0;
+}
+
+/* A message of QoS 2 that was accepted before is only acknowledged again. */
+static uint8_t judge_author(const struct client *c, const struct publish *p, struct author *ret)
+{
+	struct session *s = c->session;
+	if (p->qos == 2 && s->flight && flight_has_incoming(s->flight, p->id))
+		return 0;
+	return rights_publish(s, p->topic, p->retain, ret);
+}
+
+/* MQTT 5 says no in the acknowledgement; MQTT 3 cannot, and closes as AWS IoT does. */
+static int deny(struct client *c, const struct publish *p, uint8_t reason)
+{
+	if (c->version != MQTT_5)
+		return reason;
+	if (p->qos)
+		answer(c, p->qos == 2 ? PUBREC : PUBACK, p->id, reason, false);
 	return 0;
 }
 
@@ -141,19 +162,23 @@ static int receive_publish(struct client *c, const struct frame *frame)
 	count_one(c->broker->figures.received[p.qos]);
 	if (tracing(c->broker))
 		trace_publish(c, &p);
+	struct session *s = c->session;
+	struct author author = { 0 };
+	uint8_t denied = s->standing ? judge_author(c, &p, &author) : 0;
+	if (denied)
+		return deny(c, &p, denied);
 	bool wait = false;
 	if (p.qos == 0) {
-		(void)hand_in(c, &p, &wait);
+		(void)hand_in(c, &p, &author, &wait);
 		return 0;
 	}
-	const struct session *s = c->session;
 	unsigned open = s->unacked + (s->flight ? s->flight->incoming_count : 0u);
 	bool again = p.qos == 2 && s->flight && flight_has_incoming(s->flight, p.id);
 	if (c->version == MQTT_5 && open >= limits->receive && !again)
 		return REASON_RECEIVE_MAX;
 	if (p.qos == 2)
-		return receive_qos2(c, &p);
-	uint8_t reason = hand_in(c, &p, &wait);
+		return receive_qos2(c, &p, &author);
+	uint8_t reason = hand_in(c, &p, &author, &wait);
 	answer(c, PUBACK, p.id, reason, wait);
 	return 0;
 }

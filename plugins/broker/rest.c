@@ -8,6 +8,7 @@
 #include "listing.h"
 #include "pubsub.h"
 #include "rest.h"
+#include "rights.h"
 #include "sse.h"
 #include "text.h"
 #include "trace.h"
@@ -228,7 +229,7 @@ static int get_retained(void *self, edged_handle request)
 	struct broker *b = self;
 	struct edged_slice topic = b->http->param(b->host, request, "topic");
 	const struct message *m = topic.len ? retained_get(&b->shards[0]->retained, topic) : NULL;
-	if (!m || message_expired(m, wall_ms()))
+	if (!m || message_expired(m, wall_ms()) || rights_stands(b, m) <= 0)
 		return aws_reply(
 		        b, request, 404, "ResourceNotFoundException", "No retained message on this topic.");
 	return rest_reply(b, request, 200,

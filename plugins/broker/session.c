@@ -5,6 +5,7 @@
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
+#include "rights.h"
 #include "shard.h"
 
 /* --- the table of sessions ------------------------------------------------------------------------------------------- */
@@ -99,6 +100,8 @@ void session_free(struct session *s)
 	queue_fini(s);
 	message_unref(s->will);
 	s->will = NULL;
+	standing_free(shard->broker, s->standing);
+	s->standing = NULL;
 	if (s->row)
 		__atomic_fetch_sub(&shard->durable, 1, __ATOMIC_RELAXED);
 	s->dead = true;

@@ -18,6 +18,7 @@ enum { TARGET_SESSION, TARGET_LOCAL };
 struct client;
 struct member;
 struct shard;
+struct standing;
 
 /* A message on its way to one receiver. */
 struct delivery {
@@ -51,7 +52,8 @@ struct session {
 	struct member *member; /* of shared subscriptions, see shared.h; or NULL */
 	struct flight *flight; /* NULL: nothing ever queued */
 	struct backlog *backlog;
-	struct session *chain; /* of the table */
+	struct standing *standing; /* whose it is, see rights.h; NULL: nobody's in particular */
+	struct session *chain;     /* of the table */
 	struct message *will;
 	uint64_t row;
 	uint32_t will_delay;

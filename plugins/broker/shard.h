@@ -57,6 +57,7 @@ struct shard {
 	/* Read by other shards: */
 	uint32_t wanted;  /* atomic: subscriptions */
 	uint32_t durable; /* atomic: durable sessions */
+	bool sweeping;    /* atomic: rights have changed, and its sessions will be judged anew */
 	bool sys_wanted;  /* atomic: somebody subscribed to $SYS/... */
 };
 

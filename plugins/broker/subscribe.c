@@ -4,8 +4,11 @@
 #include "parcel.h"
 #include "persist.h"
 #include "queue.h"
+#include "rights.h"
 #include "shard.h"
 #include "subscribe.h"
+
+#define FILTER_MAX 2048 /* bytes: the longest topic, and the name of a group */
 
 /* What is being worked on: one packet. */
 struct request {
@@ -41,6 +44,15 @@ static void drop(struct session *s, struct sub *sub)
 	shard_subs_changed(s->shard, -1);
 }
 
+static uint8_t judge_rights(const struct session *s, struct edged_slice text)
+{
+	int r = rights_ask(s, EDGED_SUBSCRIBE, text);
+	if (r > 0)
+		return 0;
+	count_one(s->shard->broker->figures.denied[DENIED_SUBSCRIBE]);
+	return r ? REASON_QUOTA : REASON_NOT_AUTHORIZED;
+}
+
 static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t options, uint32_t id)
 {
 	struct client *c = q->client;
@@ -48,6 +60,8 @@ static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t opt
 	struct filter filter;
 	struct sub *sub;
 	uint8_t reason = judge(c, text, options, &filter);
+	if (!reason)
+		reason = judge_rights(s, text);
 	if (reason)
 		return reason;
 	if (s->row && persist_sub(s, text, options, id))
@@ -155,4 +169,28 @@ int receive_subscribe(struct client *c, const struct frame *frame)
 int receive_unsubscribe(struct client *c, const struct frame *frame)
 {
 	return receive(c, frame);
+}
+
+/* The row may stay when the disk is full: it is judged again whenever the session comes back. */
+static void remove_denied(struct session *s, struct sub *sub, struct edged_slice text)
+{
+	struct filter filter;
+	count_one(s->shard->broker->figures.denied[DENIED_SUBSCRIBE]);
+	if (s->row && (persist_sub_gone(s, text) || turn_wrote(s->shard)))
+		count_one(s->shard->broker->figures.store_failures);
+	drop(s, sub);
+	if (filter_parse(text, &s->shard->broker->limits.topic, &filter))
+		shared_remove(s, &filter);
+}
+
+void subscriptions_judge(struct session *s)
+{
+	char text[FILTER_MAX];
+	for (struct sub *sub = s->target.first, *next; sub; sub = next) {
+		next = sub->sibling;
+		struct edged_slice filter =
+		        edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text)));
+		if (rights_ask(s, EDGED_SUBSCRIBE, filter) == 0)
+			remove_denied(s, sub, filter);
+	}
 }

@@ -7,5 +7,7 @@
 
 int receive_subscribe(struct client *client, const struct frame *frame);
 int receive_unsubscribe(struct client *client, const struct frame *frame);
+/* Subscriptions that its client may not have any more go. */
+void subscriptions_judge(struct session *session);
 
 #endif

@@ -13,6 +13,7 @@
 #include "edged/cap_loop.h"
 #include "edged/cap_metrics.h"
 #include "edged/cap_store.h"
+#include "fake_auth.h"
 #include "fake_disk.h"
 #include "heap.h"
 
@@ -876,6 +877,7 @@ static const void *find_cap(struct edged_host *host, const char *name)
 		{ EDGED_STORE_1, &store_cap },
 		{ EDGED_STREAM_1, &stream_cap },
 		{ EDGED_HTTP_1, &http_cap },
+		{ EDGED_AUTH_1, &fake_auth_cap },
 	};
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
 		if (strcmp(caps[i].name, name) == 0)
@@ -900,6 +902,7 @@ static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started,
 
 static void free_host(struct fake_host *f)
 {
+	fake_auth_forget(f);
 	fake_rows_free(f->view);
 	for (struct op *op = take_ops(f), *next; op; op = next) {
 		next = op->next;

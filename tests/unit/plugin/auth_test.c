@@ -358,7 +358,9 @@ static void a_configured_decider_that_is_not_there_lets_nobody_in(void **state)
 	asked.door.peer = &nobody;
 	on(0, ask, &asked);
 	assert_int_equal(asked.now, EDGED_LOGIN_UNKNOWN);
+	assert_false(cap_auth.decided(&rig.asker.context.host));
 	assert_int_equal(start_decider(), 0);
+	assert_true(cap_auth.decided(&rig.asker.context.host));
 	assert_int_equal(log_in(&asked, 1, "lamp", "secret"), EDGED_LOGIN_KNOWN);
 	cap_auth.drop(asked.identity);
 }
