@@ -724,10 +724,25 @@ void fake_run(struct fake_host *f)
 	f->loop = 0;
 }
 
+/* Nothing of a batch that failed is kept: the disk, and what has been queued meanwhile. */
+static void look_again(struct fake_host *f)
+{
+	fake_rows_free(f->view);
+	f->view = fake_rows_copy(f->disk->rows);
+	for (const struct op *op = f->ops; op; op = op->next) {
+		struct edged_slice value = edged_slice(op->value, op->value_len);
+		if (op->kind == OP_PUT || op->kind == OP_DEL)
+			fake_apply(&f->view, op->table, edged_slice(op->key, op->key_len),
+			        op->kind == OP_PUT ? &value : NULL);
+	}
+}
+
 void fake_commit(struct fake_host *f, int result)
 {
 	fake_run(f);
 	run_ops(f, result, false);
+	if (result)
+		look_again(f);
 	fake_run(f);
 }
 
