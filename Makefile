@@ -59,6 +59,7 @@ LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
 PLUGIN_LIBS_broker    = $(call libs,jansson openssl)
+PLUGIN_LIBS_things    = $(call libs,jansson openssl) -lm
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))
@@ -184,7 +185,7 @@ run: deps-run ## install what is missing, build, start a gateway in the foregrou
 	$(Q)exec $(BUILD)/edged --dev --state $(BUILD)/state --plugins $(BUILD)/plugins
 
 .PHONY: bench
-bench: all $(BUILD)/bench/load ## print what start, idling, a request and a message cost, beside mosquitto and FLASHMQ=binary
+bench: all $(BUILD)/bench/load $(BUILD)/bench/policy ## print what start, idling, a request and a message cost, beside mosquitto and FLASHMQ=binary
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/broker_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/gateway_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/shadow_bench.py
@@ -197,6 +198,11 @@ $(BUILD)/bench/load: $(BUILD)/obj/tests/bench/load.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $<
+
+$(BUILD)/bench/policy: $(BUILD)/obj/tests/bench/policy.o $(call objects,$(call plugin_sources,things))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $^ $(PLUGIN_LIBS_things)
 
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \

@@ -101,6 +101,11 @@ def main():
     row("memory (PSS) when idle", pss_kib(node.process.pid) / 1024, "MiB", "<= 12")
     row("CPU of a small GET", rest_cost(node), "us", "-")
     edged.clean()
+    policy = json.loads(subprocess.run([os.path.join(edged.BUILD, "bench", "policy")], stdout=subprocess.PIPE,
+                                       check=True).stdout)
+    row("policy decision, 20 statements, exact topics", policy["exact"], "ns", "<= 300")
+    row("policy decision, 20 statements, topics/*", policy["prefix"], "ns", "<= 300")
+    row("policy decision, 20 statements, a*b*c", policy["wild"], "ns", "-")
 
 
 if __name__ == "__main__":
