@@ -2,7 +2,7 @@
 # bash completion for edgectl(1)
 _edgectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub clients kick trace shadow api help version'
+	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub clients kick trace shadow thing policy api help version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket | --state) ((i++)) ;;
@@ -15,7 +15,7 @@ _edgectl() {
 	done
 	COMPREPLY=()
 	case $before in
-	--socket | --state)
+	--socket | --state | --folder | --csr)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -27,6 +27,7 @@ _edgectl() {
 	pub) options+=' --qos --retain' ;;
 	sub) options+=' --count' ;;
 	shadow) options+=' --name' ;;
+	thing) options+=' --folder --policy --csr --for' ;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
@@ -40,6 +41,10 @@ _edgectl() {
 		mapfile -t COMPREPLY < <(compgen -W 'networkProxy cache cloudGateway' -- "$word")
 	elif [[ $verb == trace && $before == trace ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'client topic' -- "$word")
+	elif [[ $verb == thing && $before == thing ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'create list show rotate disable enable delete' -- "$word")
+	elif [[ $verb == policy && $before == policy ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'create list show attach detach delete' -- "$word")
 	elif [[ $verb == api && $before == api ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'GET POST PUT PATCH DELETE' -- "$word")
 	fi

@@ -77,8 +77,8 @@ static json_t *read_body(const struct join *join, edged_handle request)
 
 /* --- inviting --- */
 
-/* Makes the account at the first invite. False: answered. */
-static bool can_invite(const struct join *join, edged_handle request)
+/* Makes the account when there is none. False: answered. */
+static bool found_account(const struct join *join, edged_handle request)
 {
 	struct identity *identity = join->deps.identity;
 	struct err err = { "" };
@@ -87,6 +87,14 @@ static bool can_invite(const struct join *join, edged_handle request)
 		        join, request, 500, "account-not-made", "The account could not be founded", err.text);
 		return false;
 	}
+	return true;
+}
+
+static bool can_invite(const struct join *join, edged_handle request)
+{
+	const struct identity *identity = join->deps.identity;
+	if (!found_account(join, request))
+		return false;
 	if (identity_holds_ca(identity))
 		return true;
 	(void)request_problemf(join->deps.requests, request, 409, "account-key-elsewhere",
@@ -401,9 +409,19 @@ static int serve_account(void *self, edged_handle request)
 	                "certificateExpires", expires, "ca", identity_ca_pem(identity)));
 }
 
+static int serve_found(void *self, edged_handle request)
+{
+	struct join *join = self;
+	if (!is_owner(join, request) || !found_account(join, request))
+		return 0;
+	return serve_account(self, request);
+}
+
 static const struct edged_route routes[] = {
 	{ "GET", "/edge/v1/account", serve_account, "The account this node belongs to", NULL,
 	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "POST", "/edge/v1/account", serve_found, "Founds an account, if the node belongs to none yet", NULL,
+	        EDGED_SCOPE_NODE, 0 },
 	{ "POST", "/edge/v1/invites", serve_invites, "A token with which one more node can join the account",
 	        NULL, EDGED_SCOPE_NODE, 0 },
 	{ "POST", "/edge/v1/join", serve_join, "Joins the account that a token invites to", NULL,

@@ -6,7 +6,9 @@
 #include "ctl/act.h"
 #include "ctl/listen.h"
 #include "ctl/nodes.h"
+#include "ctl/policy.h"
 #include "ctl/show.h"
+#include "ctl/thing.h"
 #include "ctl/trace.h"
 
 static const struct verb verbs[] = {
@@ -35,6 +37,11 @@ static const struct verb verbs[] = {
 	        "show the packets of a client, or the messages of topics" },
 	{ "shadow", "get|update|delete THING [--name NAME] [JSON|-]", 2, 3, "N", false, act_shadow,
 	        "read, change or remove the shadow of a thing" },
+	{ "thing", "create|list|show|rotate|disable|enable|delete [THING]", 1, 2, "FOPC", false, thing_verb,
+	        "make a device and its folder of key, certificate and how to connect; see and change "
+	        "devices" },
+	{ "policy", "create|list|show|attach|detach|delete [NAME] [FILE|-|TARGET]", 1, 3, "", false,
+	        policy_verb, "AWS IoT policies; TARGET is THING, group:NAME or certificate:ID" },
 	{ "api", "METHOD PATH [BODY|-]", 2, 3, "", false, act_api, "any request to the REST interface" },
 	{ "help", "", 0, 0, "", true, show_help, "print this" },
 	{ "version", "", 0, 0, "", true, show_version, "print the version" },

@@ -21,12 +21,20 @@ static const struct row {
 	{ "json", NULL, 'J', true, false, "JSON for programs instead of tables" },
 	{ "help", NULL, 'h', true, true, "print this" },
 	{ "for", "TIME", 'F', false, false,
-	        "invite: how long it is good; trace: how long it lasts; such as 10m" },
+	        "invite: how long it is good; trace: how long it lasts; thing rotate: how long the old "
+	        "certificate "
+	        "is; such as 10m" },
 	{ "qos", "N", 'q', false, true, "pub: quality of service, 0 to 2" },
 	{ "retain", NULL, 'r', false, true, "pub: keep it for those who subscribe later" },
 	{ "count", "N", 'n', false, true, "sub: end after N messages" },
 	{ "session", NULL, 'X', false, false, "kick: delete its session, too" },
 	{ "name", "NAME", 'N', false, false, "shadow: the named shadow instead of the classic one" },
+	{ "folder", "DIR", 'O', false, false,
+	        "thing create, rotate: where the device's files go, instead of ./THING" },
+	{ "policy", "NAME", 'P', false, false,
+	        "thing create: its policy, instead of one for its own topics" },
+	{ "csr", "FILE", 'C', false, false,
+	        "thing create, rotate: a certificate request; the key stays where it is" },
 };
 
 void options_help(const struct verb *verbs, FILE *out)
@@ -156,6 +164,15 @@ static int take(struct options *options, int letter, struct err *err)
 		break;
 	case 'N':
 		options->name = optarg;
+		break;
+	case 'O':
+		options->folder = optarg;
+		break;
+	case 'P':
+		options->policy = optarg;
+		break;
+	case 'C':
+		options->csr = optarg;
 		break;
 	}
 	return r;

@@ -14,13 +14,6 @@ static int no_memory(void)
  * -------------------------------------------------------------------------------------------------------------------
  */
 
-/* A column: its title, and what it shows of an element. */
-struct column {
-	const char *title;
-	const char *member;
-	const char *(*text)(const json_t *element, struct ctl_text *ret); /* instead of the member */
-};
-
 static int fill(struct table *table, json_t *list, const struct column *columns)
 {
 	size_t i;
@@ -36,22 +29,46 @@ static int fill(struct table *table, json_t *list, const struct column *columns)
 	return EXIT_DONE;
 }
 
-static int show_list(struct ctl *ctl, const char *path, const struct column *columns, const char *nothing)
+/* One page of the list; *ret_cursor is that of the next, malloc'ed, or NULL. */
+static int add_page(struct ctl *ctl, const char *path, const char *cursor, const struct column *columns,
+        struct table *table, char **ret_cursor)
+{
+	CLEANUP(buf_fini) struct buf full = BUF_EMPTY;
+	json_t *answer = NULL;
+	*ret_cursor = NULL;
+	if (buf_add_str(&full, path) ||
+	        (cursor && (buf_add_str(&full, strchr(path, '?') ? "&cursor=" : "?cursor=") ||
+	                           http_add_encoded(&full, edged_str(cursor), false))))
+		return no_memory();
+	int code = ctl_get(ctl, full.ptr, &answer);
+	if (code || !answer)
+		return code;
+	code = fill(table, ctl_list(answer), columns);
+	const char *next = json_string_value(json_object_get(answer, "cursor"));
+	if (!code && next)
+		*ret_cursor = strdup(next);
+	json_decref(answer);
+	return code;
+}
+
+int show_list(struct ctl *ctl, const char *path, const struct column *columns, const char *nothing)
 {
 	const char *titles[TABLE_COLUMNS + 1] = { NULL };
 	struct table table;
-	json_t *answer = NULL;
-	int code = ctl_get(ctl, path, &answer);
-	if (code || !answer)
-		return code ? code : ctl_flush();
+	char *cursor = NULL;
+	int code;
 	for (size_t i = 0; columns[i].title; i++)
 		titles[i] = columns[i].title;
 	table_init(&table, titles);
-	code = fill(&table, ctl_list(answer), columns);
-	if (!code)
+	do {
+		char *next = NULL;
+		code = add_page(ctl, path, cursor, columns, &table, &next);
+		free(cursor);
+		cursor = next;
+	} while (!code && cursor);
+	if (!code && !ctl->options->json)
 		table_print(&table, nothing, stdout);
 	table_fini(&table);
-	json_decref(answer);
 	return code ? code : ctl_flush();
 }
 
@@ -97,7 +114,7 @@ static const char *node_name(const json_t *node, struct ctl_text *ret)
 	return name ? name : ctl_member(node, "nodeName", ret);
 }
 
-static const char *join_strings(const json_t *list, struct ctl_text *ret)
+const char *show_strings(const json_t *list, struct ctl_text *ret)
 {
 	size_t i, n = 0;
 	const json_t *item;
@@ -116,7 +133,7 @@ static const char *join_strings(const json_t *list, struct ctl_text *ret)
 static const char *node_roles(const json_t *node, struct ctl_text *ret)
 {
 	const json_t *roles = json_object_get(node, "roles");
-	return join_strings(json_is_array(roles) ? roles : json_object_get(node, "rolesInCluster"), ret);
+	return show_strings(json_is_array(roles) ? roles : json_object_get(node, "rolesInCluster"), ret);
 }
 
 static const char *node_address(const json_t *node, struct ctl_text *ret)
@@ -178,7 +195,7 @@ static void print_members(const json_t *object, const char *prefix, unsigned dep
 		char full[200];
 		snprintf(full, sizeof(full), "%s%s%s", prefix, prefix[0] ? "." : "", name);
 		const char *shown =
-		        json_is_array(value) ? join_strings(value, &text) : ctl_member(object, name, &text);
+		        json_is_array(value) ? show_strings(value, &text) : ctl_member(object, name, &text);
 		if (shown)
 			print_pair(full, shown);
 		else if (json_is_object(value) && depth < 4)
@@ -186,14 +203,19 @@ static void print_members(const json_t *object, const char *prefix, unsigned dep
 	}
 }
 
+int show_object(struct ctl *ctl, const char *path)
+{
+	json_t *object = NULL;
+	int code = ctl_get(ctl, path, &object);
+	if (!code && object)
+		print_members(object, "", 0);
+	json_decref(object);
+	return code ? code : ctl_flush();
+}
+
 int show_node(struct ctl *ctl)
 {
-	json_t *node = NULL;
-	int code = ctl_get(ctl, "/edge/v1/node", &node);
-	if (!code && node)
-		print_members(node, "", 0);
-	json_decref(node);
-	return code ? code : ctl_flush();
+	return show_object(ctl, "/edge/v1/node");
 }
 
 /* --- status

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device and an app of the AWS IoT Device SDK v2 around one shadow, as one line of JSON; with mutual TLS when a folder
 // with ca.pem, certificate.pem and key.pem is named.
-// usage: node awssdk.js PORT VERSION(4 = 3.1.1, 5) [FOLDER]
+// usage: node awssdk.js PORT VERSION(4 = 3.1.1, 5) [FOLDER [THING]]
 "use strict";
 const { io, mqtt, mqtt5, iotshadow } = require("aws-iot-device-sdk-v2");
 const [port, version] = [Number(process.argv[2]), Number(process.argv[3])];
 const folder = process.argv[4];
-const thing = `lamp${process.pid}`;
+const thing = process.argv[5] || `lamp${process.pid}`;
 const limits = { maxRequestResponseSubscriptions: 6, maxStreamingSubscriptions: 4, operationTimeoutInSeconds: 5 };
 
 function tls() {

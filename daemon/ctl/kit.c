@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int kit_begin(const char *folder)
+{
+	if (mkdir(folder, 0700) == 0)
+		return EXIT_DONE;
+	if (errno == EEXIST)
+		return ctl_say(
+		        EXIT_REFUSED, "%s exists already; name another folder with --folder DIR", folder);
+	return ctl_say(EXIT_REFUSED, "cannot make the folder %s: %s", folder, strerror(errno));
+}
+
+void kit_drop(const char *folder)
+{
+	(void)rmdir(folder);
+}
+
+static int write_file(const struct kit *kit, const char *name, int mode, struct edged_slice text)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/%s", kit->folder, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	bool ok = fd >= 0;
+	while (ok && text.len) {
+		ssize_t n = write(fd, text.ptr, text.len);
+		ok = n > 0 || (n < 0 && errno == EINTR);
+		if (n > 0)
+			text = edged_slice(text.ptr + n, text.len - (size_t)n);
+	}
+	ok = ok && fsync(fd) == 0;
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	return ok ? EXIT_DONE : ctl_say(EXIT_REFUSED, "cannot write %s: %s", path, strerror(error));
+}
+
+/* --- end-points ------------------------------------------------------------------------------------------------------ */
+
+struct endpoint {
+	bool local; /* reached from this machine only */
+	int port;
+};
+
+/* The first secure listener, such as "0.0.0.0:8443"; one that others reach is better. */
+static bool find_endpoint(const json_t *listeners, struct endpoint *ret)
+{
+	size_t i;
+	const json_t *listener;
+	bool found = false;
+	json_array_foreach(listeners, i, listener)
+	{
+		const char *address = json_string_value(json_object_get(listener, "address"));
+		const char *colon = address ? strrchr(address, ':') : NULL;
+		if (!colon || !json_is_true(json_object_get(listener, "tls")))
+			continue;
+		bool local = strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0;
+		if (found && (local || !ret->local))
+			continue;
+		*ret = (struct endpoint){ local, (int)strtol(colon + 1, NULL, 10) };
+		found = true;
+	}
+	return found;
+}
+
+static json_t *describe(const struct kit *kit, const struct endpoint *endpoint)
+{
+	char host[80];
+	snprintf(host, sizeof(host), "%s%s", endpoint->local ? "localhost" : kit->name,
+	        endpoint->local ? "" : ".local");
+	json_t *hosts =
+	        endpoint->local ? json_pack("[s]", host) : json_pack("[s,s,s]", host, kit->name, "localhost");
+	return json_pack("{s:s,s:s,s:s,s:i,s:o,s:s,s:s,s:s*,s:{s:o,s:o}}", "thing", kit->thing, "clientId",
+	        kit->thing, "host", host, "port", endpoint->port, "hosts", hosts, "ca", "ca.pem",
+	        "certificate", "certificate.pem", "key", kit->key ? "key.pem" : NULL, "endpoints", "mqtt",
+	        json_sprintf("mqtts://%s:%d", host, endpoint->port), "https",
+	        json_sprintf("https://%s:%d", host, endpoint->port));
+}
+
+/* --- how to connect --------------------------------------------------------------------------------------------------- */
+
+static int write_text(const struct kit *kit, const char *host, int port)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	const char *key = kit->key ? "key.pem" : "KEY-OF-THE-DEVICE";
+	bool mdns = strcmp(host, "localhost") != 0;
+	int r = buf_addf(&text,
+	        "%s at %s:%d\n\n"
+	        "Run these in this folder.%s%s%s A device may connect with its own name as client id, and "
+	        "use\n"
+	        "topics below that name and its shadows, unless its policies say something else.\n\n"
+	        "mosquitto\n\n"
+	        "  mosquitto_pub -h %s -p %d --cafile ca.pem --cert certificate.pem --key %s \\\n"
+	        "      -i %s -q 1 -t %s/hello -m hello\n\n",
+	        kit->thing, host, port, mdns ? " " : "", mdns ? host : "",
+	        mdns ? " is found by multicast DNS; where there is none,\ngive the node's address that name "
+	               "in /etc/hosts."
+	             : "",
+	        host, port, key, kit->thing, kit->thing);
+	if (!r)
+		r = buf_addf(&text,
+		        "Python, paho-mqtt\n\n"
+		        "  import paho.mqtt.publish as publish\n"
+		        "  publish.single(\"%s/hello\", \"hello\", qos=1, hostname=\"%s\", port=%d, "
+		        "client_id=\"%s\",\n"
+		        "                 tls={\"ca_certs\": \"ca.pem\", \"certfile\": \"certificate.pem\", "
+		        "\"keyfile\": \"%s\"})\n\n",
+		        kit->thing, host, port, kit->thing, key);
+	if (!r)
+		r = buf_addf(&text,
+		        "Python, AWS IoT Device SDK v2\n\n"
+		        "  from awsiot import mqtt_connection_builder\n"
+		        "  connection = mqtt_connection_builder.mtls_from_path(\n"
+		        "      endpoint=\"%s\", port=%d, ca_filepath=\"ca.pem\", "
+		        "cert_filepath=\"certificate.pem\",\n"
+		        "      pri_key_filepath=\"%s\", client_id=\"%s\")\n"
+		        "  connection.connect().result()\n\n",
+		        host, port, key, kit->thing);
+	if (!r)
+		r = buf_addf(&text,
+		        "JavaScript, AWS IoT Device SDK v2\n\n"
+		        "  const { iot, mqtt } = require('aws-iot-device-sdk-v2');\n"
+		        "  const builder = iot.AwsIotMqttConnectionConfigBuilder\n"
+		        "      .new_mtls_builder_from_path('certificate.pem', '%s')\n"
+		        "      .with_certificate_authority_from_path(undefined, 'ca.pem')\n"
+		        "      .with_endpoint('%s').with_port(%d).with_client_id('%s');\n"
+		        "  new mqtt.MqttClient().new_connection(builder.build()).connect();\n",
+		        key, host, port, kit->thing);
+	return r ? ctl_say(EXIT_REFUSED, "no memory") : write_file(kit, "README.txt", 0644, buf_slice(&text));
+}
+
+int kit_write(const struct kit *kit, json_t **ret)
+{
+	struct endpoint endpoint = { 0 };
+	int code = write_file(kit, "certificate.pem", 0644, edged_str(kit->certificate));
+	if (!code && kit->key)
+		code = write_file(kit, "key.pem", 0600, edged_str(kit->key));
+	if (!code)
+		code = write_file(kit, "ca.pem", 0644, edged_str(kit->ca));
+	if (!code && !find_endpoint(kit->listeners, &endpoint))
+		code = ctl_say(EXIT_REFUSED,
+		        "the node has no secure port (tls=ADDRESS:PORT), so there is no connect.json; the "
+		        "other files are in %s",
+		        kit->folder);
+	if (code)
+		return code;
+	json_t *connect = describe(kit, &endpoint);
+	char *text = connect ? json_dumps(connect, JSON_INDENT(2)) : NULL;
+	code = text ? write_file(kit, "connect.json", 0644, edged_str(text))
+	            : ctl_say(EXIT_REFUSED, "no memory");
+	if (!code)
+		code = write_text(kit, json_string_value(json_object_get(connect, "host")), endpoint.port);
+	free(text);
+	if (code)
+		json_decref(connect);
+	else
+		*ret = connect;
+	return code;
+}
