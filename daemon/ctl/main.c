@@ -41,7 +41,7 @@ static const struct verb verbs[] = {
 	        "make a device and its folder of key, certificate and how to connect; see and change "
 	        "devices" },
 	{ "policy", "create|list|show|attach|detach|delete [NAME] [FILE|-|TARGET]", 1, 3, "", false,
-	        policy_verb, "AWS IoT policies; TARGET is THING, group:NAME or certificate:ID" },
+	        policy_verb, "AWS IoT policies; TARGET is THING, group:NAME, user:NAME or certificate:ID" },
 	{ "api", "METHOD PATH [BODY|-]", 2, 3, "", false, act_api, "any request to the REST interface" },
 	{ "help", "", 0, 0, "", true, show_help, "print this" },
 	{ "version", "", 0, 0, "", true, show_version, "print the version" },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who comes in, with which rights, and who hears of changes. The daemon's side is played here. */
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 #include "decider.h"
 #include "doc.h"
+#include "password.h"
 
 struct edged_timer {
 	uint64_t ms; /* what it was set to; 0: not armed */
@@ -22,6 +24,9 @@ struct rig {
 	struct decider *decider;
 	const struct edged_decider *table;
 	struct edged_timer timer;
+	sem_t posted; /* by the worker's thread */
+	void (*post_fn)(void *arg);
+	void *post_arg;
 	int outcome;
 	char text[200], changed[1000]; /* of the last answer; principals that changed() named */
 };
@@ -79,6 +84,24 @@ static void timer_set(struct edged_timer *timer, uint64_t ms)
 	timer->ms = ms + 1;
 }
 
+static int post(
+        struct edged_host *host, unsigned loop, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
+{
+	struct rig *rig = (struct rig *)host;
+	(void)loop, (void)drop;
+	rig->post_fn = fn;
+	rig->post_arg = arg;
+	sem_post(&rig->posted);
+	return 0;
+}
+
+/* The worker has done its job. */
+static void run_post(struct rig *rig)
+{
+	sem_wait(&rig->posted);
+	rig->post_fn(rig->post_arg);
+}
+
 static void timer_cancel(struct edged_timer *timer)
 {
 	timer->ms = 0;
@@ -124,6 +147,7 @@ static int setup(void **state)
 	static const struct edged_loop_1 loop = { .struct_size = sizeof(loop),
 		.timer_new = timer_new,
 		.timer_set = timer_set,
+		.post = post,
 		.timer_cancel = timer_cancel };
 	static const struct edged_log_1 log = { sizeof(log), write_log };
 	static const struct edged_metrics_1 metrics = { sizeof(metrics), figure };
@@ -142,6 +166,8 @@ static int setup(void **state)
 	struct registry_deps deps = { &rig->host, &store, &log, &metrics, { 99, 99, 99, 99, 99 }, 2048,
 		changed, rig };
 	assert_int_equal(registry_new(&deps, &rig->things.registry), 0);
+	assert_int_equal(sem_init(&rig->posted, 0, 0), 0);
+	assert_int_equal(worker_new(&rig->host, &loop, 1, &rig->things.worker), 0);
 	assert_int_equal(decider_new(&rig->things, &rig->decider), 0);
 	assert_int_equal(decider_start(rig->decider), 0);
 	*state = rig;
@@ -159,6 +185,8 @@ static int teardown(void **state)
 	struct edged_loop_1 loop = *rig->things.loop;
 	loop.timer_free = timer_free;
 	rig->things.loop = &loop;
+	worker_free(rig->things.worker);
+	sem_destroy(&rig->posted);
 	decider_free(rig->decider);
 	registry_free(rig->things.registry);
 	authority_free(rig->things.authority);
@@ -421,6 +449,84 @@ static void a_certificate_that_was_replaced_ends_by_itself(void **state)
 	assert_int_equal(rig->timer.ms, 0);
 }
 
+static int login_user(struct rig *rig, const char *user, const char *password)
+{
+	struct edged_peer peer = peer_with(NULL);
+	const struct edged_door door = { .struct_size = sizeof(door),
+		.peer = &peer,
+		.protocol = "mqtt",
+		.client_id = edged_str("x"),
+		.has_user = true,
+		.has_password = password != NULL,
+		.user = edged_str(user),
+		.password = edged_str(password) };
+	rig->outcome = 0;
+	rig->table->login(rig->decider, &door, 5);
+	return rig->outcome;
+}
+
+static void a_user_comes_with_a_password(void **state)
+{
+	struct rig *rig = *state;
+	char hash[PASSWORD_TEXT], text[300];
+	assert_int_equal(login_user(rig, "ann", "secret"), EDGED_LOGIN_UNKNOWN); /* there are no users */
+	assert_int_equal(password_hash(edged_str("secret"), hash), 0);
+	snprintf(text, sizeof(text), "{\"hash\":\"%s\",\"policies\":[\"p\"]}", hash);
+	set(rig, KIND_POLICY, "p", ALLOW("iot:Connect", "client/${iot:ClientId}"));
+	set(rig, KIND_USER, "ann", text);
+	static const struct {
+		const char *user, *password;
+		int outcome;
+	} rows[] = { { "ann", "wrong", EDGED_LOGIN_WRONG_SECRET }, { "ann", "", EDGED_LOGIN_WRONG_SECRET },
+		{ "bob", "secret", EDGED_LOGIN_UNKNOWN }, { "ann?SDK=x", "secret", EDGED_LOGIN_KNOWN } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(login_user(rig, rows[i].user, rows[i].password), 0);
+		run_post(rig);
+		assert_int_equal(rig->outcome, rows[i].outcome);
+	}
+	assert_string_equal(rig->text, "user:ann");
+	assert_int_equal(login_user(rig, "ann", NULL), EDGED_LOGIN_UNKNOWN);
+	/* who was right just now need not wait; others do */
+	assert_int_equal(login_user(rig, "ann", "secret"), EDGED_LOGIN_KNOWN);
+	assert_int_equal(login_user(rig, "ann", "Secret"), 0);
+	/* one more than may wait */
+	assert_int_equal(login_user(rig, "ann", "xecret"), EDGED_LOGIN_UNDECIDED);
+	run_post(rig);
+	assert_int_equal(rig->outcome, EDGED_LOGIN_WRONG_SECRET);
+	void *rights = NULL;
+	const struct edged_door door = { .struct_size = sizeof(door), .client_id = edged_str("x") };
+	assert_int_equal(rig->table->bind(rig->decider, &door, "user:ann", &rights), 0);
+	assert_true(rig->table->allow(rights, EDGED_CONNECT, edged_str("x")));
+	rig->table->unbind(rig->decider, rights);
+	patch(rig, KIND_USER, "ann", "{\"enabled\":false}");
+	assert_string_equal(rig->changed, "user:ann ");
+	assert_true(rig->table->bind(rig->decider, &door, "user:ann", &rights) < 0);
+	/* another password: the one that was right is not any more */
+	assert_int_equal(password_hash(edged_str("other"), hash), 0);
+	snprintf(text, sizeof(text), "{\"hash\":\"%s\"}", hash);
+	set(rig, KIND_USER, "ann", text);
+	assert_int_equal(login_user(rig, "ann", "secret"), 0);
+	run_post(rig);
+	assert_int_equal(rig->outcome, EDGED_LOGIN_WRONG_SECRET);
+}
+
+static void a_hash_that_is_none_fits_no_password(void **state)
+{
+	char hash[PASSWORD_TEXT];
+	(void)state;
+	assert_int_equal(password_hash(edged_str("secret"), hash), 0);
+	assert_true(password_fits(hash, edged_str("secret")));
+	assert_false(password_fits(hash, edged_str("secre")));
+	assert_false(password_fits(hash, edged_str("")));
+	assert_false(password_fits("", edged_str("secret")));
+	hash[strlen(hash) - 1] = '\0';
+	assert_false(password_fits(hash, edged_str("secret")));
+	assert_false(password_fits("scrypt$99$8$5$00000000000000000000000000000000$"
+	                           "0000000000000000000000000000000000000000000000"
+	                           "000000000000000000",
+	        edged_str("secret")));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -431,6 +537,8 @@ int main(void)
 		TEST(the_door_is_part_of_the_judgement),
 		TEST(changes_are_told_to_those_they_concern),
 		TEST(a_certificate_that_was_replaced_ends_by_itself),
+		TEST(a_user_comes_with_a_password),
+		cmocka_unit_test(a_hash_that_is_none_fits_no_password),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

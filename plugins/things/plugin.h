@@ -7,6 +7,7 @@
 #include "edged/cap_loop.h"
 #include "authority.h"
 #include "registry.h"
+#include "worker.h"
 
 enum {
 	POLICIES_MAX = 10,
@@ -21,7 +22,8 @@ struct things {
 	const struct edged_loop_1 *loop;
 	struct registry *registry;
 	struct authority *authority;
-	size_t policy_bytes; /* of a document */
+	struct worker *worker; /* for passwords */
+	size_t policy_bytes;   /* of a document */
 };
 
 #endif

@@ -113,6 +113,11 @@ int list_policies(void *self, edged_handle request)
 	return list(self, request, KIND_POLICY);
 }
 
+int list_users(void *self, edged_handle request)
+{
+	return list(self, request, KIND_USER);
+}
+
 int list_certificates(void *self, edged_handle request)
 {
 	return list(self, request, KIND_CERTIFICATE);
@@ -136,6 +141,11 @@ int get_group(void *self, edged_handle request)
 int get_policy(void *self, edged_handle request)
 {
 	return get(self, request, KIND_POLICY);
+}
+
+int get_user(void *self, edged_handle request)
+{
+	return get(self, request, KIND_USER);
 }
 
 int get_certificate(void *self, edged_handle request)
@@ -216,9 +226,47 @@ int patch_group(void *self, edged_handle request)
 	return patch(self, request, KIND_GROUP);
 }
 
+int patch_user(void *self, edged_handle request)
+{
+	return patch(self, request, KIND_USER);
+}
+
 int patch_certificate(void *self, edged_handle request)
 {
 	return patch(self, request, KIND_CERTIFICATE);
+}
+
+/* --- PUT ------------------------------------------------------------------------------------------------------------------- */
+
+/* If-Match and If-None-Match of a PUT (RFC 9110 sections 13.1.1 and 13.1.2). */
+static int match_put(struct things *t, edged_handle request, const struct record *before)
+{
+	struct edged_slice none = t->http->header(t->host, request, "If-None-Match");
+	if (before && edged_slice_is(none, "*"))
+		return rest_problem(t, request, 412, "exists", "It exists already",
+		        "If-None-Match: * says that it must not.");
+	if (before)
+		return rest_match(t, request, before);
+	if (t->http->header(t->host, request, "If-Match").ptr)
+		return rest_problem(t, request, 412, "version-conflict", "It does not exist",
+		        "If-Match says that it must.");
+	return 0;
+}
+
+int rest_put(struct things *t, edged_handle request, enum kind kind, struct edged_slice name, json_t *doc)
+{
+	const struct record *before = registry_find(t->registry, kind, name);
+	int r = match_put(t, request, before);
+	json_t *old = !r && before ? record_json(before) : NULL;
+	if (old)
+		(void)json_object_set(doc, "created", json_object_get(old, "created"));
+	if (!r) {
+		const struct change change = { kind, name, doc };
+		r = rest_write(t, request, &change, 1, before ? 200 : 201, NULL);
+	}
+	json_decref(old);
+	json_decref(doc);
+	return r;
 }
 
 /* --- removing -------------------------------------------------------------------------------------------------------------- */
@@ -285,6 +333,11 @@ int delete_group(void *self, edged_handle request)
 int delete_policy(void *self, edged_handle request)
 {
 	return delete (self, request, KIND_POLICY);
+}
+
+int delete_user(void *self, edged_handle request)
+{
+	return delete (self, request, KIND_USER);
 }
 
 int delete_certificate(void *self, edged_handle request)

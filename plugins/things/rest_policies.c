@@ -4,42 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include "doc.h"
+#include "rest_common.h"
 #include "routes.h"
-
-/* --- PUT ------------------------------------------------------------------------------------------------------------------- */
-
-/* If-Match and If-None-Match of a PUT (RFC 9110 sections 13.1.1 and 13.1.2). */
-static int match_put(struct things *t, edged_handle request, const struct record *before)
-{
-	struct edged_slice none = t->http->header(t->host, request, "If-None-Match");
-	if (before && edged_slice_is(none, "*"))
-		return rest_problem(t, request, 412, "exists", "It exists already",
-		        "If-None-Match: * says that it must not.");
-	if (before)
-		return rest_match(t, request, before);
-	if (t->http->header(t->host, request, "If-Match").ptr)
-		return rest_problem(t, request, 412, "version-conflict", "It does not exist",
-		        "If-Match says that it must.");
-	return 0;
-}
-
-/* Puts `doc` (taken) in the place of a record; what it was attached to and when it was made stays. */
-static int write_put(
-        struct things *t, edged_handle request, enum kind kind, struct edged_slice name, json_t *doc)
-{
-	const struct record *before = registry_find(t->registry, kind, name);
-	int r = match_put(t, request, before);
-	json_t *old = !r && before ? record_json(before) : NULL;
-	if (old)
-		(void)json_object_set(doc, "created", json_object_get(old, "created"));
-	if (!r) {
-		const struct change change = { kind, name, doc };
-		r = rest_write(t, request, &change, 1, before ? 200 : 201, NULL);
-	}
-	json_decref(old);
-	json_decref(doc);
-	return r;
-}
 
 int put_policy(void *self, edged_handle request)
 {
@@ -60,7 +26,7 @@ int put_policy(void *self, edged_handle request)
 	}
 	if (!r) {
 		json_t *document = json_loadb(text.ptr, text.len, 0, NULL);
-		r = write_put(t, request, KIND_POLICY, name, json_pack("{s:o}", "document", document));
+		r = rest_put(t, request, KIND_POLICY, name, json_pack("{s:o}", "document", document));
 	}
 	return rest_done(r);
 }
@@ -77,7 +43,7 @@ int put_group(void *self, edged_handle request)
 	if (!r && doc_check(t->registry, KIND_GROUP, body, why))
 		r = rest_problem(t, request, 400, "bad-member", "The group is not valid", why);
 	if (!r)
-		r = write_put(t, request, KIND_GROUP, name, json_incref(body));
+		r = rest_put(t, request, KIND_GROUP, name, json_incref(body));
 	json_decref(body);
 	return rest_done(r);
 }
@@ -87,7 +53,8 @@ int put_group(void *self, edged_handle request)
 static const struct {
 	const char *word;
 	enum kind kind;
-} kinds[] = { { "things", KIND_THING }, { "groups", KIND_GROUP }, { "certificates", KIND_CERTIFICATE } };
+} kinds[] = { { "things", KIND_THING }, { "groups", KIND_GROUP }, { "certificates", KIND_CERTIFICATE },
+	{ "users", KIND_USER } };
 
 static int find_target(struct things *t, edged_handle request, enum kind *ret_kind, const struct record **ret)
 {
@@ -98,7 +65,7 @@ static int find_target(struct things *t, edged_handle request, enum kind *ret_ki
 			return rest_record(t, request, "name", kinds[i].kind, ret);
 		}
 	return rest_problem(t, request, 404, "no-such-kind", "Policies are not attached to such a thing",
-	        "They are attached to things, groups and certificates.");
+	        "They are attached to things, groups, certificates and users.");
 }
 
 static int set_target(void *self, edged_handle request, bool in)

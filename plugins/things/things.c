@@ -38,6 +38,7 @@ static int make_registry(struct plugin *plugin)
 static void destroy(void *self)
 {
 	struct plugin *plugin = self;
+	worker_free(plugin->things.worker);
 	decider_free(plugin->decider);
 	registry_free(plugin->things.registry);
 	authority_free(plugin->things.authority);
@@ -61,6 +62,9 @@ static int create(struct edged_host *host, void **ret_self)
 		plugin->things.log->log(host, EDGED_ERROR, "%s", why);
 	if (!r)
 		r = make_registry(plugin);
+	if (!r)
+		r = worker_new(host, plugin->things.loop, (size_t)config->integer(host, "passwords"),
+		        &plugin->things.worker);
 	if (!r)
 		r = decider_new(&plugin->things, &plugin->decider);
 	if (r)
@@ -90,7 +94,9 @@ static int start(void *self)
 
 static void stop(void *self)
 {
-	decider_stop(((struct plugin *)self)->decider);
+	struct plugin *plugin = self;
+	worker_stop(plugin->things.worker);
+	decider_stop(plugin->decider);
 }
 
 /* --- tables ------------------------------------------------------------------------------------------------------------ */
@@ -165,7 +171,8 @@ static const struct edged_route routes[] = {
 	{ "GET", "/things/v1/policies/{policy}/targets", list_targets,
 	        "What a policy is attached to (the first 1,000)", NULL, EDGED_SCOPE_ACCOUNT, 0 },
 	{ "PUT", "/things/v1/policies/{policy}/targets/{kind}/{name}", attach_policy,
-	        "Attaches a policy to one of the things, groups or certificates", NULL, EDGED_SCOPE_NODE, 0 },
+	        "Attaches a policy to one of the things, groups, certificates or users", NULL,
+	        EDGED_SCOPE_NODE, 0 },
 	{ "DELETE", "/things/v1/policies/{policy}/targets/{kind}/{name}", detach_policy,
 	        "Takes a policy away", NULL, EDGED_SCOPE_NODE, 0 },
 	{ "GET", "/things/v1/certificates", list_certificates, "Certificates, by fingerprint",
@@ -185,6 +192,23 @@ static const struct edged_route routes[] = {
 	        EDGED_SCOPE_NODE, 0 },
 	{ "DELETE", "/things/v1/certificates/{certificate}", delete_certificate, "Deletes a certificate",
 	        NULL, EDGED_SCOPE_NODE, 0 },
+	{ "GET", "/things/v1/users", list_users, "Users, by name", PAGE("," QUERY("thing", "Only its")),
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/things/v1/users/{user}", get_user, "A user", NULL, EDGED_SCOPE_ACCOUNT, 0 },
+	{ "PUT", "/things/v1/users/{user}", put_user,
+	        "Makes or replaces a user, who comes with a name and a password",
+	        JSON_BODY("The password is kept as a hash (scrypt)",
+	                OBJECT(TEXT("password") "," TEXT("thing") "," TEXTS("policies") "," TRUTH(
+	                        "enabled"))),
+	        EDGED_SCOPE_NODE, 0 },
+	{ "PATCH", "/things/v1/users/{user}", patch_user,
+	        "Changes a user, but for the password (JSON merge patch, If-Match)",
+	        JSON_BODY("What is to change",
+	                OBJECT(TEXT("thing") "," TEXTS("policies") "," TRUTH("enabled"))),
+	        EDGED_SCOPE_NODE, 0 },
+	{ "POST", "/things/v1/users/{user}/password", set_password, "Gives a user another password",
+	        JSON_BODY("The new one", OBJECT(TEXT("password"))), EDGED_SCOPE_NODE, 0 },
+	{ "DELETE", "/things/v1/users/{user}", delete_user, "Deletes a user", NULL, EDGED_SCOPE_NODE, 0 },
 	{ "GET", "/things/v1/authority", get_authority, "The device CA of this node", NULL,
 	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
@@ -197,6 +221,8 @@ static const struct edged_setting settings[] = {
 	{ "certificates", EDGED_TYPE_INT, "200000", 1, 20000000, "certificates", NULL,
 	        "Most certificates of things" },
 	{ "users", EDGED_TYPE_INT, "10000", 1, 1000000, "users", NULL, "Most users" },
+	{ "passwords", EDGED_TYPE_INT, "1000", 1, 100000, "passwords", NULL,
+	        "Most passwords that wait to be judged; each takes 0.1 to 1 s" },
 	{ "policy_size", EDGED_TYPE_SIZE, "2048", 256, 65536, "bytes", NULL,
 	        "Largest policy document, white space not counted" },
 	{ 0 },

@@ -129,6 +129,22 @@ def test_certificates_come_with_a_key_or_for_one():
     assert node.get("/things/v1/certificates")["data"] == []
 
 
+def test_users_have_passwords():
+    node = Node()
+    path = "/things/v1/users/ann"
+    call(node, "PUT", path, {"thing": "none", "password": "x"}, 400)
+    call(node, "PUT", path, {"policies": []}, 400)
+    assert "hash" not in call(node, "PUT", path, {"password": "secret", "enabled": True}, 201)
+    call(node, "PATCH", path, {"password": "x"}, 400)
+    call(node, "PATCH", path, {"enabled": False})
+    call(node, "POST", path + "/password", {"password": "other"}, 412, {"If-Match": '"1"'})
+    user = call(node, "POST", path + "/password", {"password": "other"}, 200, {"If-Match": '"2"'})
+    assert user["enabled"] is False and user["version"] == 3, user
+    assert node.get("/things/v1/users")["data"] == [user]
+    call(node, "DELETE", path, status=204)
+    call(node, "GET", path, status=404)
+
+
 def provision(node, name, *options):
     """The folder that edgectl makes."""
     path = os.path.join(edged.folder(), name)
