@@ -102,6 +102,20 @@ static int node_json(void *arg, struct buf *out)
 	return r ? r : print_listeners(app, out);
 }
 
+/* What plugins are told of the node: the CA that its own certificate is from, too. */
+static int node_for_plugins(void *arg, struct buf *out)
+{
+	struct app *app = arg;
+	int r = buf_add_str(out, "{");
+	if (!r)
+		r = node_json(app, out);
+	if (!r)
+		r = buf_add_str(out, ",\"ca\":");
+	if (!r)
+		r = buf_add_json(out, edged_str(identity_ca_pem(mesh_identity(app->mesh))));
+	return r ? r : buf_add_str(out, "}");
+}
+
 static bool node_ready(void *arg, struct buf *reasons)
 {
 	struct app *app = arg;
@@ -115,6 +129,8 @@ static int admit(
         void *arg, const struct http_admission *admission, const char **ret_title, const char **ret_detail)
 {
 	struct app *app = arg;
+	if (admission->peer->tls && router_is_open(app->router, admission->method, admission->segments))
+		return 0;
 	struct access_request request = { .method = admission->method,
 		.path = admission->path,
 		.host = admission->host,
@@ -424,6 +440,7 @@ static int make_plugins(struct app *app, struct err *err)
 		.state = state_folder(app->state),
 		.limits = settings_plugins(app->conf),
 		.changed = plugins_changed,
+		.node_json = node_for_plugins,
 		.arg = app,
 	};
 	int r = plugins_new(&deps, &app->plugins);

@@ -410,6 +410,13 @@ static void search_all(const struct router *router, struct search *search)
 		search_bucket(search, &router->wild);
 }
 
+bool router_is_open(const struct router *router, struct edged_slice method, struct edged_slice segments)
+{
+	struct search search = { .method = method, .segments = segments };
+	search_all(router, &search);
+	return search.found && (search.found->route->flags & EDGED_ROUTE_OPEN);
+}
+
 /* --- answering for itself
  * ------------------------------------------------------------------------------------- */
 

@@ -30,6 +30,9 @@ void router_remove(struct router *router, const void *owner);
  * the route's scope excludes the peer; HEAD is served by GET, OPTIONS by the router. */
 void router_dispatch(struct router *router, edged_handle request);
 
+/* Would the request go to a route that judges its clients itself (EDGED_ROUTE_OPEN)? Segments as in core/target.h. */
+bool router_is_open(const struct router *router, struct edged_slice method, struct edged_slice segments);
+
 /* Walks all routes in order of path and method, for /openapi.json. */
 void router_each(const struct router *router,
         void (*each)(void *arg, const struct route_owner *owner, const struct edged_route *route), void *arg);

@@ -266,7 +266,7 @@ static bool refuse_admission(struct http_conn *conn, int status, const char *tit
 	return false;
 }
 
-static bool admitted(struct http_conn *conn, struct edged_slice path)
+static bool admitted(struct http_conn *conn, const struct target *target)
 {
 	struct http_server *server = conn->server;
 	const struct http_head *head = conn->guard.head;
@@ -275,7 +275,8 @@ static bool admitted(struct http_conn *conn, struct edged_slice path)
 		        conn, 403, "Foreign origin", "The request comes from a page of another origin.");
 	const char *title = NULL, *detail = NULL;
 	struct http_admission admission = { .method = head->method,
-		.path = path,
+		.path = target->path,
+		.segments = target->segments,
 		.host = head->host,
 		.authorization = http_head_header(head, "Authorization"),
 		.peer = server->streams->peer(conn->stream) };
@@ -297,7 +298,7 @@ static bool take_head(struct http_conn *conn, struct edged_slice rest)
 		http_conn_refuse(conn, "");
 		return false;
 	}
-	if (!admitted(conn, target.path))
+	if (!admitted(conn, &target))
 		return false;
 	if (http_upgrade_wanted(guard->head, target.path)) {
 		if (!conn->first)

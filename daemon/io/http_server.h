@@ -20,6 +20,7 @@ struct http_server;
 struct http_admission {
 	struct edged_slice method;
 	struct edged_slice path;          /* decoded, as the router will see it */
+	struct edged_slice segments;      /* the same as segments, see core/target.h */
 	struct edged_slice host;          /* the Host header; .ptr NULL: none */
 	struct edged_slice authorization; /* the header; .ptr NULL: none */
 	const struct edged_peer *peer;

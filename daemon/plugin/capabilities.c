@@ -11,6 +11,7 @@
 #include "plugin/cap_log.h"
 #include "plugin/cap_loop.h"
 #include "plugin/cap_metrics.h"
+#include "plugin/cap_node.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
 
@@ -27,6 +28,11 @@ static bool has_conf(const struct plugins *plugins)
 static bool has_listeners(const struct plugins *plugins)
 {
 	return plugins->deps.listeners != NULL;
+}
+
+static bool has_node(const struct plugins *plugins)
+{
+	return plugins->deps.node_json != NULL;
 }
 
 static bool has_store(const struct plugins *plugins)
@@ -47,6 +53,7 @@ static const struct own {
 	{ EDGED_STREAM_1, has_listeners, NULL },
 	{ EDGED_STORE_1, has_store, &cap_store },
 	{ EDGED_AUTH_1, always, &cap_auth },
+	{ EDGED_NODE_1, has_node, &cap_node },
 };
 
 static const struct own *find_own(const struct plugins *plugins, const char *capability)

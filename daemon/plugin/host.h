@@ -43,6 +43,8 @@ struct plugins_deps {
 	struct plugin_limits limits;
 	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */
 	void (*changed)(void *arg);
+	/* Appends what `edged.node/1` tells of the node, a JSON object. NULL: the capability is not there. */
+	int (*node_json)(void *arg, struct buf *out);
 	void *arg;
 };
 

@@ -93,8 +93,13 @@ struct edged_route {
 	/* Optional: members of an OpenAPI 3.1 operation object as JSON text ("{...}"), merged into the generated one. */
 	const char *openapi;
 	enum edged_scope scope;
-	uint32_t flags; /* none yet, 0 */
+	uint32_t flags; /* EDGED_ROUTE_... */
 };
+
+/* Also served over TLS to whom the daemon does not trust (edged_peer.trusted): the plugin itself judges who may have an
+ * answer, through `edged.auth/1` or by what is in the request. A client with a key of P-256 looks like a foreign node, so the
+ * route's scope is EDGED_SCOPE_PROXIMITY. */
+#define EDGED_ROUTE_OPEN 1u
 
 /* --- the plugin --- */
 

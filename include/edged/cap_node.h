@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Capability "edged.node/1": what this node is and where it can be reached. Main loop. */
+#ifndef EDGED_CAP_NODE_H
+#define EDGED_CAP_NODE_H
+
+#include "edged/plugin.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EDGED_NODE_1 "edged.node/1"
+
+struct edged_node_1 {
+	uint32_t struct_size;
+	/* A JSON object with the members of GET /edge/v1/node ("id", "name", "account", "listeners": [{"protocol", "address",
+	 * "tls"}], ...) and "ca": the certificate, in PEM, of the account's CA, from which the node's own certificate is; empty
+	 * while there is no account. Terminated, to be freed with free(); NULL: no memory. */
+	char *(*describe)(struct edged_host *host);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
