@@ -42,7 +42,7 @@ _edgectl() {
 	elif [[ $verb == trace && $before == trace ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'client topic' -- "$word")
 	elif [[ $verb == thing && $before == thing ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'create list show rotate disable enable delete' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'create list show rotate disable enable delete pair' -- "$word")
 	elif [[ $verb == policy && $before == policy ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'create list show attach detach delete' -- "$word")
 	elif [[ $verb == api && $before == api ]]; then

@@ -37,7 +37,8 @@ static const struct verb verbs[] = {
 	        "show the packets of a client, or the messages of topics" },
 	{ "shadow", "get|update|delete THING [--name NAME] [JSON|-]", 2, 3, "N", false, act_shadow,
 	        "read, change or remove the shadow of a thing" },
-	{ "thing", "create|list|show|rotate|disable|enable|delete [THING]", 1, 2, "FOPC", false, thing_verb,
+	{ "thing", "create|list|show|rotate|disable|enable|delete|pair [THING]", 1, 2, "FOPC", false,
+	        thing_verb,
 	        "make a device and its folder of key, certificate and how to connect; see and change "
 	        "devices" },
 	{ "policy", "create|list|show|attach|detach|delete [NAME] [FILE|-|TARGET]", 1, 3, "", false,

@@ -32,7 +32,7 @@ static const struct row {
 	{ "folder", "DIR", 'O', false, false,
 	        "thing create, rotate: where the device's files go, instead of ./THING" },
 	{ "policy", "NAME", 'P', false, false,
-	        "thing create: its policy, instead of one for its own topics" },
+	        "thing create, pair: its policy, instead of one for its own topics" },
 	{ "csr", "FILE", 'C', false, false,
 	        "thing create, rotate: a certificate request; the key stays where it is" },
 };

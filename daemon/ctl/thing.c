@@ -8,6 +8,7 @@
 #include "ctl/kit.h"
 #include "ctl/policy.h"
 #include "ctl/show.h"
+#include "ctl/table.h"
 
 static int no_memory(void)
 {
@@ -216,6 +217,84 @@ static int delete (struct ctl *ctl)
 	return code ? code : call_json(ctl, "DELETE", path.ptr, NULL, NULL);
 }
 
+/* --- pairing ------------------------------------------------------------------------------------------------------------ */
+
+enum { POLL_US = 300000 };
+
+/* The owner's answer on standard input. */
+static bool ask(const json_t *candidate)
+{
+	CLEANUP(buf_fini) struct buf safe = BUF_EMPTY;
+	char line[256];
+	const char *name = json_string_value(json_object_get(candidate, "name"));
+	if (text_add_safe(&safe, edged_str(name), false))
+		return false;
+	printf("%s at %s, code %s: accept it? [y/N] ", safe.ptr ? safe.ptr : "?",
+	        json_string_value(json_object_get(candidate, "address")),
+	        json_string_value(json_object_get(candidate, "code")));
+	fflush(stdout);
+	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static int decide(struct ctl *ctl, const json_t *candidate, const char *policy, bool *ret_accepted)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
+	*ret_accepted = ask(candidate);
+	json_t *body = *ret_accepted ? json_pack("{s:b,s:[s]}", "accept", 1, "policies", policy)
+	                             : json_pack("{s:b}", "accept", 0);
+	int code =
+	        !body || buf_add_str(&path, "/things/v1/pairing/") ||
+	                        http_add_encoded(&path,
+	                                edged_str(json_string_value(json_object_get(candidate, "id"))), false)
+	                ? no_memory()
+	                : call_json(ctl, "POST", path.ptr, body, NULL);
+	json_decref(body);
+	return code;
+}
+
+/* Until one is accepted, or the time is over. */
+static int wait_for_device(struct ctl *ctl, const char *policy)
+{
+	bool accepted = false, open = true;
+	int code = EXIT_DONE;
+	while (!code && open && !accepted) {
+		json_t *state = NULL;
+		code = call_json(ctl, "GET", "/things/v1/pairing", NULL, &state);
+		const json_t *first = json_array_get(json_object_get(state, "data"), 0);
+		open = json_is_true(json_object_get(state, "open"));
+		if (!code && first)
+			code = decide(ctl, first, policy, &accepted);
+		else if (!code && open)
+			usleep(POLL_US);
+		json_decref(state);
+	}
+	if (!code && accepted)
+		puts("accepted");
+	return !code && !accepted ? ctl_say(EXIT_REFUSED, "no device was accepted in this time") : code;
+}
+
+static int pair(struct ctl *ctl)
+{
+	const char *policy = ctl->options->policy;
+	json_t *account = NULL, *body = json_pack("{s:I}", "seconds",
+	                                (json_int_t)(ctl->options->time_s ? ctl->options->time_s : 60));
+	int code = call_json(ctl, "POST", "/edge/v1/account", NULL, &account);
+	if (!code && !policy)
+		code = policy_default(ctl, &policy);
+	if (!code)
+		code = body ? call_json(ctl, "POST", "/things/v1/pairing", body, NULL) : no_memory();
+	if (!code) {
+		puts("Devices may introduce themselves now (POST /things/v1/pair on the secure port).");
+		fflush(stdout);
+		code = wait_for_device(ctl, policy);
+		int closed = call_json(ctl, "DELETE", "/things/v1/pairing", NULL, NULL);
+		code = code ? code : closed;
+	}
+	json_decref(account);
+	json_decref(body);
+	return code;
+}
+
 int thing_verb(struct ctl *ctl)
 {
 	static const struct {
@@ -224,7 +303,7 @@ int thing_verb(struct ctl *ctl)
 		int (*run)(struct ctl *ctl);
 	} actions[] = { { "create", 2, create }, { "list", 1, list }, { "show", 2, show },
 		{ "rotate", 2, rotate }, { "enable", 2, enable }, { "disable", 2, enable },
-		{ "delete", 2, delete } };
+		{ "delete", 2, delete }, { "pair", 1, pair } };
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
 		if (strcmp(ctl->options->arguments[0], actions[i].name) == 0 &&
 		        ctl->options->count == actions[i].count) {
@@ -233,5 +312,5 @@ int thing_verb(struct ctl *ctl)
 		}
 	return ctl_say(EXIT_USAGE,
 	        "usage: edgectl thing create THING, thing list, thing show THING, thing rotate THING, thing "
-	        "disable|enable THING, thing delete THING");
+	        "disable|enable THING, thing delete THING, thing pair");
 }

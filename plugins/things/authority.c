@@ -23,6 +23,8 @@ struct authority {
 	char *pem;
 };
 
+enum { REQUEST_MAX = 16384 };
+
 static int failed(int code)
 {
 	ERR_clear_error();
@@ -272,7 +274,7 @@ static bool key_strong(EVP_PKEY *key)
 /* The key of a request whose sender has proved to have it. */
 static int read_request(struct edged_slice text, EVP_PKEY **ret, char why[WHY_MAX])
 {
-	BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
+	BIO *bio = text.len && text.len <= REQUEST_MAX ? BIO_new_mem_buf(text.ptr, (int)text.len) : NULL;
 	X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, no_password, NULL) : NULL;
 	EVP_PKEY *key = request ? X509_REQ_get_pubkey(request) : NULL;
 	int r = 0;
@@ -289,6 +291,33 @@ static int read_request(struct edged_slice text, EVP_PKEY **ret, char why[WHY_MA
 		EVP_PKEY_free(key);
 	else
 		*ret = key;
+	return failed(r);
+}
+
+static void write_code(const uint8_t hash[32], char ret[CODE_SIZE])
+{
+	uint64_t number = 0;
+	for (int i = 0; i < 8; i++)
+		number = number << 8 | hash[i];
+	unsigned high = (unsigned)(number / 1000000 % 1000000), low = (unsigned)(number % 1000000);
+	snprintf(ret, CODE_SIZE, "%04u-%04u-%04u", high / 100, high % 100 * 100 + low / 10000, low % 10000);
+}
+
+int authority_code(struct edged_slice request, char ret[CODE_SIZE], char why[WHY_MAX])
+{
+	EVP_PKEY *key = NULL;
+	uint8_t hash[32], *der = NULL;
+	why[0] = '\0';
+	int r = read_request(request, &key, why);
+	if (r)
+		return r;
+	int n = i2d_PUBKEY(key, &der);
+	if (n > 0 && EVP_Digest(der, (size_t)n, hash, NULL, EVP_sha256(), NULL) == 1)
+		write_code(hash, ret);
+	else
+		r = -ENOMEM;
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
 	return failed(r);
 }
 

@@ -13,7 +13,7 @@
 
 struct authority;
 
-enum { FINGERPRINT_LEN = 64, WHY_MAX = 240 };
+enum { FINGERPRINT_LEN = 64, WHY_MAX = 240, CODE_SIZE = 16 };
 
 /* Loads or makes it. A negative errno with a sentence: damaged, unreadable, ... */
 int authority_open(const char *folder, struct authority **ret, char why[WHY_MAX]);
@@ -26,6 +26,9 @@ struct issued {
 	char fingerprint[FINGERPRINT_LEN + 1];
 };
 void issued_fini(struct issued *issued);
+/* The code of a request's key, for people to compare: twelve digits, so that nobody finds a key with the code of another.
+ * -EINVAL with a sentence, as below; -ENOMEM. */
+int authority_code(struct edged_slice request, char ret[CODE_SIZE], char why[WHY_MAX]);
 /* A certificate for the thing, whose common name it becomes. `request` is PKCS #10 in PEM, proves that its sender has the
  * key (P-256, P-384, or RSA of 2,048 to 4,096 bits), and nothing else in it is looked at; empty: a new P-256 key. `days`:
  * how long it is good, 0: for ever. -EINVAL with a sentence; -ENOMEM. */

@@ -15,15 +15,22 @@ enum {
 	ATTRIBUTES_MAX = 50
 }; /* of one thing, certificate or user (AWS: quotas) */
 
+struct edged_node_1;
+struct gate;
+struct pairing;
+
 struct things {
 	struct edged_host *host;
 	const struct edged_log_1 *log;
 	const struct edged_http_1 *http;
 	const struct edged_loop_1 *loop;
+	const struct edged_node_1 *node;
 	struct registry *registry;
 	struct authority *authority;
 	struct worker *worker; /* for passwords */
-	size_t policy_bytes;   /* of a document */
+	struct gate *gate;
+	struct pairing *pairing;
+	size_t policy_bytes; /* of a document */
 };
 
 #endif

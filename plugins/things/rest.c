@@ -108,7 +108,7 @@ struct answer {
 	json_t *body;
 };
 
-static int refuse(struct things *t, edged_handle request, int result)
+int rest_refuse(struct things *t, edged_handle request, int result)
 {
 	if (result == -ENOSPC)
 		return rest_problem(t, request, 507, "too-many", "There is no room for it",
@@ -125,7 +125,7 @@ static void stored(void *arg, int result)
 {
 	struct answer *answer = arg;
 	if (result)
-		(void)refuse(answer->things, answer->request, result);
+		(void)rest_refuse(answer->things, answer->request, result);
 	else if (answer->body)
 		(void)rest_reply(answer->things, answer->request, answer->status, json_incref(answer->body));
 	else
@@ -160,5 +160,5 @@ int rest_write(struct things *t, edged_handle request, const struct change *chan
 	else
 		free(answer);
 	json_decref(extra);
-	return r && r != -ENOMEM ? refuse(t, request, r) : r;
+	return r && r != -ENOMEM ? rest_refuse(t, request, r) : r;
 }

@@ -29,6 +29,9 @@ int rest_match(struct things *t, edged_handle request, const struct record *reco
 int rest_write(struct things *t, edged_handle request, const struct change *changes, size_t count, int status,
         json_t *extra);
 
+/* The answer to a change that could not be stored: what registry_write() said. ANSWERED. */
+int rest_refuse(struct things *t, edged_handle request, int result);
+
 /* The handlers return what the route must: ANSWERED is fine. */
 static inline int rest_done(int r)
 {

@@ -44,6 +44,17 @@ int rotate_certificate(void *self, edged_handle request);
 int register_certificate(void *self, edged_handle request);
 int get_authority(void *self, edged_handle request);
 
+/* discovery.c */
+int discover(void *self, edged_handle request);
+
+/* pairing.c */
+int pair_ask(void *self, edged_handle request);
+int pair_poll(void *self, edged_handle request);
+int pairing_show(void *self, edged_handle request);
+int pairing_open(void *self, edged_handle request);
+int pairing_close(void *self, edged_handle request);
+int pairing_decide(void *self, edged_handle request);
+
 /* rest_users.c */
 int put_user(void *self, edged_handle request);
 int set_password(void *self, edged_handle request);

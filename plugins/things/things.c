@@ -5,6 +5,9 @@
 
 #include "edged/cap_config.h"
 #include "decider.h"
+#include "edged/cap_node.h"
+#include "gate.h"
+#include "pairing.h"
 #include "routes.h"
 
 struct plugin {
@@ -38,6 +41,8 @@ static int make_registry(struct plugin *plugin)
 static void destroy(void *self)
 {
 	struct plugin *plugin = self;
+	pairing_free(plugin->things.pairing);
+	gate_free(plugin->things.gate);
 	worker_free(plugin->things.worker);
 	decider_free(plugin->decider);
 	registry_free(plugin->things.registry);
@@ -56,6 +61,7 @@ static int create(struct edged_host *host, void **ret_self)
 		.log = edged_cap(host, EDGED_LOG_1),
 		.http = edged_cap(host, EDGED_HTTP_1),
 		.loop = edged_cap(host, EDGED_LOOP_1),
+		.node = edged_cap(host, EDGED_NODE_1),
 		.policy_bytes = (size_t)config->integer(host, "policy_size") };
 	int r = authority_open(host->v1->folder(host), &plugin->things.authority, why);
 	if (r)
@@ -65,6 +71,10 @@ static int create(struct edged_host *host, void **ret_self)
 	if (!r)
 		r = worker_new(host, plugin->things.loop, (size_t)config->integer(host, "passwords"),
 		        &plugin->things.worker);
+	if (!r)
+		r = gate_new(&plugin->things, &plugin->things.gate);
+	if (!r)
+		r = pairing_new(&plugin->things, &plugin->things.pairing);
 	if (!r)
 		r = decider_new(&plugin->things, &plugin->decider);
 	if (r)
@@ -95,6 +105,8 @@ static int start(void *self)
 static void stop(void *self)
 {
 	struct plugin *plugin = self;
+	gate_free(plugin->things.gate);
+	plugin->things.gate = NULL;
 	worker_stop(plugin->things.worker);
 	decider_stop(plugin->decider);
 }
@@ -209,6 +221,25 @@ static const struct edged_route routes[] = {
 	{ "POST", "/things/v1/users/{user}/password", set_password, "Gives a user another password",
 	        JSON_BODY("The new one", OBJECT(TEXT("password"))), EDGED_SCOPE_NODE, 0 },
 	{ "DELETE", "/things/v1/users/{user}", delete_user, "Deletes a user", NULL, EDGED_SCOPE_NODE, 0 },
+	{ "GET", "/things/v1/pairing", pairing_show, "Devices that want to pair", NULL, EDGED_SCOPE_NODE, 0 },
+	{ "POST", "/things/v1/pairing", pairing_open, "Lets devices introduce themselves for a while",
+	        JSON_BODY("seconds: 60 when it is not given", OBJECT(NUMBER("seconds"))), EDGED_SCOPE_NODE,
+	        0 },
+	{ "DELETE", "/things/v1/pairing", pairing_close, "Ends that", NULL, EDGED_SCOPE_NODE, 0 },
+	{ "POST", "/things/v1/pairing/{id}", pairing_decide, "Accepts or rejects a device",
+	        JSON_BODY("name: instead of its own",
+	                OBJECT(TRUTH("accept") "," TEXT("name") "," TEXTS("policies"))),
+	        EDGED_SCOPE_NODE, 0 },
+	{ "POST", "/things/v1/pair", pair_ask,
+	        "For new devices, on the secure port without a certificate: wants to pair",
+	        JSON_BODY("A certificate request in PEM", OBJECT(TEXT("name") "," TEXT("csr"))),
+	        EDGED_SCOPE_PROXIMITY, EDGED_ROUTE_OPEN },
+	{ "GET", "/things/v1/pair/{id}", pair_poll,
+	        "For new devices: 202 while the owner has not decided, then the certificate", NULL,
+	        EDGED_SCOPE_PROXIMITY, EDGED_ROUTE_OPEN },
+	{ "GET", "/greengrass/discover/thing/{thing}", discover,
+	        "Greengrass discovery: this node's end-points and CA", NULL, EDGED_SCOPE_PROXIMITY,
+	        EDGED_ROUTE_OPEN },
 	{ "GET", "/things/v1/authority", get_authority, "The device CA of this node", NULL,
 	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
@@ -229,7 +260,7 @@ static const struct edged_setting settings[] = {
 };
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_HTTP_1, EDGED_LOOP_1,
-	EDGED_METRICS_1, EDGED_AUTH_1, NULL };
+	EDGED_METRICS_1, EDGED_AUTH_1, EDGED_NODE_1, NULL };
 
 EDGED_PLUGIN(.name = "things", .version = EDGED_VERSION,
         .summary = "Devices, their certificates, and AWS IoT policies", .needs = needs, .settings = settings,

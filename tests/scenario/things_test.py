@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Devices from nothing: provisioning, policies in force on live connections, revocation, rotation, restart."""
+import http.client
 import json
 import os
+import ssl
 import stat
 import subprocess
 
@@ -178,6 +180,98 @@ def test_edgectl_makes_a_folder_that_is_ready():
     node.edgectl("policy", "delete", "all")
     node.edgectl("thing", "delete", "lamp")
     assert node.get(THINGS)["data"] == []
+
+
+def https(node, method, path, body=None, folder=None, headers=None):
+    """A request to the secure port, with the certificate in a folder or without."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if folder:
+        context.load_cert_chain(os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem"))
+    connection = http.client.HTTPSConnection("127.0.0.1", node.port("tls"), context=context, timeout=20)
+    connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, json.loads(text) if text else None
+
+
+def new_request(folder):
+    """key.pem and csr.pem in the folder; the request."""
+    key, request = os.path.join(folder, "key.pem"), os.path.join(folder, "csr.pem")
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x", "-keyout", key,
+            "-out", request)
+    with open(request) as file:
+        return file.read()
+
+
+def test_a_new_device_is_paired():
+    node, folder = Node(), edged.folder()
+    csr = new_request(folder)
+    introduction = {"name": "fan", "csr": csr}
+    assert https(node, "POST", "/things/v1/pair", introduction)[0] == 403
+    assert https(node, "GET", "/things/v1/things")[0] == 401
+    operator = edged.spawn(edged.EDGECTL, "--state", node.state, "thing", "pair", "--for", "30s", stdin=subprocess.PIPE)
+    edged.wait_for(lambda: node.get("/things/v1/pairing")["open"], 10, "the window is open")
+    assert https(node, "POST", "/things/v1/pair", {"name": "fan", "csr": csr[:-40]})[0] == 400
+    status, waiting = https(node, "POST", "/things/v1/pair", introduction)
+    assert status == 202, waiting
+    line = operator.stdout.readline() + operator.stdout.read(len("fan at 127.0.0.1, code ") + len(waiting["code"]))
+    assert line.endswith(f"fan at 127.0.0.1, code {waiting['code']}"), line
+    poll = f"/things/v1/pair/{waiting['id']}"
+    assert https(node, "GET", poll)[0] == 202
+    operator.stdin.write("y\n")
+    operator.stdin.flush()
+    assert operator.wait(20) == 0, operator.stdout.read()
+    operator.stdin.close()
+    status, answer = https(node, "GET", poll)
+    assert status == 200 and answer["thing"] == "fan", answer
+    assert answer["ca"] == node.get("/edge/v1/account")["ca"]
+    certificate = node.get(f"/things/v1/certificates/{answer['id']}")
+    assert (certificate["thing"], certificate["policies"]) == ("fan", ["own-topics"]), certificate
+    assert https(node, "POST", "/things/v1/pair", introduction)[0] == 403  # the window is shut again
+
+
+def test_who_pairs_is_limited_and_may_be_refused():
+    node, folder = Node(), edged.folder()
+    csr = new_request(folder)
+    call(node, "POST", "/things/v1/pairing", {"seconds": 30})
+    ids = []
+    for i in range(4):
+        status, answer = https(node, "POST", "/things/v1/pair", {"name": f"fan{i}", "csr": csr})
+        assert status == 202, answer
+        ids.append(answer["id"])
+    assert https(node, "POST", "/things/v1/pair", {"name": "fan5", "csr": csr})[0] == 429
+    call(node, "POST", f"/things/v1/pairing/{ids[0]}", {"accept": False})
+    assert https(node, "GET", f"/things/v1/pair/{ids[0]}")[0] == 403
+    call(node, "POST", THINGS, {"name": "fan1"}, 201)
+    call(node, "POST", f"/things/v1/pairing/{ids[1]}", {"accept": True}, 409)
+    call(node, "POST", f"/things/v1/pairing/{ids[1]}", {"accept": True, "name": "fan9"})
+    call(node, "POST", f"/things/v1/pairing/{ids[1]}", {"accept": True}, 404)
+    assert https(node, "GET", f"/things/v1/pair/{ids[1]}")[1]["thing"] == "fan9"
+    call(node, "DELETE", "/things/v1/pairing")
+    assert https(node, "GET", f"/things/v1/pair/{ids[2]}")[0] == 404
+    assert https(node, "GET", f"/things/v1/pair/{'0' * 32}")[0] == 404
+
+
+def test_greengrass_discovery():
+    node = Node()
+    lamp, fan = provision(node, "lamp"), provision(node, "fan")
+    path = "/greengrass/discover/thing/"
+    status, answer = https(node, "GET", path + "lamp", folder=lamp)
+    assert status == 200, answer
+    group, = answer["GGGroups"]
+    assert group["CAs"] == [node.get("/edge/v1/account")["ca"]]
+    endpoint = group["Cores"][0]["Connectivity"][0]
+    assert (endpoint["HostAddress"], endpoint["PortNumber"]) == ("localhost", node.port("tls")), endpoint
+    status, answer = https(node, "GET", path + "lamp", folder=fan)  # its policy speaks of itself
+    assert status == 403 and answer["message"] is None, answer
+    assert https(node, "GET", path + "lamp")[0] == 403  # nobody
+    assert https(node, "GET", "/things/lamp/shadow", folder=lamp)[0] in (401, 403)  # only what is open to devices
+    node.edgectl("thing", "disable", "lamp")
+    assert https(node, "GET", path + "lamp", folder=lamp)[0] == 403
+    assert node.http("GET", path + "none")[0] == 404
+    assert node.http("GET", path + "fan")[0] == 200  # the owner
 
 
 edged.main()
