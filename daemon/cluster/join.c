@@ -412,7 +412,7 @@ static int serve_account(void *self, edged_handle request)
 static int serve_found(void *self, edged_handle request)
 {
 	struct join *join = self;
-	if (!is_owner(join, request) || !found_account(join, request))
+	if (!owner_asks(join->deps.requests, request) || !found_account(join, request))
 		return 0;
 	return serve_account(self, request);
 }
