@@ -225,6 +225,8 @@ void client_part(struct client *c, uint8_t reason)
 		return;
 	say_goodbye(c, reason);
 	c->closing = true;
+	c->parted = true;
+	c->reason = reason;
 	c->session = NULL;
 	c->broker->stream->close(c->stream);
 }
@@ -359,8 +361,11 @@ static void ended(void *conn, int reason)
 {
 	struct client *c = conn;
 	struct session *s = c->session;
-	if (reason == -ESHUTDOWN)
+	if (reason == -ESHUTDOWN) {
 		say_goodbye(c, REASON_SHUTTING_DOWN);
+		c->parted = true;
+		c->reason = REASON_SHUTTING_DOWN;
+	}
 	c->closing = true;
 	c->session = NULL;
 	if (s)

@@ -28,6 +28,7 @@ struct client {
 	struct rate *rate;   /* see rate.c; NULL: it is as fast as it can */
 	uint8_t *connect;    /* CONNECT packet while the stream moves to the session's loop */
 	size_t connect_len;
+	uint64_t since;      /* when it was accepted, wall time in ms */
 	uint32_t heard;      /* when something came last, in seconds */
 	uint32_t max_packet; /* it accepts */
 	uint16_t window;     /* messages on the way to it at once */
@@ -35,11 +36,13 @@ struct client {
 	uint8_t version; /* 0 before CONNECT */
 	bool muted;      /* accepted, but CONNACK waits for the store: nothing may be sent yet */
 	bool closing;
-	bool held;   /* reading is paused until acknowledgements are out */
-	bool terse;  /* it wants no reason strings */
-	bool framed; /* over WebSocket: each packet gets a frame */
-	bool named;  /* it brought a user name */
-	bool asked;  /* the plugin that decides was asked who it is */
+	bool held;      /* reading is paused until acknowledgements are out */
+	bool terse;     /* it wants no reason strings */
+	bool framed;    /* over WebSocket: each packet gets a frame */
+	bool named;     /* it brought a user name */
+	bool asked;     /* the plugin that decides was asked who it is */
+	bool parted;    /* the end has a reason: */
+	uint8_t reason; /* its own DISCONNECT's, or the one it was told */
 	/* for CONNACK: */
 	bool present, assigned, tell_expiry, tell_keep_alive, tell_response;
 };

@@ -5,6 +5,7 @@
 
 #include "auth.h"
 #include "connect.h"
+#include "lifecycle.h"
 #include "persist.h"
 #include "pressure.h"
 #include "queue.h"
@@ -154,6 +155,7 @@ static void tune(struct client *c, const struct connect *p)
 	c->window =
 	        p->props.receive_max < limits->inflight ? p->props.receive_max : (uint16_t)limits->inflight;
 	c->keep_alive = p->keep_alive;
+	c->since = wall_ms();
 	if (p->version == MQTT_5 && limits->keep_alive &&
 	        (!p->keep_alive || p->keep_alive > limits->keep_alive)) {
 		c->keep_alive = limits->keep_alive;
@@ -294,6 +296,7 @@ void client_accepted(struct client *c, int result)
 	}
 	c->muted = false;
 	client_read_on(c);
+	lifecycle_connected(c);
 	session_pump(c->session);
 }
 

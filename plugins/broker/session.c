@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "client.h"
+#include "lifecycle.h"
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
@@ -137,6 +138,7 @@ static void away(struct session *s)
 
 void session_detach(struct session *s, bool with_will)
 {
+	lifecycle_disconnected(s);
 	s->client = NULL;
 	shared_present(s, false);
 	presence_set(s, false);

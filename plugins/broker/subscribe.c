@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
+#include "lifecycle.h"
 #include "parcel.h"
 #include "persist.h"
 #include "queue.h"
@@ -157,6 +158,8 @@ static int receive(struct client *c, const struct frame *frame)
 	}
 	if (!r)
 		r = answer(&q, f.options ? SUBACK : UNSUBACK, f.id);
+	if (!r)
+		lifecycle_filters(c, frame, q.codes);
 	free(q.codes);
 	return r;
 }

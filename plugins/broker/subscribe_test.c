@@ -64,7 +64,7 @@ static void filters_match_level_by_level(void **state)
 		{ "#", "$aws/x", false },
 		{ "+/x", "$aws/x", false },
 		{ "+/#", "$aws/x", false },
-		{ "$aws/#", "$aws/x", true },
+		{ "$aws/x/#", "$aws/x", true },
 		{ "$aws/+", "$aws/x", true },
 		{ "a/#", "a/$b", true },
 		{ "a/+", "a/$b", true },
