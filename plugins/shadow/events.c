@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/queue.h>
 
+/* Below the shadow's prefix; or about the thing. */
 static const struct {
-	const char *suffix, *event;
-} sources[] = { { "update/documents", "update" }, { "update/delta", "delta" },
-	{ "delete/accepted", "delete" } };
+	const char *suffix, *presence, *event;
+} sources[] = { { "update/documents", NULL, "update" }, { "update/delta", NULL, "delta" },
+	{ "delete/accepted", NULL, "delete" }, { NULL, "$aws/events/presence/connected/%s", "connected" },
+	{ NULL, "$aws/events/presence/disconnected/%s", "disconnected" } };
 enum { SOURCES = sizeof(sources) / sizeof(sources[0]) };
 
 struct stream;
@@ -25,11 +27,14 @@ struct stream {
 	LIST_ENTRY(stream) link;
 	struct events *events;
 	edged_handle request;
+	struct shadow_name name;
+	struct edged_identity *identity; /* held; or NULL */
 	struct source sources[SOURCES];
 };
 
 struct events {
 	struct service_deps deps;
+	const struct gate *gate;
 	const struct edged_http_1 *http;
 	struct service *service;
 	unsigned limit, count;
@@ -86,6 +91,7 @@ static void stream_free(struct stream *s)
 	for (unsigned i = 0; i < SOURCES; i++)
 		if (s->sources[i].subscription)
 			(void)pubsub->unsubscribe(pubsub->ctx, events->deps.host, s->sources[i].subscription);
+	gate_drop(events->gate, s->identity);
 	LIST_REMOVE(s, link);
 	edged_metric_set(events->figure, --events->count);
 	free(s);
@@ -122,7 +128,10 @@ static int subscribe(struct stream *s, const struct shadow_name *name)
 	const struct service_deps *deps = &s->events->deps;
 	for (unsigned i = 0; i < SOURCES; i++) {
 		char topic[SHADOW_TOPIC_MAX];
-		(void)shadow_topic_print(topic, name, sources[i].suffix);
+		if (sources[i].suffix)
+			(void)shadow_topic_print(topic, name, sources[i].suffix);
+		else
+			snprintf(topic, sizeof(topic), sources[i].presence, name->thing);
 		s->sources[i] = (struct source){ .stream = s, .event = sources[i].event };
 		int r = deps->pubsub->subscribe(deps->pubsub->ctx, deps->host, topic, 1, deliver,
 		        &s->sources[i], &s->sources[i].subscription);
@@ -132,11 +141,11 @@ static int subscribe(struct stream *s, const struct shadow_name *name)
 	return 0;
 }
 
-static int start(struct stream *s, const struct shadow_name *name)
+static int start(struct stream *s)
 {
 	struct events *events = s->events;
 	struct start *arg = malloc(sizeof(*arg));
-	int r = arg ? subscribe(s, name) : -ENOMEM;
+	int r = arg ? subscribe(s, &s->name) : -ENOMEM;
 	if (!r)
 		r = events->http->stream_begin(
 		        events->deps.host, s->request, 200, "text/event-stream", on_room, on_gone, s);
@@ -149,11 +158,12 @@ static int start(struct stream *s, const struct shadow_name *name)
 	const struct shadow_call call = {
 		.verb = SHADOW_GET, .match = SHADOW_MATCH_NONE, .answer = begin, .arg = arg
 	};
-	service_run(events->service, name, &call);
+	service_run(events->service, &s->name, &call);
 	return 0;
 }
 
-int events_open(struct events *events, edged_handle request, const struct shadow_name *name)
+int events_open(struct events *events, edged_handle request, const struct shadow_name *name,
+        struct edged_identity *identity)
 {
 	if (events->count >= events->limit)
 		return events->http->problem(events->deps.host, request, 503, "too-many-streams",
@@ -163,19 +173,23 @@ int events_open(struct events *events, edged_handle request, const struct shadow
 		return -ENOMEM;
 	s->events = events;
 	s->request = request;
+	s->name = *name;
+	s->identity = identity;
+	gate_hold(events->gate, identity);
 	LIST_INSERT_HEAD(&events->streams, s, link);
 	edged_metric_set(events->figure, ++events->count);
-	return start(s, name);
+	return start(s);
 }
 
-int events_new(const struct service_deps *deps, const struct edged_http_1 *http, struct service *service,
+int events_new(const struct service_deps *deps, const struct gate *gate, struct service *service,
         unsigned limit, struct events **ret)
 {
 	struct events *events = calloc(1, sizeof(*events));
 	if (!events)
 		return -ENOMEM;
 	events->deps = *deps;
-	events->http = http;
+	events->gate = gate;
+	events->http = gate->http;
 	events->service = service;
 	events->limit = limit;
 	events->figure = deps->metrics->figure(
@@ -183,6 +197,17 @@ int events_new(const struct service_deps *deps, const struct edged_http_1 *http,
 	LIST_INIT(&events->streams);
 	*ret = events;
 	return 0;
+}
+
+void events_judge(struct events *events)
+{
+	for (struct stream *s = LIST_FIRST(&events->streams), *next; s; s = next) {
+		next = LIST_NEXT(s, link);
+		if (gate_allows(events->gate, s->identity, EDGED_GET_SHADOW, s->name.thing, s->name.name))
+			continue;
+		(void)events->http->stream_end(events->deps.host, s->request);
+		stream_free(s);
+	}
 }
 
 void events_stop(struct events *events)

@@ -8,6 +8,7 @@
 
 struct lists {
 	struct service_deps deps;
+	const struct gate *gate;
 	size_t rows;
 	LIST_HEAD(, listing) listings;
 };
@@ -39,6 +40,7 @@ static void listing_free(struct listing *listing)
 	LIST_REMOVE(listing, link);
 	json_decref(listing->items);
 	filter_free(listing->query.filter);
+	gate_drop(listing->lists->gate, listing->query.identity);
 	free(listing);
 }
 
@@ -167,7 +169,9 @@ static int thing_row(void *arg, struct edged_slice key, struct edged_slice value
 		return 1;
 	}
 	memcpy(listing->last, name.thing, sizeof(listing->last));
-	if (strcmp(name.name, listing->query.after.name) != 0 || document_parse(&document, value))
+	if (strcmp(name.name, listing->query.after.name) != 0 ||
+	        !gate_allows(lists->gate, listing->query.identity, EDGED_GET_SHADOW, name.thing, name.name) ||
+	        document_parse(&document, value))
 		return 0;
 	const struct filter_subject subject = { .thing = name.thing,
 		.state = document.state,
@@ -201,6 +205,7 @@ void list_things(struct lists *lists, const struct things_query *query, shadow_a
 		return;
 	}
 	listing->query = *query;
+	gate_hold(lists->gate, query->identity);
 	/* Behind all shadows of the thing before: its name, and a byte above the NUL that ends names in keys. */
 	memcpy(from, query->after.thing, n);
 	from[n] = '\1';
@@ -209,12 +214,13 @@ void list_things(struct lists *lists, const struct things_query *query, shadow_a
 
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
 
-int lists_new(const struct service_deps *deps, size_t rows, struct lists **ret)
+int lists_new(const struct service_deps *deps, const struct gate *gate, size_t rows, struct lists **ret)
 {
 	struct lists *lists = calloc(1, sizeof(*lists));
 	if (!lists)
 		return -ENOMEM;
 	lists->deps = *deps;
+	lists->gate = gate;
 	lists->rows = rows;
 	LIST_INIT(&lists->listings);
 	*ret = lists;

@@ -4,12 +4,13 @@
 #define SHADOW_LIST_H
 
 #include "filter.h"
+#include "gate.h"
 #include "service.h"
 
 struct lists;
 
 /* `rows`: as many rows of the store are looked at for one page of things. -ENOMEM. */
-int lists_new(const struct service_deps *deps, size_t rows, struct lists **ret);
+int lists_new(const struct service_deps *deps, const struct gate *gate, size_t rows, struct lists **ret);
 /* Call when the store calls back no more. Lists that are being made are answered with 500. */
 void lists_free(struct lists *lists);
 
@@ -26,6 +27,8 @@ struct things_query {
 	struct filter *filter;
 	size_t limit;
 	bool state; /* tell the state, too */
+	/* Only what it may get (NULL: all); borrowed until list_things() returns. */
+	struct edged_identity *identity;
 };
 void list_things(struct lists *lists, const struct things_query *query, shadow_answer *answer, void *arg);
 

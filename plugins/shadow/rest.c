@@ -34,6 +34,7 @@ static const char *error_type(int code)
 		{ 413, "RequestEntityTooLargeException" },
 		{ 415, "UnsupportedDocumentEncodingException" },
 		{ 429, "ThrottlingException" },
+		{ 503, "ServiceUnavailableException" },
 	};
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (types[i].code == code)
@@ -82,6 +83,7 @@ static int reply_problem(struct rest *rest, edged_handle request, int code, cons
 		{ 413, "too-large", "The shadow would be too large" },
 		{ 415, "bad-encoding", "The body is not of a type that is known here" },
 		{ 429, "too-many-requests", "Too many requests are in flight" },
+		{ 503, "undecided", "It is not known who may do this" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].code == code)
@@ -188,11 +190,27 @@ static bool read_match(const struct rest *rest, edged_handle request, int64_t *r
 	return true;
 }
 
-static int run(struct rest *rest, edged_handle request, struct shadow_call *call, bool aws)
+/* One who may not come in, or not now, hears so. */
+static bool refused(struct rest *rest, edged_handle request, bool aws, enum gate_outcome outcome)
 {
+	if (outcome == GATE_CLOSED)
+		(void)refuse(rest, request, aws, 403, "Forbidden: who you are may not come in");
+	if (outcome == GATE_UNDECIDED)
+		(void)refuse(
+		        rest, request, aws, 503, "Nobody is there who could say whether you may; try again");
+	return outcome != GATE_OPEN;
+}
+
+static int run(struct rest *rest, edged_handle request, const struct edged_identity *identity,
+        struct shadow_call *call, bool aws)
+{
+	static const enum edged_action actions[] = { EDGED_GET_SHADOW, EDGED_UPDATE_SHADOW,
+		EDGED_DELETE_SHADOW };
 	struct shadow_name shadow;
 	if (!read_name(rest, request, &shadow))
 		return refuse(rest, request, aws, 400, bad_name);
+	if (!gate_allows(rest->gate, identity, actions[call->verb], shadow.thing, shadow.name))
+		return refuse(rest, request, aws, 403, "Forbidden");
 	if (!read_match(rest, request, &call->match))
 		return refuse(rest, request, aws, 400,
 		        "Invalid If-Match: one version in quotes, as in the ETag of an answer, or *");
@@ -206,24 +224,32 @@ static int run(struct rest *rest, edged_handle request, struct shadow_call *call
 	return 0;
 }
 
-int rest_get(struct rest *rest, edged_handle request)
+int rest_get(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
-	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_GET }, true);
+	if (refused(self, request, true, outcome))
+		return 0;
+	return run(self, request, identity, &(struct shadow_call){ .verb = SHADOW_GET }, true);
 }
 
-int rest_update(struct rest *rest, edged_handle request)
+int rest_update(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
-	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_UPDATE }, true);
+	if (refused(self, request, true, outcome))
+		return 0;
+	return run(self, request, identity, &(struct shadow_call){ .verb = SHADOW_UPDATE }, true);
 }
 
-int rest_delete(struct rest *rest, edged_handle request)
+int rest_delete(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
-	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_DELETE }, true);
+	if (refused(self, request, true, outcome))
+		return 0;
+	return run(self, request, identity, &(struct shadow_call){ .verb = SHADOW_DELETE }, true);
 }
 
-int rest_thing(struct rest *rest, edged_handle request)
+int rest_thing(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
-	return run(rest, request, &(struct shadow_call){ .verb = SHADOW_GET }, false);
+	if (refused(self, request, false, outcome))
+		return 0;
+	return run(self, request, identity, &(struct shadow_call){ .verb = SHADOW_GET }, false);
 }
 
 static bool is_patch(struct edged_slice type)
@@ -239,8 +265,11 @@ static bool is_patch(struct edged_slice type)
 	return false;
 }
 
-int rest_patch(struct rest *rest, edged_handle request)
+int rest_patch(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
+	struct rest *rest = self;
+	if (refused(rest, request, false, outcome))
+		return 0;
 	if (!is_patch(rest->http->header(rest->host, request, "content-type"))) {
 		(void)rest->http->set_header(
 		        rest->host, request, "Accept-Patch", "application/merge-patch+json");
@@ -248,30 +277,40 @@ int rest_patch(struct rest *rest, edged_handle request)
 		        "The body is a merge patch (RFC 7396) of the state, such as "
 		        "{\"desired\": {\"led\": \"on\"}}, with Content-Type application/merge-patch+json.");
 	}
-	return run(rest, request,
+	return run(rest, request, identity,
 	        &(struct shadow_call){ .verb = SHADOW_UPDATE, .patch = true, .whole = true }, false);
 }
 
-int rest_events(struct rest *rest, edged_handle request)
+int rest_events(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
+	struct rest *rest = self;
 	struct shadow_name name;
+	if (refused(rest, request, false, outcome))
+		return 0;
 	if (!read_name(rest, request, &name))
 		return reply_problem(rest, request, 400, bad_name);
-	return events_open(rest->events, request, &name);
+	if (!gate_allows(rest->gate, identity, EDGED_GET_SHADOW, name.thing, name.name))
+		return reply_problem(rest, request, 403, "Forbidden");
+	return events_open(rest->events, request, &name, identity);
 }
 
 /* --- lists ---------------------------------------------------------------------------------------------------------------------- */
 
-int rest_list(struct rest *rest, edged_handle request)
+int rest_list(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
+	struct rest *rest = self;
 	const struct edged_http_1 *http = rest->http;
 	struct shadow_name after;
 	size_t limit;
+	if (refused(rest, request, true, outcome))
+		return 0;
 	if (!read_number(http->query(rest->host, request, "pageSize"), PAGE_MAX, PAGE_DEFAULT, &limit))
 		return reply_error(rest, request, 400, "Invalid pageSize: a number from 1 to 100");
 	if (!shadow_name_set(&after, http->param(rest->host, request, "thing"),
 	            http->query(rest->host, request, "nextToken")))
 		return reply_error(rest, request, 400, "Invalid thing name or nextToken");
+	if (!gate_allows(rest->gate, identity, EDGED_LIST_SHADOWS, after.thing, ""))
+		return reply_error(rest, request, 403, "Forbidden");
 	struct call *call = call_new(rest, request, true, after.thing);
 	if (!call)
 		return -ENOMEM;
@@ -302,9 +341,12 @@ static const char *read_things(const struct rest *rest, edged_handle request, st
 	return why && !ret->filter ? why : NULL;
 }
 
-int rest_things(struct rest *rest, edged_handle request)
+int rest_things(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
+	struct rest *rest = self;
 	struct things_query query;
+	if (refused(rest, request, false, outcome))
+		return 0;
 	const char *wrong = read_things(rest, request, &query);
 	if (wrong)
 		return reply_problem(rest, request, 400, wrong);
@@ -314,6 +356,7 @@ int rest_things(struct rest *rest, edged_handle request)
 		return -ENOMEM;
 	}
 	call->thing = false;
+	query.identity = identity;
 	list_things(rest->lists, &query, answered, call);
 	return 0;
 }

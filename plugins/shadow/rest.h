@@ -9,6 +9,7 @@
 
 #include "edged/cap_http.h"
 #include "events.h"
+#include "gate.h"
 #include "list.h"
 #include "service.h"
 
@@ -19,16 +20,11 @@ struct rest {
 	struct service *service;
 	struct lists *lists;
 	struct events *events;
+	struct gate *gate;
 };
 
-int rest_get(struct rest *rest, edged_handle request);
-int rest_update(struct rest *rest, edged_handle request);
-int rest_delete(struct rest *rest, edged_handle request);
-int rest_list(struct rest *rest, edged_handle request);
-
-int rest_things(struct rest *rest, edged_handle request);
-int rest_thing(struct rest *rest, edged_handle request);
-int rest_patch(struct rest *rest, edged_handle request);
-int rest_events(struct rest *rest, edged_handle request);
+/* What follows once the gate has said who asks; self is a struct rest. */
+gate_done rest_get, rest_update, rest_delete, rest_list;
+gate_done rest_things, rest_thing, rest_patch, rest_events;
 
 #endif

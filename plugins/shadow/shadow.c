@@ -26,6 +26,7 @@ struct shadow {
 	struct service *service;
 	struct lists *lists;
 	struct events *events;
+	struct gate gate;
 	struct rest rest;
 	edged_handle subscriptions[FILTERS];
 };
@@ -81,12 +82,14 @@ static int create(struct edged_host *host, void **ret_self)
 		.now = wall_seconds,
 	};
 	const struct edged_http_1 *http = edged_cap(host, EDGED_HTTP_1);
+	shadow->gate = (struct gate){ .host = host, .http = http, .auth = edged_cap(host, EDGED_AUTH_1) };
+	LIST_INIT(&shadow->gate.visits);
 	int r = service_new(&deps, &shadow->service);
 	if (!r)
-		r = lists_new(&deps, (size_t)config->integer(host, "scan"), &shadow->lists);
+		r = lists_new(&deps, &shadow->gate, (size_t)config->integer(host, "scan"), &shadow->lists);
 	if (!r)
-		r = events_new(&deps, http, shadow->service, (unsigned)config->integer(host, "streams"),
-		        &shadow->events);
+		r = events_new(&deps, &shadow->gate, shadow->service,
+		        (unsigned)config->integer(host, "streams"), &shadow->events);
 	if (r) {
 		destroy(shadow);
 		return r;
@@ -96,7 +99,8 @@ static int create(struct edged_host *host, void **ret_self)
 		.pubsub = shadow->pubsub,
 		.service = shadow->service,
 		.lists = shadow->lists,
-		.events = shadow->events };
+		.events = shadow->events,
+		.gate = &shadow->gate };
 	*ret_self = shadow;
 	return 0;
 }
@@ -104,11 +108,17 @@ static int create(struct edged_host *host, void **ret_self)
 static void stop(void *self)
 {
 	struct shadow *shadow = self;
+	gate_stop(&shadow->gate);
 	events_stop(shadow->events);
 	for (unsigned i = 0; i < FILTERS; i++)
 		if (shadow->subscriptions[i])
 			(void)shadow->pubsub->unsubscribe(
 			        shadow->pubsub->ctx, shadow->host, shadow->subscriptions[i]);
+}
+
+static void rights_changed(void *self)
+{
+	events_judge(((struct shadow *)self)->events);
 }
 
 static int start(void *self)
@@ -122,47 +132,53 @@ static int start(void *self)
 			return r;
 		}
 	}
-	return 0;
+	const struct edged_auth_1 *auth = shadow->gate.auth;
+	return auth ? auth->watch(shadow->host, rights_changed, shadow) : 0;
+}
+
+static int ask(struct shadow *shadow, edged_handle request, gate_done *done)
+{
+	return gate_ask(&shadow->gate, request, done, &shadow->rest);
 }
 
 static int serve_get(void *self, edged_handle request)
 {
-	return rest_get(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_get);
 }
 
 static int serve_update(void *self, edged_handle request)
 {
-	return rest_update(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_update);
 }
 
 static int serve_delete(void *self, edged_handle request)
 {
-	return rest_delete(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_delete);
 }
 
 static int serve_list(void *self, edged_handle request)
 {
-	return rest_list(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_list);
 }
 
 static int serve_things(void *self, edged_handle request)
 {
-	return rest_things(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_things);
 }
 
 static int serve_thing(void *self, edged_handle request)
 {
-	return rest_thing(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_thing);
 }
 
 static int serve_patch(void *self, edged_handle request)
 {
-	return rest_patch(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_patch);
 }
 
 static int serve_events(void *self, edged_handle request)
 {
-	return rest_events(&((struct shadow *)self)->rest, request);
+	return ask(self, request, rest_events);
 }
 
 /* Parameters beyond those of the path, as OpenAPI writes them. */

@@ -348,6 +348,13 @@ def test_events():
         assert name == "update" and documents["current"]["version"] == 2, (name, documents)
     shadow.ask("delete")
     assert events.next()[0] == "delete"
+    device = Device(n, "lamp")
+    name, presence = events.next()
+    assert name == "connected" and presence["clientId"] == "lamp" and presence["ipAddress"] == "127.0.0.1", presence
+    device.mqtt.disconnect()
+    name, end = events.next()
+    assert name == "disconnected" and end["disconnectReason"] == "CLIENT_INITIATED_DISCONNECT", end
+    assert (end["sessionIdentifier"], end["versionNumber"]) == (presence["sessionIdentifier"], presence["versionNumber"])
     named = Events(n, "/shadow/v1/things/lamp/events?name=n1")
     assert named.next()[0] == "absent"
 
