@@ -14,7 +14,8 @@ struct task {
 	struct broker *broker;
 	edged_handle request;
 	int (*act)(struct task *task, struct shard *shard); /* on that loop: 0 or -ENOENT */
-	bool with_session, wrote, more;
+	bool with_session, without_will, wrote, more;
+	bool aws; /* the shape of the answer */
 	int result;
 	uint32_t count; /* of messages removed */
 	bool counted;   /* and that is the answer */
@@ -22,11 +23,26 @@ struct task {
 	char id[];
 };
 
+static void answer_aws(const struct task *task)
+{
+	struct broker *b = task->broker;
+	if (task->result == -ENOENT)
+		(void)rest_aws_reply(b, task->request, 404, "ResourceNotFoundException",
+		        "No client with this id is connected.");
+	else if (task->result)
+		(void)rest_aws_reply(b, task->request, 503, "ServiceUnavailableException",
+		        "The change could not be stored; see the daemon's log.");
+	else
+		(void)b->http->reply(b->host, task->request, 200, NULL, edged_slice(NULL, 0));
+}
+
 static void answer(void *arg)
 {
 	struct task *task = arg;
 	struct broker *b = task->broker;
-	if (task->result == -ENOENT)
+	if (task->aws)
+		answer_aws(task);
+	else if (task->result == -ENOENT)
 		(void)b->http->problem(b->host, task->request, 404, "not-found", "There is no such client",
 		        "GET /pubsub/v1/clients lists those that are connected, GET /pubsub/v1/sessions also "
 		        "those that are away.");
@@ -73,16 +89,17 @@ static void run_there(void *arg)
 	run(task, b->shards[b->loop->loop_self(b->host)]);
 }
 
-static int start(struct broker *b, edged_handle request, int (*act)(struct task *task, struct shard *shard),
-        bool with_session)
+/* `how` has act and the flags. */
+static int start(struct broker *b, edged_handle request, const struct task *how)
 {
 	struct edged_slice id = b->http->param(b->host, request, "id");
 	struct task *task = calloc(1, sizeof(*task) + id.len + 1);
 	if (!task)
 		return -ENOMEM;
-	*task = (struct task){
-		.broker = b, .request = request, .act = act, .with_session = with_session, .len = id.len
-	};
+	*task = *how;
+	task->broker = b;
+	task->request = request;
+	task->len = id.len;
 	if (id.len)
 		memcpy(task->id, id.ptr, id.len);
 	int r = b->loop->post(b->host, shard_of(b, id), run_there, free, task);
@@ -103,6 +120,10 @@ static void end(struct task *task, struct session *s, bool with_session)
 {
 	task->wrote = s->row != 0;
 	session_hold(s);
+	if (task->without_will) {
+		message_unref(s->will);
+		s->will = NULL;
+	}
 	if (s->client)
 		client_close(s->client, REASON_ADMIN);
 	if (with_session && !s->dead)
@@ -139,24 +160,42 @@ static int purge(struct task *task, struct shard *shard)
 	return 0;
 }
 
+static bool read_flag(const struct broker *b, edged_handle request, const char *name, bool *ret)
+{
+	struct edged_slice text = b->http->query(b->host, request, name);
+	*ret = edged_slice_is(text, "true");
+	return !text.ptr || *ret || edged_slice_is(text, "false");
+}
+
 int delete_client(void *self, edged_handle request)
 {
 	struct broker *b = self;
-	struct edged_slice session = b->http->query(b->host, request, "session");
-	if (session.ptr && !edged_slice_is(session, "true") && !edged_slice_is(session, "false"))
+	struct task how = { .act = kick };
+	if (!read_flag(b, request, "session", &how.with_session))
 		return b->http->problem(b->host, request, 400, "bad-parameter",
 		        "The query parameter session is true or false", NULL);
-	return start(b, request, kick, edged_slice_is(session, "true"));
+	return start(b, request, &how);
+}
+
+int delete_connection(void *self, edged_handle request)
+{
+	struct broker *b = self;
+	struct task how = { .act = kick, .aws = true };
+	if (!read_flag(b, request, "cleanSession", &how.with_session) ||
+	        !read_flag(b, request, "preventWillMessage", &how.without_will))
+		return rest_aws_reply(b, request, 400, "InvalidRequestException",
+		        "The query parameters cleanSession and preventWillMessage are true or false.");
+	return start(b, request, &how);
 }
 
 int delete_session(void *self, edged_handle request)
 {
-	return start(self, request, end_session, true);
+	return start(self, request, &(struct task){ .act = end_session });
 }
 
 int delete_queue(void *self, edged_handle request)
 {
-	return start(self, request, purge, false);
+	return start(self, request, &(struct task){ .act = purge });
 }
 
 /* --- retained messages ------------------------------------------------------------------------------------------------------ */

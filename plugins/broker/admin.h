@@ -6,6 +6,7 @@
 #include "edged/plugin.h"
 
 int delete_client(void *self, edged_handle request);
+int delete_connection(void *self, edged_handle request); /* as AWS IoT has it */
 int delete_session(void *self, edged_handle request);
 int delete_queue(void *self, edged_handle request);
 int delete_retained(void *self, edged_handle request);

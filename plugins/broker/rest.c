@@ -53,8 +53,7 @@ static void trace_id(char out[37])
 	        r[13], r[14], r[15]);
 }
 
-static int aws_reply(
-        struct broker *b, edged_handle request, int status, const char *type, const char *message)
+int rest_aws_reply(struct broker *b, edged_handle request, int status, const char *type, const char *message)
 {
 	char trace[37];
 	trace_id(trace);
@@ -67,17 +66,17 @@ static int aws_error(struct broker *b, edged_handle request, int error)
 {
 	switch (error) {
 	case -EINVAL:
-		return aws_reply(b, request, 400, "InvalidRequestException",
+		return rest_aws_reply(b, request, 400, "InvalidRequestException",
 		        "The topic is not a valid topic name: it must not be empty, hold a wildcard or be "
 		        "over the limits.");
 	case -EMSGSIZE:
-		return aws_reply(b, request, 413, "RequestEntityTooLargeException",
+		return rest_aws_reply(b, request, 413, "RequestEntityTooLargeException",
 		        "The message is larger than limits.packet of the broker allows.");
 	case -ENOBUFS:
-		return aws_reply(b, request, 429, "ThrottlingException",
+		return rest_aws_reply(b, request, 429, "ThrottlingException",
 		        "The queue of a receiver is full (limits.queue_messages, limits.queue_bytes).");
 	default:
-		return aws_reply(b, request, 503, "ServiceUnavailableException",
+		return rest_aws_reply(b, request, 503, "ServiceUnavailableException",
 		        "The message could not be stored; see the daemon's log.");
 	}
 }
@@ -93,7 +92,7 @@ static void published(void *arg, int result)
 {
 	struct publishing *p = arg;
 	if (result == 0)
-		(void)aws_reply(p->broker, p->request, 200, NULL, "OK");
+		(void)rest_aws_reply(p->broker, p->request, 200, NULL, "OK");
 	else if (result != -ECANCELED)
 		(void)aws_error(p->broker, p->request, result);
 	free(p);
@@ -211,9 +210,9 @@ static int post_topic(void *self, edged_handle request)
 	m.user_properties = edged_slice(headers.users, headers.users_len);
 	int r;
 	if (wrong)
-		r = aws_reply(b, request, 400, "InvalidRequestException", wrong);
+		r = rest_aws_reply(b, request, 400, "InvalidRequestException", wrong);
 	else if (edged_slice_starts(m.topic, "$SYS/") || edged_slice_starts(m.topic, "$share/"))
-		r = aws_reply(
+		r = rest_aws_reply(
 		        b, request, 403, "ForbiddenException", "This topic is not open for publishing.");
 	else
 		r = publish_request(b, request, &m);
@@ -230,7 +229,7 @@ static int get_retained(void *self, edged_handle request)
 	struct edged_slice topic = b->http->param(b->host, request, "topic");
 	const struct message *m = topic.len ? retained_get(&b->shards[0]->retained, topic) : NULL;
 	if (!m || message_expired(m, wall_ms()) || rights_stands(b, m) <= 0)
-		return aws_reply(
+		return rest_aws_reply(
 		        b, request, 404, "ResourceNotFoundException", "No retained message on this topic.");
 	return rest_reply(b, request, 200,
 	        json_pack("{s:o, s:o, s:i, s:I}", "topic", text_json(topic), "payload",
@@ -289,6 +288,10 @@ const struct edged_route rest_routes[] = {
 	        "Delete a session with all that waits in it, and end its client's connection", NULL, 0, 0 },
 	{ "DELETE", "/pubsub/v1/sessions/{id}/queue", delete_queue,
 	        "Remove the messages that wait for a client and were not sent yet", NULL, 0, 0 },
+	{ "DELETE", "/connections/{id}", delete_connection, "End a client's connection, as with AWS IoT",
+	        PARAMETERS(FLAG("cleanSession", "Also delete its session") "," FLAG(
+	                "preventWillMessage", "Its will is not published")),
+	        0, 0 },
 	{ "GET", "/pubsub/v1/subscriptions", list_subscriptions, "Subscriptions of clients",
 	        PARAMETERS(PAGE "," CLIENT "," CONNECTED "," USER "," ADDRESS "," TOPIC), 0, 0 },
 	{ "GET", "/pubsub/v1/retained", list_retained, "Retained messages, without their payload",

@@ -16,7 +16,7 @@ import edged
 class Client:
     """An MQTT 5 client with a session that stays."""
 
-    def __init__(self, node, name, filters=(), version=mqtt.MQTTv5, expiry=3600):
+    def __init__(self, node, name, filters=(), version=mqtt.MQTTv5, expiry=3600, will=None):
         options = {} if version == mqtt.MQTTv5 else {"clean_session": False}
         self.mqtt = mqtt.Client(name, protocol=version, **options)
         self.messages, self.granted, self.reason = [], set(), None
@@ -25,6 +25,8 @@ class Client:
         self.mqtt.on_message = lambda c, u, m: self.messages.append((m.topic, m.payload))
         self.mqtt.on_subscribe = lambda c, u, mid, *rest: self.granted.add(mid)
         self.mqtt.on_disconnect = self.on_disconnect
+        if will:
+            self.mqtt.will_set(*will)
         more = {}
         if version == mqtt.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)
@@ -146,6 +148,18 @@ def endings(loops):
     assert a.ended.wait(10) and a.reason == 0x98
     assert names(n, "/pubsub/v1/sessions?clientId=a") == []
     assert n.http("DELETE", "/pubsub/v1/sessions/nobody")[0] == 404
+    watcher = Client(n, "watcher")
+    for prevent, wills in (("true", []), ("false", [("will", b"gone")])):
+        c = Client(n, "c", will=("will", "gone"))
+        assert n.http("DELETE", f"/connections/c?cleanSession=true&preventWillMessage={prevent}")[0] == 200
+        assert c.ended.wait(10) and c.reason == 0x98
+        watcher.publish("will", "fence")
+        edged.wait_for(lambda: ("will", b"fence") in watcher.messages, what="the fence")
+        assert watcher.messages == wills + [("will", b"fence")], watcher.messages
+        watcher.messages.clear()
+    status, headers, answer = n.http("DELETE", "/connections/c")
+    assert status == 404 and headers["x-amzn-errortype"] == "ResourceNotFoundException", answer
+    assert n.http("DELETE", "/connections/c?cleanSession=perhaps")[0] == 400
     for topic in ("r/1", "r/2", "s/1", "s/2"):
         assert n.http("POST", f"/topics/{topic}?retain=true", "x")[0] == 200
     assert names(n, "/pubsub/v1/retained?filter=%2B/2", "topic") == ["r/2", "s/2"]
