@@ -322,7 +322,7 @@ static int process(struct client *c, const struct frame *frame, bool authenticat
 {
 	struct connect p;
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
-	if (!r && !authenticated && !rate_connect(c))
+	if (!r && !c->connect && !rate_connect(c)) /* one that is kept has been counted */
 		r = REASON_RATE;
 	if (!r)
 		r = judge(c, &p);

@@ -49,7 +49,8 @@ def take_packet(s):
 def join(node, name, address=b"192.0.2.7", **options):
     s = dial(node, address)
     s.sendall(connect_packet(name, **options))
-    assert take_packet(s)[:4:3] == b"\x20\0"
+    got = take_packet(s)
+    assert got[:4:3] == b"\x20\0", got
     return s
 
 
