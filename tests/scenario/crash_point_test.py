@@ -7,7 +7,7 @@ Then, for each place of the record, the folders that kill -9 or a power cut coul
 daemon is started on each, the clients come back with what they knew at that place, and crash_judge.py says what must be
 there.
 
-EDGED_CRASH_POINTS: how many states to look at for each number of loops, or "all" (many minutes); default: what 8 seconds
+EDGED_CRASH_POINTS: how many states to look at for each number of loops, or "all" (hours); default: what 8 seconds
 allow. EDGED_CRASH_SEED: of what is chosen at random (it does not fix the record, which depends on timing).
 """
 import os
