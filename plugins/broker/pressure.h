@@ -28,7 +28,7 @@ enum pressure { PRESSURE_NONE, PRESSURE_CONNECT, PRESSURE_SLOW, PRESSURE_KEEP, P
 #define PRESSURE_PAUSE_MS  100   /* so long a publisher is not read, then looked at again */
 #define PRESSURE_SLOW_FROM 16384 /* bytes that wait for a receiver, from which on it is a slow one */
 
-/* Estimates, measured with glibc on 64 bits (docs/performance.md). */
+/* Estimates for glibc on 64 bits. */
 #define CONNECTION_BYTES   1024
 #define SESSION_BYTES      400
 #define SUBSCRIPTION_BYTES 160
