@@ -97,6 +97,14 @@ def test_the_aws_sdk_over_mutual_tls():
         check_awssdk(node.port("tls"), version, credentials)
 
 
+def test_the_aws_sdk_with_the_folder_of_edgectl():
+    node = Node()
+    for version in (4, 5):
+        folder = os.path.join(edged.folder(), "device")
+        node.edgectl("thing", "create", f"lamp{version}", "--folder", folder)
+        check_awssdk(node.port("tls"), version, folder, f"lamp{version}")
+
+
 def test_the_aws_sdk_v1_over_mutual_tls():
     node, credentials = edged.with_credentials()
     got = run("awssdk1.js", node.port("tls"), credentials)
