@@ -7,6 +7,13 @@
 
 static const char *const tables[KINDS] = { "things", "groups", "policies", "certificates", "users" };
 
+struct write {
+	struct write *next, **at;
+	struct registry *registry;
+	void (*done)(void *arg, int result);
+	void *arg;
+};
+
 struct registry {
 	struct registry_deps deps;
 	struct table tables[KINDS];
@@ -17,6 +24,7 @@ struct registry {
 	bool loading;
 	int result;
 	void (*loaded)(void *arg, int result);
+	struct write *writes; /* that the store has not answered */
 };
 
 const char *kind_word(enum kind kind)
@@ -57,10 +65,36 @@ int registry_new(const struct registry_deps *deps, struct registry **ret)
 	return 0;
 }
 
+static void add_write(
+        struct registry *registry, struct write *write, void (*done)(void *arg, int result), void *arg)
+{
+	*write = (struct write){ registry->writes, &registry->writes, registry, done, arg };
+	if (write->next)
+		write->next->at = &write->next;
+	registry->writes = write;
+}
+
+static void remove_write(struct write *write)
+{
+	*write->at = write->next;
+	if (write->next)
+		write->next->at = write->at;
+}
+
+/* The last word to whoever wrote. */
+static void answer(struct write *write, int result)
+{
+	remove_write(write);
+	write->done(write->arg, result);
+	free(write);
+}
+
 void registry_free(struct registry *registry)
 {
 	if (!registry)
 		return;
+	while (registry->writes)
+		answer(registry->writes, -ECANCELED);
 	for (int i = 0; i < KINDS; i++) {
 		table_fini(&registry->tables[i]);
 		table_fini(&registry->fresh[i]);
@@ -181,12 +215,6 @@ int registry_load(struct registry *registry, void (*loaded)(void *arg, int resul
 
 /* --- writing -------------------------------------------------------------------------------------------------------- */
 
-struct write {
-	struct registry *registry;
-	void (*done)(void *arg, int result);
-	void *arg;
-};
-
 /* What could not be stored is taken back, with all that came after it: the disk says what there is. */
 static void take_back(struct registry *registry, int result)
 {
@@ -206,8 +234,7 @@ static void written(void *arg, int result)
 	struct write *write = arg;
 	if (result)
 		take_back(write->registry, result);
-	write->done(write->arg, result);
-	free(write);
+	answer(write, result);
 }
 
 static int prepare(struct registry *registry, const struct change *change, struct record **ret)
@@ -283,10 +310,12 @@ int registry_write(struct registry *registry, const struct change *changes, size
 	if (!r)
 		r = put(registry, changes, n, records);
 	if (!r) {
-		*write = (struct write){ registry, done, arg };
+		add_write(registry, write, done, arg);
 		r = registry->deps.store->commit(registry->deps.host, written, write);
-		if (r)
+		if (r) {
+			remove_write(write);
 			take_back(registry, r);
+		}
 	}
 	if (r) {
 		for (size_t i = 0; i < n; i++)

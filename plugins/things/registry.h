@@ -35,6 +35,7 @@ struct registry_deps {
 struct registry;
 
 int registry_new(const struct registry_deps *deps, struct registry **ret);
+/* Changes that the store has not answered are reported as -ECANCELED. NULL is fine. */
 void registry_free(struct registry *registry);
 /* Reads the store; loaded() is called with 0 or a negative errno. */
 EDGED_MUST_CHECK int registry_load(struct registry *registry, void (*loaded)(void *arg, int result));

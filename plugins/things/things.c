@@ -41,11 +41,11 @@ static int make_registry(struct plugin *plugin)
 static void destroy(void *self)
 {
 	struct plugin *plugin = self;
+	registry_free(plugin->things.registry); /* first: it has last words for the others */
 	pairing_free(plugin->things.pairing);
 	gate_free(plugin->things.gate);
 	worker_free(plugin->things.worker);
 	decider_free(plugin->decider);
-	registry_free(plugin->things.registry);
 	authority_free(plugin->things.authority);
 	free(plugin);
 }
