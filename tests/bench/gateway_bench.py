@@ -5,9 +5,11 @@
 Prints one line for each figure with its target. Times depend on the machine; memory and wake-ups do not.
 """
 import http.client
+import json
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import time
 

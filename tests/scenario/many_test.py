@@ -97,7 +97,8 @@ def test_ten_thousand():
     assert figure(node, "edged_broker_subscriptions") == CLIENTS * FILTERS + others
     first, rest = (sizes[1] - sizes[0]) / (CLIENTS / 10), (sizes[2] - sizes[1]) / (CLIENTS * 0.9)
     print(f"{first:.0f} bytes for each of the first {CLIENTS // 10}, {rest:.0f} for each of the others", flush=True)
-    assert rest < 6000, rest
+    if not edged.BUILD.endswith("-address"):  # the sanitizer puts red zones around everything
+        assert rest < 6000, rest
     sender = clients[0]
     for i in range(0, CLIENTS, 97):  # one of them each
         sender.sendall(publish(f"c/{i}/3", b"%d" % i))

@@ -30,6 +30,10 @@ class Configured:
         self.node.process.send_signal(signal.SIGHUP)
         return wait_for(lambda: lines()[before:], what="a line about the reload")[0]
 
+    def wait_for_listeners(self, *expected):
+        """run.json is written right after the line about the reload."""
+        wait_for(lambda: self.listeners() == list(expected), what=f"the listeners {expected}")
+
     def listeners(self):
         with open(os.path.join(self.node.state, "run.json")) as file:
             self.node.run = json.load(file)
@@ -68,19 +72,20 @@ def test_what_takes_effect():
 def test_listeners_come_and_go():
     it = Configured(net={"listen": [HTTP]})
     node = it.node
-    assert it.listeners() == ["http", "http"]  # one of them is the control socket
+    it.wait_for_listeners("http", "http")  # one of them is the control socket
     port = node.port("http")
     kept = node.connect("http")
     it.write(net={"listen": [HTTP, MQTT]})
     assert "net.listen changed" in it.reload()
-    assert it.listeners() == ["http", "http", "mqtt"] and node.port("http") == port
+    it.wait_for_listeners("http", "http", "mqtt")
+    assert node.port("http") == port
     mqtt = node.connect("mqtt")
     mqtt.sendall(b"\x10\x0d\0\4MQTT\4\2\0\0\0\1a")
     assert mqtt.recv(4) == b"\x20\2\0\0"
     where = node.address("mqtt")
     it.write(net={"listen": [HTTP]})
     it.reload()
-    assert it.listeners() == ["http", "http"]
+    it.wait_for_listeners("http", "http")
     try:
         socket.create_connection(where)
         raise AssertionError("the port that was taken away still accepts")
