@@ -60,10 +60,13 @@ CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
 PLUGIN_LIBS_broker    = $(call libs,jansson openssl)
 PLUGIN_LIBS_things    = $(call libs,jansson openssl) -lm
+PLUGIN_LIBS_bridge    = $(call libs,jansson)
+# Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec, which is pure
+PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))
-plugin_sources = $(filter-out %_test.c,$(wildcard plugins/$(1)/*.c))
+plugin_sources = $(filter-out %_test.c,$(wildcard plugins/$(1)/*.c)) $(PLUGIN_MORE_$(1))
 plugin_tests   = $(wildcard plugins/$(1)/*_test.c)
 $(foreach l,$(LAYERS),$(eval $(l)_SOURCES := $(wildcard daemon/$(l)/*.c)))
 APP_SOURCES := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
@@ -207,7 +210,8 @@ $(BUILD)/bench/policy: $(BUILD)/obj/tests/bench/policy.o $(call objects,$(call p
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
                   libcurl4-openssl-dev libnghttp2-dev libwslay-dev
-CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt libpaho-mqtt-dev mosquitto-clients curl awscli \
+CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt libpaho-mqtt-dev mosquitto mosquitto-clients \
+                  openssl curl awscli \
                   $(if $(shell command -v npm),,nodejs npm)
 FUZZ_PACKAGES   := $(RUN_PACKAGES) clang
 SOURCE_PACKAGES := $(RUN_PACKAGES) g++ git clang-format universal-ctags shellcheck python3

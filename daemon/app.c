@@ -437,6 +437,7 @@ static int make_plugins(struct app *app, struct err *err)
 		.conf = app->conf,
 		.findings = &app->findings,
 		.metrics = app->metrics,
+		.node_id = identity_node_id(mesh_identity(app->mesh)),
 		.state = state_folder(app->state),
 		.limits = settings_plugins(app->conf),
 		.changed = plugins_changed,

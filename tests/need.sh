@@ -18,6 +18,13 @@ else
 	exit 1
 fi
 # shellcheck disable=SC2086 # words are wanted
+# Packages of other servers are wanted for their programs: nothing is to start now (see invoke-rc.d(8)).
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap '$root rm -f $policy' EXIT
+	printf '#!/bin/sh\nexit 101\n' | $root tee $policy >/dev/null
+	$root chmod 755 $policy
+fi
 $root apt-get update -qq
 # shellcheck disable=SC2086
 $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

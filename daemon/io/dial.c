@@ -31,13 +31,13 @@ struct dial {
 	struct loop *loop;
 	struct dial_options options;
 	struct tls_context *tls;
-	char *alpn;
+	char *alpn, *server_name;
 	struct timer *next_timer, *whole_timer;
 	struct deferred end; /* frees it: some of it may be on the stack */
 	bool over;
 	unsigned count, next, running;
 	int error;
-	char why[ADDRESS_TEXT + 64];
+	char why[ADDRESS_TEXT + 128];
 	struct attempt attempts[];
 };
 
@@ -64,6 +64,7 @@ static void dial_free(struct deferred *end)
 	timer_free(d->whole_timer);
 	tls_context_free(d->tls);
 	free(d->alpn);
+	free(d->server_name);
 	free(d);
 }
 
@@ -89,7 +90,8 @@ static void attempt_failed(struct attempt *a, int error)
 	drop_attempt(a);
 	d->running--;
 	d->error = error;
-	snprintf(d->why, sizeof(d->why), "%s: %s", a->text, strerror(-error));
+	const char *reason = d->tls ? tls_reason(error) : NULL;
+	snprintf(d->why, sizeof(d->why), "%s: %s", a->text, reason ? reason : strerror(-error));
 	if (d->next < d->count)
 		start_next(d);
 	else if (d->running == 0)
@@ -116,6 +118,8 @@ static int choose(void *arg, struct edged_stream *stream, struct edged_slice alp
 	*ret_handler = d->options.handler;
 	*ret_self = d->options.self;
 	finish(d);
+	if (d->options.opened)
+		d->options.opened(d->options.arg);
 	return 0;
 }
 
@@ -140,6 +144,7 @@ static void connected(struct attempt *a)
 		.address = a->text,
 		.loopback = address_is_loopback(&a->address),
 		.uid = -1,
+		.server_name = d->server_name,
 		.alpn = d->alpn,
 		.handshake_ms = d->options.timeout_ms,
 		.owner = &a->owner,
@@ -221,7 +226,8 @@ static int set_up(struct dial *d, const struct dial_options *options)
 	d->options = *options;
 	d->tls = options->tls ? tls_context_ref(options->tls) : NULL;
 	d->alpn = options->alpn ? strdup(options->alpn) : NULL;
-	if (options->alpn && !d->alpn)
+	d->server_name = options->server_name ? strdup(options->server_name) : NULL;
+	if ((options->alpn && !d->alpn) || (options->server_name && !d->server_name))
 		return -ENOMEM;
 	int r = timer_new(d->loop, on_next, d, &d->next_timer);
 	if (!r)

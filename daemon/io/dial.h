@@ -10,11 +10,14 @@ struct dial;
 struct dial_options {
 	const char *const *
 	        addresses; /* "192.0.2.7:8443", "[fe80::1%eth0]:8443"; in order of preference, NULL-terminated */
-	struct tls_context *tls;                    /* NULL: plain */
-	const char *alpn;                           /* what the peer must agree to, or NULL */
+	struct tls_context *tls; /* NULL: plain */
+	const char *alpn;        /* what the peer must agree to, or NULL */
+	const char *
+	        server_name; /* TLS: the name to ask for, and to be found in the certificate of a context that verifies */
 	uint64_t timeout_ms;                        /* for all of it, TLS handshake included */
 	const struct edged_stream_handler *handler; /* open() is called when the stream is ready */
 	void *self;
+	void (*opened)(void *arg); /* right before open(), the dial has gone; may be NULL */
 	void (*failed)(void *arg, int error, const char *why); /* once, when nothing answered */
 	void *arg;
 };

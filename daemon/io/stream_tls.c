@@ -26,9 +26,32 @@ struct stream_tls {
 	char node_id[TLS_NODE_ID_SIZE];
 };
 
+/* What the peer said about our certificate, or about there being none. */
+static bool refused_by_peer(int reason)
+{
+	static const int reasons[] = { SSL_R_TLSV1_ALERT_UNKNOWN_CA, SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
+		SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED,
+		SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN,
+		SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, SSL_R_TLSV1_ALERT_ACCESS_DENIED };
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i] == reason)
+			return true;
+	return false;
+}
+
 static int set_up_client(SSL *ssl, const struct stream_origin *origin)
 {
-	if (origin->server_name && SSL_set_tlsext_host_name(ssl, origin->server_name) != 1)
+	const char *name = origin->server_name;
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	bool verify = tls_context_verifies(origin->tls), numeric = false;
+	if (verify && !name)
+		return -EINVAL;
+	if (verify) {
+		numeric = X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
+		if (!numeric && X509_VERIFY_PARAM_set1_host(param, name, 0) != 1)
+			return -ENOMEM;
+	}
+	if (name && !numeric && SSL_set_tlsext_host_name(ssl, name) != 1)
 		return -ENOMEM;
 	if (!origin->alpn)
 		return 0;
@@ -142,6 +165,11 @@ static int outcome(struct edged_stream *s, int r)
 		if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 			return -ECONNRESET;
 		log_debug("tls", "%s: %s", s->peer.address, ERR_reason_error_string(ERR_peek_last_error()));
+		if (refused_by_peer(ERR_GET_REASON(ERR_peek_error())))
+			return -EACCES;
+		if (tls_context_verifies(s->tls->context) &&
+		        tls_verify_error(SSL_get_verify_result(s->tls->ssl)))
+			return tls_verify_error(SSL_get_verify_result(s->tls->ssl));
 		return -EPROTO;
 	}
 }

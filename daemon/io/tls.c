@@ -14,6 +14,7 @@
 struct tls_context {
 	atomic_uint refs;
 	int min_version;
+	bool verify;
 	tls_judge *judge;
 	void *judge_arg;
 	pthread_mutex_t lock;
@@ -117,9 +118,32 @@ static void set_manners(SSL_CTX *ctx, struct tls_context *tls)
 	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_max_cert_list(ctx, 32 * 1024);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);
+	if (!tls->verify)
+		SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);
 	if (tls->alpn_len)
 		SSL_CTX_set_alpn_select_cb(ctx, select_alpn, tls);
+}
+
+static int use_authorities(SSL_CTX *ctx, const char *pem, struct err *err)
+{
+	if (!pem)
+		return SSL_CTX_set_default_verify_paths(ctx) == 1
+		               ? 0
+		               : err_set(err, -EINVAL, "the system's CA certificates cannot be read");
+	CLEANUP(BIO_free_allp) BIO *bio = BIO_new_mem_buf(pem, -1);
+	unsigned count = 0;
+	for (X509 *ca; bio && (ca = PEM_read_bio_X509(bio, NULL, no_password, NULL)); count++) {
+		int added = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca);
+		X509_free(ca);
+		if (added != 1)
+			return err_set(
+			        err, -EINVAL, "a CA's certificate cannot be used: %s", openssl_reason());
+	}
+	if (!count)
+		return err_set(
+		        err, -EINVAL, "there is no CA's certificate in what was given: %s", openssl_reason());
+	ERR_clear_error();
+	return 0;
 }
 
 static int make_ctx(struct tls_context *tls, const char *certificate_pem, const char *key_pem, SSL_CTX **ret,
@@ -169,7 +193,10 @@ int tls_context_new(const struct tls_options *options, struct tls_context **ret,
 		tls->alpn_len += 1 + n;
 	}
 	pthread_mutex_init(&tls->lock, NULL);
+	tls->verify = options->verify;
 	int r = make_ctx(tls, options->certificate_pem, options->key_pem, &tls->current, err);
+	if (!r && tls->verify)
+		r = use_authorities(tls->current, options->ca_pem, err);
 	if (r)
 		tls_context_free(tls);
 	else
@@ -219,6 +246,47 @@ SSL *tls_context_session(struct tls_context *tls, bool client)
 	else
 		SSL_set_accept_state(ssl);
 	return ssl;
+}
+
+bool tls_context_verifies(const struct tls_context *tls)
+{
+	return tls->verify;
+}
+
+const char *tls_reason(int error)
+{
+	switch (error) {
+	case -EKEYREJECTED:
+		return "its certificate is not signed by a CA that is trusted for it";
+	case -EKEYEXPIRED:
+		return "its certificate has expired or is not valid yet; is the clock right?";
+	case -EREMCHG:
+		return "its certificate is for another name";
+	case -EACCES:
+		return "it wants a certificate of ours, or does not accept the one it got";
+	case -EPROTO:
+		return "it does not speak TLS as we do (1.2 or 1.3 with forward secrecy)";
+	case -EPROTONOSUPPORT:
+		return "it does not offer the protocol that was asked for (ALPN)";
+	default:
+		return NULL;
+	}
+}
+
+int tls_verify_error(long x509_result)
+{
+	switch (x509_result) {
+	case X509_V_OK:
+		return 0;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return -EKEYEXPIRED;
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return -EREMCHG;
+	default:
+		return -EKEYREJECTED;
+	}
 }
 
 bool tls_context_judge(const struct tls_context *tls, X509 *certificate, char *ret_node_id)

@@ -27,6 +27,11 @@ struct tls_options {
 	int min_version; /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
 	tls_judge *judge;
 	void *judge_arg;
+	/* For dialling servers outside the cluster: a peer whose certificate is not signed by one of ca_pem (NULL: the
+	 * system's CAs), or is for another name than the stream's server_name, fails the handshake. Such a context is
+	 * not for tls_context_replace(). */
+	bool verify;
+	const char *ca_pem;
 };
 
 /* Copies what it needs. -EINVAL with a sentence: certificate and key do not fit, ... */
@@ -40,6 +45,12 @@ EDGED_MUST_CHECK int tls_context_replace(
 /* For streams: a session with the newest certificate, or NULL; and what the judge says (false without one). */
 struct ssl_st;
 struct ssl_st *tls_context_session(struct tls_context *tls, bool client);
+bool tls_context_verifies(const struct tls_context *tls);
+/* The errors that streams end with when TLS failed, in words: -EKEYREJECTED, -EKEYEXPIRED, -EREMCHG (the name), -EACCES (the
+ * peer does not like our certificate), -EPROTO, -EPROTONOSUPPORT (ALPN). NULL for others. */
+const char *tls_reason(int error);
+/* Which of them the peer's certificate failed with; 0: it was not that. */
+int tls_verify_error(long x509_result);
 bool tls_context_judge(const struct tls_context *tls, struct x509_st *certificate, char *ret_node_id);
 #define TLS_NODE_ID_SIZE 57
 

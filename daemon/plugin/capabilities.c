@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "plugin/cap_auth.h"
 #include "plugin/cap_config.h"
+#include "plugin/cap_dial.h"
 #include "plugin/cap_http.h"
 #include "plugin/cap_log.h"
 #include "plugin/cap_loop.h"
@@ -51,6 +52,7 @@ static const struct own {
 	{ EDGED_METRICS_1, always, &cap_metrics },
 	{ EDGED_HTTP_1, always, &cap_http },
 	{ EDGED_STREAM_1, has_listeners, NULL },
+	{ EDGED_DIAL_1, always, &cap_dial },
 	{ EDGED_STORE_1, has_store, &cap_store },
 	{ EDGED_AUTH_1, always, &cap_auth },
 	{ EDGED_NODE_1, has_node, &cap_node },

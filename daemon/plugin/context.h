@@ -29,8 +29,12 @@ struct plugin_context {
 	} held[LEDGER_KINDS];                     /* life.c: for /metrics */
 	struct list config;                       /* cap_config.c: copies of what was read */
 	const char *protocols[CONTEXT_PROTOCOLS]; /* cap_stream.c: served; copies */
-	struct store_space *space;                /* cap_store.c; NULL unless asked for */
-	char *folder;                             /* NULL unless asked for */
+	struct list dials;                        /* cap_dial.c: under way */
+	struct list dialled;                      /* cap_dial.c: handlers that may have streams */
+	edged_handle last_dial;
+	bool dials_over;           /* no new ones */
+	struct store_space *space; /* cap_store.c; NULL unless asked for */
+	char *folder;              /* NULL unless asked for */
 };
 
 static inline struct plugin_context *context_of(struct edged_host *host)

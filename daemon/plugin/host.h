@@ -39,6 +39,7 @@ struct plugins_deps {
 	struct conf_findings
 	        *findings; /* what is wrong with the plugins' sections is added here, too; may be NULL */
 	struct metrics *metrics;
+	const char *node_id;
 	const char *state; /* the state folder; plugins get STATE/plugins/<name> */
 	struct plugin_limits limits;
 	/* Something changed (a plugin started, stopped, failed): for events and readiness. May be NULL. */

@@ -12,6 +12,7 @@
 #include "core/router.h"
 #include "plugin/cap_auth.h"
 #include "plugin/cap_config.h"
+#include "plugin/cap_dial.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
 #include "plugin/capabilities.h"
@@ -268,9 +269,17 @@ static const char *host_folder(struct edged_host *host)
 	return path;
 }
 
-static const struct edged_host_1 host_functions = {
-	.struct_size = sizeof(host_functions), .cap = host_cap, .started = host_started, .folder = host_folder
-};
+static const char *host_node_id(struct edged_host *host)
+{
+	const char *id = context_of(host)->deps->node_id;
+	return id ? id : "";
+}
+
+static const struct edged_host_1 host_functions = { .struct_size = sizeof(host_functions),
+	.cap = host_cap,
+	.started = host_started,
+	.folder = host_folder,
+	.node_id = host_node_id };
 
 /* --- down --- */
 
@@ -318,6 +327,7 @@ static void unwind(struct plugin *plugin)
 	list_remove(&plugin->running);
 	cap_auth_fini(context);
 	cap_stream_fini(context);
+	cap_dial_fini(context);
 	router_remove(deps->router, context);
 	unsigned requests = requests_abandon(deps->requests, context);
 	cap_store_fini(context);
@@ -339,6 +349,7 @@ static void bring_down(struct plugin *plugin)
 	move(plugin, LIFE_STOPPING);
 	cap_auth_fini(plugin->context);
 	cap_stream_fini(plugin->context); /* their closed() comes while the plugin is still whole */
+	cap_dial_fini(plugin->context);
 	if (plugin->image->plugin.stop) {
 		struct loop_charge charge;
 		loop_enter(&charge, plugin->context->name);
@@ -455,6 +466,8 @@ static int context_new(struct plugin *plugin)
 	context->plugin = plugin;
 	context->deps = &plugin->plugins->deps;
 	list_init(&context->config);
+	list_init(&context->dials);
+	list_init(&context->dialled);
 	int r = ledger_new(
 	        context->deps->loops, context->name, &context->deps->limits.ledger, &context->ledger);
 	if (r) {

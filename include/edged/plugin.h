@@ -167,6 +167,8 @@ struct edged_host_1 {
 	void (*started)(struct edged_host *host, int result, const char *why);
 	/* A folder of the plugin's own, created with mode 0700; absolute path, valid until destroy(). */
 	const char *(*folder)(struct edged_host *host);
+	/* The id of this node, the hash of its public key: the same for as long as its state folder is. */
+	const char *(*node_id)(struct edged_host *host);
 };
 
 struct edged_host {

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "home.h"
+#include "inside_open.h"
 #include "load.h"
 #include "pubsub.h"
 #include "rest.h"
@@ -241,6 +242,7 @@ static void destroy(void *self)
 	struct shard *first = b->pubsub ? b->shards[0] : NULL;
 	pubsub_free(b->pubsub); /* its subscriptions are in shard 0 */
 	shard_free(first);
+	insides_free(b->insides);
 	free(b->shards);
 	shared_fini(&b->shared);
 	presence_fini(&b->presence);
@@ -258,6 +260,8 @@ static int make_parts(struct broker *b)
 		r = shard_new(b, i, &b->shards[i]);
 	if (!r)
 		r = pubsub_new(b, &b->pubsub);
+	if (!r)
+		r = insides_new(b, &b->insides);
 	if (!r)
 		r = sse_new(b, &b->sse);
 	if (!r)
@@ -357,12 +361,14 @@ static void stop(void *self)
 static const void *offer(void *self, const char *name)
 {
 	struct broker *b = self;
+	if (strcmp(name, EDGED_SESSION_1) == 0)
+		return insides_capability(b->insides);
 	return strcmp(name, EDGED_PUBSUB_1) == 0 ? pubsub_capability(b->pubsub) : NULL;
 }
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_LOOP_1, EDGED_CONFIG_1, EDGED_STREAM_1, EDGED_HTTP_1,
 	EDGED_METRICS_1, EDGED_STORE_1, EDGED_AUTH_1, NULL };
-static const char *const offers[] = { EDGED_PUBSUB_1, NULL };
+static const char *const offers[] = { EDGED_PUBSUB_1, EDGED_SESSION_1, NULL };
 
 EDGED_PLUGIN(.name = "broker", .version = EDGED_VERSION, .summary = "MQTT 3.1, 3.1.1 and 5.0 broker",
         .needs = needs, .offers = offers, .settings = settings, .routes = rest_routes, .create = create,

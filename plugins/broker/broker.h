@@ -55,6 +55,7 @@ struct figures {
 
 struct shard;
 struct pubsub;
+struct insides;
 struct sse;
 struct load;
 struct sys;
@@ -88,6 +89,7 @@ struct broker {
 	int64_t queued;    /* atomic: bytes in the queues of all sessions */
 	unsigned starting; /* main loop: shards that are not up yet */
 	struct pubsub *pubsub;
+	struct insides *insides;
 	struct sse *sse;
 	struct load *load;
 	struct sys *sys;

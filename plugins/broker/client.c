@@ -4,6 +4,7 @@
 #include "auth.h"
 #include "client.h"
 #include "connect.h"
+#include "inside.h"
 #include "pressure.h"
 #include "queue.h"
 #include "reason.h"
@@ -18,6 +19,8 @@
 
 bool client_has_room(const struct client *c)
 {
+	if (c->inside)
+		return inside_has_room(c);
 	if (pressure_of(c->broker) >= PRESSURE_SLOW &&
 	        c->broker->stream->queued(c->stream) > PRESSURE_SLOW_FROM) {
 		pressure_count(c->broker, PRESSURE_SLOW);
@@ -132,6 +135,8 @@ static void use_alias(struct client *c, struct outgoing *o)
 
 bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool dup)
 {
+	if (c->inside)
+		return inside_send(c, d, id, dup);
 	if (d->qos == 0 && !d->retain && c->version != MQTT_5) {
 		send_ready(c, d->message);
 	} else {
@@ -158,6 +163,10 @@ bool client_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 
 void client_send_ack(struct client *c, uint8_t packet, uint16_t id, uint8_t reason)
 {
+	if (c->inside) {
+		inside_release(c, id);
+		return;
+	}
 	uint8_t bytes[8];
 	struct writer w = writer(bytes, sizeof(bytes));
 	write_ack(&w, c->version, packet, id, reason);
@@ -223,6 +232,10 @@ void client_part(struct client *c, uint8_t reason)
 {
 	if (c->closing)
 		return;
+	if (c->inside) {
+		inside_part(c, reason);
+		return;
+	}
 	say_goodbye(c, reason);
 	c->closing = true;
 	c->parted = true;

@@ -43,8 +43,9 @@ struct client {
 	bool asked;     /* the plugin that decides was asked who it is */
 	bool parted;    /* the end has a reason: */
 	uint8_t reason; /* its own DISCONNECT's, or the one it was told */
+	bool inside;    /* no stream: a plugin, see inside.h */
 	/* for CONNACK: */
-	bool present, assigned, tell_expiry, tell_keep_alive, tell_response;
+	bool present, assigned, tell_expiry, tell_keep_alive, tell_response, tell_node;
 };
 
 /* The handler of protocol "mqtt"; self is the broker. */

@@ -281,6 +281,11 @@ static void write_connack_props(struct writer *w, const struct connack *c)
 		write_u8(w, PROP_AUTH_DATA);
 		write_binary(w, c->auth_data);
 	}
+	if (c->node.len) {
+		write_u8(w, PROP_USER);
+		write_binary(w, edged_str(NODE_PROPERTY));
+		write_binary(w, c->node);
+	}
 	if (c->text.len) {
 		write_u8(w, PROP_REASON);
 		write_binary(w, c->text);

@@ -148,8 +148,11 @@ struct connack {
 	struct edged_slice text; /* reason string */
 	struct edged_slice response_info;
 	struct edged_slice auth_method, auth_data;
+	struct edged_slice node; /* for a bridge that has said which node it is of */
 };
-#define CONNACK_MAX 2000 /* room for any */
+/* User property of CONNECT and CONNACK by which a bridge and a broker tell each other the ids of their nodes. */
+#define NODE_PROPERTY "edged-node"
+#define CONNACK_MAX   2000 /* room for any */
 void write_connack(struct writer *w, uint8_t version, const struct connack *connack);
 void write_ack(struct writer *w, uint8_t version, enum packet_type type, uint16_t id, uint8_t reason);
 /* SUBACK and UNSUBACK. */

@@ -6,6 +6,7 @@
 #include "auth.h"
 #include "connect.h"
 #include "lifecycle.h"
+#include "inside.h"
 #include "persist.h"
 #include "pressure.h"
 #include "queue.h"
@@ -53,7 +54,7 @@ static uint8_t judge_will(const struct client *c, const struct connect *p)
 static uint8_t judge(const struct client *c, const struct connect *p)
 {
 	const struct broker *broker = c->broker;
-	if (p->client_id.len > broker->limits.client_id)
+	if (p->client_id.len > broker->limits.client_id || inside_id(p->client_id))
 		return REASON_CLIENT_ID;
 	if (p->client_id.len == 0 && (p->version == MQTT_3_1 || (p->version == MQTT_3_1_1 && !p->clean)))
 		return REASON_CLIENT_ID;
@@ -145,12 +146,24 @@ static int save_session(struct session *s, uint32_t expiry)
 	return r ? r : turn_wrote(s->shard);
 }
 
+/* Is it the bridge of another node, which wants to know whom it has met? */
+static bool is_bridge(const struct connect *p)
+{
+	struct reader r = reader(p->props.raw.ptr, p->props.raw.len);
+	struct prop prop;
+	while (p->props.users && prop_next(&r, &prop))
+		if (prop.id == PROP_USER && edged_slice_is(prop.bytes, NODE_PROPERTY))
+			return true;
+	return false;
+}
+
 static void tune(struct client *c, const struct connect *p)
 {
 	const struct limits *limits = &c->broker->limits;
 	c->max_packet = p->props.max_packet;
 	c->told.max = p->props.alias_max < limits->aliases ? p->props.alias_max : (uint16_t)limits->aliases;
 	c->terse = !p->props.request_problem;
+	c->tell_node = is_bridge(p);
 	c->tell_response = p->props.request_response;
 	c->window =
 	        p->props.receive_max < limits->inflight ? p->props.receive_max : (uint16_t)limits->inflight;
@@ -277,6 +290,8 @@ void client_accepted(struct client *c, int result)
 		.has_keep_alive = c->tell_keep_alive && !result,
 		.auth_data = auth_proof(c),
 	};
+	if (c->tell_node && EDGED_HAS(c->broker->host->v1, node_id))
+		connack.node = edged_str(c->broker->host->v1->node_id(c->broker->host));
 	uint8_t bytes[CONNACK_MAX];
 	struct writer w = writer(bytes, sizeof(bytes));
 	if (c->tell_response && c->session->id_len < sizeof(response) - 10)

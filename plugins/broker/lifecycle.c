@@ -110,7 +110,7 @@ void lifecycle_disconnected(const struct session *s)
 	const struct client *c = s->client;
 	char topic[1100];
 	size_t n;
-	if (!c || c->muted || !wanted(s, "presence/disconnected", topic, sizeof(topic), &n))
+	if (!c || c->inside || c->muted || !wanted(s, "presence/disconnected", topic, sizeof(topic), &n))
 		return;
 	json_t *json = event(c, s, "disconnected");
 	bool lost = !c->parted;

@@ -106,7 +106,8 @@ static bool client_fits(const struct want *want, const struct client *c)
 {
 	if (!want->user.len && !want->address.len)
 		return true;
-	return c && begins(edged_str(c->broker->stream->peer(c->stream)->address), want->address) &&
+	return c && !c->inside &&
+	       begins(edged_str(c->broker->stream->peer(c->stream)->address), want->address) &&
 	       (!want->user.len || edged_slice_eq(auth_user(c), want->user));
 }
 
@@ -167,7 +168,7 @@ static const char *version_name(uint8_t version)
 static json_t *client_json(const struct session *s)
 {
 	const struct client *c = s->client;
-	if (!c)
+	if (!c || c->inside)
 		return NULL;
 	const struct edged_peer *peer = c->broker->stream->peer(c->stream);
 	json_t *json =

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "client.h"
+#include "inside.h"
 #include "persist.h"
 #include "queue.h"
 #include "rights.h"
@@ -123,11 +124,25 @@ uint32_t session_purge(struct session *s)
 		take_out(s, i);
 		count++;
 	}
+	if (s->inside)
+		inside_dropped(s, count);
 	return count;
 }
 
-static bool queue_full(const struct session *s, const struct message *m)
+bool queue_drop_oldest(struct session *s)
 {
+	for (uint32_t i = s->flight->sent; i < s->flight->count; i++)
+		if (flight_at(s->flight, i)->state == ENTRY_QUEUED) {
+			take_out(s, i);
+			return true;
+		}
+	return false;
+}
+
+static bool queue_full(struct session *s, const struct message *m)
+{
+	if (s->inside)
+		return inside_full(s, m);
 	const struct broker *broker = s->shard->broker;
 	const struct flight *f = s->flight;
 	return f->count - f->sent >= broker->limits.queue_messages + (s->client ? s->client->window : 0u) ||
@@ -184,7 +199,10 @@ static int deliver_queued(struct session *s, const struct delivery *d, bool *ret
 		count_dropped(s, d->message, figures->dropped_memory, "no-memory");
 		return -ENOMEM;
 	}
-	if (queue_full(s, d->message) || shed(s)) {
+	bool full = queue_full(s, d->message);
+	if (full || shed(s)) {
+		if (s->inside && !full)
+			inside_dropped(s, 1);
 		count_dropped(s, d->message, figures->dropped_queue, "queue-full");
 		return -ENOSPC;
 	}
@@ -197,9 +215,10 @@ static int deliver_queued(struct session *s, const struct delivery *d, bool *ret
 		return 0;
 	*ret_saved = true;
 	struct entry *last = s->flight->count ? flight_at(s->flight, s->flight->count - 1) : NULL;
-	if (last && last->message && !last->stored && persist_entry(s, last))
-		return -EIO;
-	return 0;
+	int r = last && last->message && !last->stored && persist_entry(s, last) ? -EIO : 0;
+	if (s->inside)
+		inside_changed(s);
+	return r;
 }
 
 static int backlog_room(struct session *s, uint32_t more)
@@ -322,6 +341,8 @@ static bool start_entry(struct session *s, struct entry *e)
 	case ENTRY_QUEUED:
 		if (message_expired(e->message, wall_ms())) {
 			count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "expired");
+			if (s->inside)
+				inside_dropped(s, 1);
 			return false;
 		}
 		e->id = flight_take_id(s->flight);

@@ -28,6 +28,9 @@ void session_saved(struct session *session, uint16_t id, int result);
 /* What was not sent yet goes; messages on their way stay, for the client may have them. How many went. */
 uint32_t session_purge(struct session *session);
 
+/* The oldest message that was never sent goes; false when there is none. */
+bool queue_drop_oldest(struct session *session);
+
 /* Everything goes from memory; the store keeps it. */
 void queue_fini(struct session *session);
 /* The connection is gone: what was sent is to be sent again, what was lined up is dropped. */

@@ -3,6 +3,7 @@
 
 #include "client.h"
 #include "lifecycle.h"
+#include "inside.h"
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
@@ -66,6 +67,7 @@ struct session *session_new(struct shard *shard, struct edged_slice id)
 	s->shard = shard;
 	s->target.kind = TARGET_SESSION;
 	s->id_len = (uint16_t)id.len;
+	s->inside = inside_id(id);
 	memcpy(s->id, id.ptr, id.len);
 	struct session **to = bucket(shard, id);
 	s->chain = *to;

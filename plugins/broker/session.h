@@ -69,6 +69,7 @@ struct session {
 	bool touched; /* see turn_touch() */
 	bool unsaved; /* a commit failed: the disk may lack some of it */
 	bool dead;    /* ended; freed with its last hold */
+	bool inside;  /* its client is a plugin, see inside.h */
 	char id[];
 };
 

@@ -2,12 +2,15 @@
 #include <errno.h>
 
 #include "client.h"
+#include "inside.h"
 #include "parcel.h"
 #include "shard.h"
 #include "sys.h"
 
 unsigned shard_of(const struct broker *broker, struct edged_slice client_id)
 {
+	if (inside_id(client_id)) /* plugins are on the main loop */
+		return 0;
 	return (unsigned)(keyed_hash(broker->key, 1, client_id) % broker->shard_count);
 }
 

@@ -913,7 +913,7 @@ static const char *folder(struct edged_host *host)
 	return "/nonexistent";
 }
 
-static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started, folder };
+static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started, folder, NULL };
 
 static void free_host(struct fake_host *f)
 {

@@ -171,7 +171,7 @@ static struct tls_context *new_tls(const struct test_certificate *certificate, c
 {
 	static const char *const alpn[] = { "x-amzn-mqtt-ca", "mqtt", "http/1.1", "edged-link/1", NULL };
 	struct tls_options options = { certificate->certificate_pem, certificate->key_pem, alpn, 0x0303,
-		judge, (void *)trusts };
+		judge, (void *)trusts, false, NULL };
 	struct tls_context *tls = NULL;
 	struct err err = { "" };
 	if (tls_context_new(&options, &tls, &err))

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Durable sessions whose client is a plugin ("edged.session/1"). */
+#include "edged/cap_session.h"
+#include "rig_test.h"
+
+/* What the plugin was told: "t:1 u:2 " for deliveries, "=3 " for a release, "!-5 " for the end. */
+static struct {
+	char text[2000];
+	size_t n;
+	uint16_t last_id;
+	bool dealt_with; /* deliver() says so */
+} log_;
+
+static const struct edged_session_1 *sessions;
+static edged_handle session;
+
+static void say(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	log_.n += (size_t)vsnprintf(log_.text + log_.n, sizeof(log_.text) - log_.n, format, args);
+	va_end(args);
+	assert_true(log_.n < sizeof(log_.text));
+}
+
+static bool deliver(void *arg, const struct edged_session_message *m, uint16_t id, bool again)
+{
+	(void)arg;
+	say("%.*s:%.*s/%d%s%s ", EDGED_SLICE_FMT(m->topic), EDGED_SLICE_FMT(m->payload), m->qos,
+	        m->retain ? "r" : "", again ? "a" : "");
+	log_.last_id = id;
+	return !log_.dealt_with;
+}
+
+static void release(void *arg, uint16_t id)
+{
+	(void)arg;
+	say("=%d ", id == log_.last_id);
+}
+
+static void detached(void *arg, int reason)
+{
+	(void)arg;
+	say("!%d ", reason);
+}
+
+static const struct edged_session_handler handler = {
+	.struct_size = sizeof(handler), .deliver = deliver, .release = release, .detached = detached
+};
+
+static void heard(const char *text, int line)
+{
+	if (strcmp(log_.text, text) != 0)
+		fail_msg("line %d: \"%s\" instead of \"%s\"", line, log_.text, text);
+	log_.text[log_.n = 0] = '\0';
+}
+#define HEARD(text) heard(text, __LINE__)
+
+static struct edged_session_options options = {
+	.struct_size = sizeof(options), .name = "test/a", .queue_messages = 100, .queue_bytes = 10000
+};
+
+static void open_it(void)
+{
+	log_.text[log_.n = 0] = '\0';
+	log_.dealt_with = false;
+	sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, &session), 0);
+}
+
+static void subscribe_to(const char *filter, uint8_t opts)
+{
+	assert_int_equal(sessions->subscribe(sessions->ctx, session, &filter, &opts, 1), 0);
+	fake_run(host);
+}
+
+static void attach(uint16_t window, bool anew)
+{
+	assert_int_equal(sessions->attach(sessions->ctx, session, window, anew), 0);
+	fake_run(host);
+}
+
+static void start(void)
+{
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	options.queue_messages = 100;
+	options.drop_oldest = false;
+	open_it();
+	subscribe_to("#", 2 | OPT_NO_LOCAL | OPT_RETAIN_AS_PUBLISHED | 0x10);
+}
+
+static void publish_one(struct fake_peer *p, uint8_t qos, const char *payload)
+{
+	uint8_t bytes[64];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_u8(&w, (uint8_t)(0x30 | qos << 1));
+	write_u8(&w, (uint8_t)(3 + (qos ? 2 : 0) + strlen(payload)));
+	write_binary(&w, edged_str("t"));
+	if (qos)
+		write_u16(&w, 7);
+	write_bytes(&w, payload, strlen(payload));
+	fake_send(p, bytes, (size_t)(w.at - bytes), 0);
+}
+
+static struct edged_session_figures figures(void)
+{
+	struct edged_session_figures f = { .struct_size = sizeof(f) };
+	assert_int_equal(sessions->figures(sessions->ctx, session, &f), 0);
+	return f;
+}
+
+static void kill_and_open(void)
+{
+	crash();
+	fake_auto_commit(host, true);
+	open_it();
+}
+
+static void note(void *arg, int result)
+{
+	*(int *)arg = result;
+}
+
+static int put_in(const char *topic, uint8_t qos, uint16_t id, int *result)
+{
+	struct edged_session_message m = {
+		.struct_size = sizeof(m), .topic = edged_str(topic), .payload = edged_str("x"), .qos = qos
+	};
+	*result = 99;
+	return sessions->publish(sessions->ctx, session, &m, id, note, result);
+}
+
+/* --- out ------------------------------------------------------------------------------------------------------------------ */
+
+static void what_was_acknowledged_is_delivered_after_kill_9(void **state)
+{
+	(void)state;
+	start();
+	fake_auto_commit(host, false);
+	struct fake_peer *p = join(4, "p", CLEAN);
+	publish_one(p, 1, "1");
+	EXPECT(p, ""); /* nothing is promised yet */
+	fake_commit(host, 0);
+	EXPECT(p, "\x40\2\0\7");
+	fake_auto_commit(host, true);
+	publish_one(p, 1, "2");
+	publish_one(p, 0, "0"); /* nobody is attached */
+	crash();
+	fake_auto_commit(host, true);
+	p = join(4, "p", CLEAN);
+	publish_one(p, 1, "3"); /* before the plugin comes */
+	open_it();
+	assert_int_equal(figures().waiting, 3);
+	attach(2, false);
+	HEARD("t:1/1 t:2/1 ");
+	assert_int_equal(figures().in_flight, 2);
+	sessions->puback(sessions->ctx, session, 2);
+	HEARD("t:3/1 ");
+	publish_one(p, 0, "now");
+	HEARD("t:now/0 ");
+	kill_and_open(); /* only 2 was acknowledged */
+	attach(10, false);
+	HEARD("t:1/1 t:3/1 ");
+	sessions->puback(sessions->ctx, session, log_.last_id);
+	sessions->puback(sessions->ctx, session, (uint16_t)(log_.last_id - 1));
+	sessions->puback(sessions->ctx, session, 999);
+	assert_int_equal(figures().acknowledged, 2);
+	fake_run(host);
+	kill_and_open();
+	attach(10, false);
+	HEARD("");
+}
+
+static void what_was_not_acknowledged_comes_again_in_order(void **state)
+{
+	(void)state;
+	start();
+	struct fake_peer *p = join(4, "p", CLEAN);
+	attach(2, false);
+	for (char c = '1'; c < '5'; c++)
+		publish_one(p, 1, (char[]){ c, 0 });
+	HEARD("t:1/1 t:2/1 ");
+	sessions->detach(sessions->ctx, session);
+	sessions->puback(sessions->ctx, session, 1); /* too late */
+	attach(3, false);
+	HEARD("t:1/1a t:2/1a t:3/1 ");
+	sessions->flow(sessions->ctx, session, false);
+	sessions->puback(sessions->ctx, session, 1);
+	HEARD("");
+	sessions->flow(sessions->ctx, session, true);
+	fake_run(host);
+	HEARD("t:4/1 ");
+	log_.dealt_with = true;
+	publish_one(p, 1, "5");
+	sessions->puback(sessions->ctx, session, 2);
+	HEARD("t:5/1 ");
+	assert_int_equal(figures().in_flight, 2);
+	assert_int_equal(figures().waiting, 0);
+}
+
+static void qos2_goes_out_once(void **state)
+{
+	(void)state;
+	start();
+	fake_auto_commit(host, false);
+	struct fake_peer *p = join(4, "p", CLEAN);
+	attach(10, false);
+	publish_one(p, 2, "1");
+	HEARD(""); /* its packet id is not on the disk */
+	fake_commit(host, 0);
+	HEARD("t:1/2 ");
+	sessions->pubrec(sessions->ctx, session, log_.last_id, 0);
+	HEARD("");
+	fake_commit(host, 0);
+	HEARD("=1 ");
+	crash();
+	open_it();
+	fake_auto_commit(host, true);
+	attach(10, false);
+	assert_memory_equal(log_.text, "=", 1); /* not the message again */
+	HEARD(log_.text);
+	sessions->pubcomp(sessions->ctx, session, 1);
+	assert_int_equal(figures().acknowledged, 1);
+	fake_run(host);
+	kill_and_open();
+	attach(10, false);
+	HEARD("");
+}
+
+static void retained_messages_wait_for_it(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *p = join(4, "p", CLEAN);
+	SEND(p, "\x31\4\0\1r1"); /* retained at QoS 0 */
+	options.queue_messages = 100;
+	open_it();
+	subscribe_to("r", 1 | 0x10);
+	kill_and_open();
+	subscribe_to("r", 1 | 0x10);
+	attach(10, false);
+	HEARD("r:1/1r ");
+	p = join(4, "p", CLEAN);
+	const char *none[] = { "other" };
+	uint8_t opts[] = { 1 };
+	assert_int_equal(sessions->subscribe(sessions->ctx, session, none, opts, 1), 0);
+	SEND(p, "\x31\4\0\1r2");
+	HEARD("");
+	none[0] = "a/#/b";
+	assert_int_equal(sessions->subscribe(sessions->ctx, session, none, opts, 1), -EINVAL);
+}
+
+/* --- the queue's bounds ------------------------------------------------------------------------------------------------------ */
+
+static void a_full_queue_drops_new_or_old(void **state)
+{
+	(void)state;
+	start();
+	struct fake_peer *p = join(4, "p", CLEAN);
+	options.queue_messages = 2;
+	assert_int_equal(sessions->limit(sessions->ctx, session, &options), 0);
+	for (char c = '1'; c < '5'; c++)
+		publish_one(p, 1, (char[]){ c, 0 });
+	assert_int_equal(figures().dropped, 2);
+	options.drop_oldest = true;
+	assert_int_equal(sessions->limit(sessions->ctx, session, &options), 0);
+	publish_one(p, 1, "5");
+	assert_int_equal(figures().dropped, 3);
+	attach(10, false);
+	HEARD("t:2/1 t:5/1 ");
+	sessions->detach(sessions->ctx, session);
+	for (char c = '6'; c < '9'; c++)
+		publish_one(p, 1, (char[]){ c, 0 });
+	/* What was on the way stays, and counts. */
+	attach(10, false);
+	HEARD("t:2/1a t:5/1a ");
+	assert_int_equal(figures().dropped, 6);
+	options.drop_oldest = false;
+}
+
+/* --- in ------------------------------------------------------------------------------------------------------------------- */
+
+static void what_comes_in_is_acknowledged_when_it_is_durable(void **state)
+{
+	(void)state;
+	start();
+	struct fake_peer *s = join(4, "s", KEEP);
+	subscribe(s, "in", 1);
+	quiet(s);
+	attach(10, false);
+	fake_auto_commit(host, false);
+	int first, second, third;
+	assert_int_equal(put_in("in", 1, 0, &first), 0);
+	assert_int_equal(put_in("nobody", 1, 0, &second), 0);
+	fake_run(host);
+	EXPECT(s, "\x32\7\0\2in\0\1x");
+	assert_int_equal(first, 99);
+	assert_int_equal(second, 99); /* in order */
+	fake_commit(host, 0);
+	assert_int_equal(first, 0);
+	assert_int_equal(second, 0);
+	HEARD(""); /* nothing of it goes back */
+	assert_int_equal(put_in("in", 1, 0, &third), 0);
+	fake_commit(host, -ENOSPC);
+	assert_int_equal(third, -ENOSPC);
+	assert_int_equal(put_in("+", 1, 0, &third), -EINVAL);
+	assert_int_equal(put_in("in", 1, 0, &third), 0);
+	fake_run(host);
+	sessions->close(sessions->ctx, session);
+	assert_int_equal(third, -ECANCELED);
+	fake_commit(host, 0); /* nobody is told twice */
+	assert_int_equal(sessions->attach(sessions->ctx, session, 1, false), -ENOENT);
+}
+
+static void qos2_comes_in_once(void **state)
+{
+	(void)state;
+	start();
+	int result;
+	struct fake_peer *s = join(4, "s", KEEP);
+	subscribe(s, "in", 2);
+	quiet(s);
+	assert_int_equal(put_in("in", 2, 5, &result), 0);
+	fake_run(host);
+	assert_int_equal(result, 0);
+	kill_and_open();
+	assert_int_equal(put_in("in", 2, 5, &result), 0);
+	fake_run(host);
+	assert_int_equal(result, 0);
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	EXPECT(s, "\x20\2\1\0\x3c\7\0\2in\0\1x");
+	assert_int_equal(sessions->release(sessions->ctx, session, 5, note, &result), 0);
+	fake_run(host);
+	assert_int_equal(put_in("in", 2, 5, &result), 0);
+	fake_run(host);
+	EXPECT(s, "\x34\7\0\2in\0\2x");
+	/* The other side has lost its session: the same id means another message. */
+	attach(10, true);
+	assert_int_equal(put_in("in", 2, 5, &result), 0);
+	fake_run(host);
+	EXPECT(s, "\x34\7\0\2in\0\3x");
+	/* A commit that fails forgets the id, so that the message may come again. */
+	fake_auto_commit(host, false);
+	assert_int_equal(put_in("in", 2, 6, &result), 0);
+	fake_commit(host, -EIO);
+	assert_int_equal(result, -EIO);
+	fake_auto_commit(host, true);
+	assert_int_equal(put_in("in", 2, 6, &result), 0);
+	fake_run(host);
+	assert_int_equal(result, 0);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------------ */
+
+static void found(void *arg, const char *name)
+{
+	(void)arg;
+	say("%s ", name);
+}
+
+static void sessions_have_names(void **state)
+{
+	(void)state;
+	start();
+	edged_handle other;
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, &other), -EEXIST);
+	options.name = "a name";
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, &other), -EINVAL);
+	options.name = "test/a";
+	kill_and_open();
+	sessions->names(sessions->ctx, "test/", found, NULL);
+	HEARD("test/a ");
+	assert_int_equal(sessions->forget(sessions->ctx, "test/a"), -EBUSY);
+	sessions->close(sessions->ctx, session);
+	sessions->close(sessions->ctx, session);
+	assert_int_equal(sessions->forget(sessions->ctx, "test/a"), 0);
+	assert_int_equal(sessions->forget(sessions->ctx, "test/a"), -ENOENT);
+	fake_run(host);
+	kill_and_open();
+	assert_int_equal(figures().waiting, 0);
+	/* Nobody from outside can take it. */
+	struct fake_peer *p = join_with(5, "$plugin/test/a", CLEAN, NULL, 0, NULL, 0);
+	REFUSED(p, REASON_CLIENT_ID);
+}
+
+static void a_disk_that_is_full_detaches_it(void **state)
+{
+	(void)state;
+	start();
+	fake_auto_commit(host, false);
+	struct fake_peer *p = join(4, "p", CLEAN);
+	attach(10, false);
+	publish_one(p, 2, "1");
+	fake_commit(host, -ENOSPC);
+	HEARD("!-5 ");
+	attach(10, false);
+	fake_commit(host, 0);
+	HEARD("t:1/2 ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(what_was_acknowledged_is_delivered_after_kill_9),
+		T(what_was_not_acknowledged_comes_again_in_order),
+		T(qos2_goes_out_once),
+		T(retained_messages_wait_for_it),
+		T(a_full_queue_drops_new_or_old),
+		T(what_comes_in_is_acknowledged_when_it_is_durable),
+		T(qos2_comes_in_once),
+		T(sessions_have_names),
+		T(a_disk_that_is_full_detaches_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
