@@ -486,16 +486,6 @@ static size_t stream_queued(const struct edged_stream *stream)
 	return p->blocked ? p->out_len - p->out_taken : 0;
 }
 
-static void append(uint8_t **bytes, size_t *len, const void *more, size_t n)
-{
-	heap_spare(true);
-	*bytes = realloc(*bytes, *len + n + 1);
-	heap_spare(false);
-	assert(*bytes);
-	memcpy(*bytes + *len, more, n);
-	*len += n;
-}
-
 static int stream_write(struct edged_stream *stream, const void *bytes, size_t n)
 {
 	struct fake_peer *p = peer_of(stream);
@@ -508,7 +498,7 @@ static int stream_write(struct edged_stream *stream, const void *bytes, size_t n
 		return -ENOBUFS;
 	}
 	if (n)
-		append(&p->out, &p->out_len, bytes, n);
+		heap_append(&p->out, &p->out_len, bytes, n);
 	p->was_full |= stream_queued(stream) > p->high;
 	return 0;
 }
@@ -837,7 +827,7 @@ void fake_send(struct fake_peer *p, const void *bytes, size_t n, size_t piece)
 	const uint8_t *from = bytes;
 	while (n) {
 		size_t part = piece && piece < n ? piece : n;
-		append(&p->in, &p->in_len, from, part);
+		heap_append(&p->in, &p->in_len, from, part);
 		from += part;
 		n -= part;
 		fake_run(p->host);

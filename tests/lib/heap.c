@@ -2,7 +2,8 @@
 #include "heap.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 static atomic_long countdown = -1;
 static atomic_bool failed;
@@ -82,3 +83,20 @@ char *__wrap_strdup(const char *text)
 	return must_fail() ? NULL : __real_strdup(text);
 }
 #endif
+
+static size_t room_for(size_t n)
+{
+	return (size_t)2 << (63 - __builtin_clzll(n | 63));
+}
+
+void heap_append(uint8_t **bytes, size_t *len, const void *more, size_t n)
+{
+	heap_spare(true);
+	if (!*bytes || room_for(*len + n) != room_for(*len))
+		*bytes = realloc(*bytes, room_for(*len + n));
+	heap_spare(false);
+	if (!*bytes)
+		abort();
+	memcpy(*bytes + *len, more, n);
+	*len += n;
+}
