@@ -25,6 +25,7 @@ struct worker {
 	struct db *db;
 	uint64_t active_ms; /* when the last group ended */
 	unsigned commits;   /* in the last group */
+	bool steady;        /* commits did not stop coming for as long as the last group may wait */
 	uint64_t transactions;
 	int last_error;
 };
@@ -436,24 +437,27 @@ static void wait_until_us(struct store *store, uint64_t us)
 /*
  * Company is likely to come when it came the last time. Then the group waits until nothing new has come for
  * group_ms, so that who waits for an answer before it goes on is not held up longer, and at most for
- * group_max_ms, which is what a steady flow gets. A commit that comes alone never waits, a read no longer than
- * group_ms. While a sync runs, company gathers by itself.
+ * group_max_ms, which is what a steady flow gets. A flow that did not pause for that long does not wait for
+ * answers: the next group takes a longer pause for its end. A commit that comes alone never waits, a read no
+ * longer than the pause. While a sync runs, company gathers by itself.
  */
 static void wait_for_company(struct worker *worker)
 {
 	struct store *store = worker->store;
-	uint64_t gap = store->options.group_ms * 1000, started = clock_mono_us(), now = started;
-	uint64_t last = started + store->options.group_max_ms * 1000;
+	const struct store_options *options = &store->options;
+	uint64_t gap = options->group_ms * 1000, started = clock_mono_us(), now = started;
+	uint64_t last = started + options->group_max_ms * 1000;
+	if (worker->steady && gap < options->group_max_ms * 1000 / 4)
+		gap = options->group_max_ms * 1000 / 4;
 	store->gathering = worker->commits > 1 && gap;
-	while (store->gathering && !store->closing && store->waiting_bytes < GROUP_BYTES) {
+	while (store->gathering && !store->closing && store->waiting_bytes < GROUP_BYTES && now < last) {
 		uint64_t until = (store->reading ? started : store->latest_us) + gap;
-		if (until > last)
-			until = last;
 		if (until <= now)
 			break;
-		wait_until_us(store, until);
+		wait_until_us(store, until < last ? until : last);
 		now = clock_mono_us();
 	}
+	worker->steady = store->gathering && now >= last;
 	store->gathering = store->reading = false;
 	store->waiting_bytes = 0;
 }

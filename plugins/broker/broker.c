@@ -220,6 +220,8 @@ static void add_figures(struct broker *b)
 		        "Sessions that ended because somebody else came with their client id" },
 		{ &b->figures.store_failures, EDGED_COUNTER, "broker_store_failures_total", NULL,
 		        "Writes to the store that failed" },
+		{ &b->figures.compactions, EDGED_COUNTER, "broker_log_compactions_total", NULL,
+		        "Times that the log of messages was written anew, without what is over" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		*rows[i].word =
@@ -231,7 +233,6 @@ static void add_figures(struct broker *b)
 static void destroy(void *self)
 {
 	struct broker *b = self;
-	home_close(b->home);
 	load_free(b->load);
 	sse_free(b->sse);
 	trace_free(b->trace);
@@ -294,7 +295,7 @@ static int create(struct edged_host *host, void **ret_self)
 	configure(b);
 	add_figures(b);
 	int r = getrandom(b->key, sizeof(b->key), 0) == sizeof(b->key) ? 0 : -EIO;
-	if (!r && !(b->home = home_new(b)))
+	if (!r && !(b->home = home_new()))
 		r = -ENOMEM;
 	if (!r)
 		r = make_parts(b);
@@ -351,7 +352,6 @@ static int start(void *self)
 static void stop(void *self)
 {
 	struct broker *b = self;
-	home_close(b->home);
 	sse_stop(b->sse);
 	trace_stop(b->trace);
 	sys_stop(b->sys);

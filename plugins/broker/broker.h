@@ -14,15 +14,15 @@
 #include "edged/cap_pubsub.h"
 #include "edged/cap_store.h"
 #include "edged/cap_stream.h"
-#include "message.h"
+#include "compact.h"
+#include "home.h"
 #include "presence.h"
 #include "pressure.h"
 #include "rate.h"
+#include "record.h"
 #include "shared.h"
 #include "topic.h"
 #include "users.h"
-
-#define MAX_SUBSCRIPTIONS 1000 /* the highest limit of subscriptions for one client */
 
 /* From the configuration; see the table in broker.c. */
 struct limits {
@@ -47,7 +47,7 @@ struct figures {
 	int64_t *connects, *refused, *taken_over, *malformed, *kept_dead, *login_failures;
 	int64_t *dropped_slow, *dropped_queue, *dropped_size, *dropped_expired, *dropped_quota,
 	        *dropped_memory;
-	int64_t *store_failures;
+	int64_t *store_failures, *compactions;
 	int64_t *rate_refused, *rate_ended, *paused, *pauses;
 	int64_t *memory, *pressure, *shed[PRESSURE_STEPS];
 	int64_t *foreign, *denied[DENIED_COUNT];
@@ -74,7 +74,7 @@ struct broker {
 	const uint32_t *generation; /* of rights */
 	struct limits limits;
 	struct figures figures;
-	struct home *home; /* of stored messages */
+	struct home *home; /* what stored messages and entries take */
 	struct shard **shards;
 	unsigned shard_count;
 	struct users users;
@@ -85,6 +85,7 @@ struct broker {
 	struct presence presence;
 	uint64_t key[2];   /* of the hash tables */
 	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
+	struct compaction compaction;
 	int64_t clients;   /* atomic: connected */
 	int64_t queued;    /* atomic: bytes in the queues of all sessions */
 	unsigned starting; /* main loop: shards that are not up yet */

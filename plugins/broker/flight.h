@@ -21,7 +21,7 @@ enum entry_state {
 
 struct entry {
 	struct message *message; /* NULL once released */
-	uint64_t seq;            /* key in the store when stored */
+	uint64_t seq;            /* of a durable session: rises from the first entry to the last */
 	uint32_t *more_ids;      /* count and further subscription identifiers, or NULL */
 	uint32_t subscription_id;
 	uint16_t id; /* packet id, 0: none yet */

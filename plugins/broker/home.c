@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "home.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
-#include "broker.h"
-
 struct home {
-	uint32_t refs;        /* atomic */
-	pthread_mutex_t lock; /* of broker: it ends while other loops still send */
-	struct broker *broker;
+	uint32_t refs; /* atomic */
+	int64_t bytes; /* atomic */
 };
 
-struct home *home_new(struct broker *broker)
+struct home *home_new(void)
 {
 	struct home *home = calloc(1, sizeof(*home));
-	if (!home)
-		return NULL;
-	home->refs = 1;
-	home->broker = broker;
-	pthread_mutex_init(&home->lock, NULL);
+	if (home)
+		home->refs = 1;
 	return home;
 }
 
@@ -31,30 +24,17 @@ struct home *home_ref(struct home *home)
 
 void home_unref(struct home *home)
 {
-	if (!home || __atomic_sub_fetch(&home->refs, 1, __ATOMIC_ACQ_REL))
-		return;
-	pthread_mutex_destroy(&home->lock);
-	free(home);
+	if (home && __atomic_sub_fetch(&home->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		free(home);
 }
 
-void home_close(struct home *home)
+void home_add(struct home *home, int64_t bytes)
 {
-	if (!home)
-		return;
-	pthread_mutex_lock(&home->lock);
-	home->broker = NULL;
-	pthread_mutex_unlock(&home->lock);
+	__atomic_fetch_add(&home->bytes, bytes, __ATOMIC_RELAXED);
 }
 
-void home_forget(struct home *home, uint64_t row)
+uint64_t home_bytes(const struct home *home)
 {
-	uint8_t key[8];
-	struct writer w = writer(key, sizeof(key));
-	write_u64(&w, row);
-	pthread_mutex_lock(&home->lock);
-	const struct broker *b = home->broker;
-	if (b && b->store->del(b->host, "messages", edged_slice(key, sizeof(key))))
-		/* The next start finds it without a reader, and removes it. */
-		count_one(b->figures.store_failures);
-	pthread_mutex_unlock(&home->lock);
+	int64_t bytes = __atomic_load_n(&home->bytes, __ATOMIC_RELAXED);
+	return bytes > 0 ? (uint64_t)bytes : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the rows of stored messages are: with the last reference to a message its row goes. Messages may outlive the broker: a
+ * What stored messages and queue entries take in the log, as long as they are needed there. Messages may outlive the broker: a
  * stream still sends its last bytes, a plugin still holds one. Counted; any thread.
  */
 #ifndef BROKER_HOME_H
@@ -8,14 +8,13 @@
 
 #include <stdint.h>
 
-struct broker;
 struct home;
 
-struct home *home_new(struct broker *broker); /* NULL: no memory */
+struct home *home_new(void); /* NULL: no memory */
 struct home *home_ref(struct home *home);
 void home_unref(struct home *home); /* NULL is fine */
-/* The broker stops: rows stay from now on, for those who wait for the messages in them. NULL is fine. */
-void home_close(struct home *home);
-void home_forget(struct home *home, uint64_t row);
+/* So many bytes more (or less) are needed. */
+void home_add(struct home *home, int64_t bytes);
+uint64_t home_bytes(const struct home *home);
 
 #endif

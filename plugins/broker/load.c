@@ -3,7 +3,7 @@
 
 #include "load.h"
 #include "persist.h"
-#include "queue.h"
+#include "replay.h"
 #include "rights.h"
 #include "shard.h"
 
@@ -13,10 +13,9 @@ struct load {
 	void (*done)(struct broker *broker, int result, const char *why);
 	struct session **sessions;
 	size_t session_count, session_size;
-	struct message **messages;
-	size_t message_count, message_size;
+	struct replay *replay;
 	uint64_t highest; /* row */
-	unsigned table, damaged;
+	unsigned table, damaged, strange;
 	int result;
 };
 
@@ -41,41 +40,22 @@ static void note_row(struct load *load, uint64_t row)
 		load->highest = row;
 }
 
-static int forget_row(const struct load *load, const char *table, struct edged_slice key)
-{
-	return load->broker->store->del(load->broker->host, table, key);
-}
-
 /* A row that makes no sense goes, so that it is met only once. */
 static int discard(struct load *load, const char *table, struct edged_slice key)
 {
 	load->damaged++;
-	return forget_row(load, table, key);
+	return load->broker->store->del(load->broker->host, table, key);
 }
 
-static struct session *session_of_row(const struct load *load, uint64_t row)
+static struct session *session_of_row(void *arg, uint64_t row)
 {
+	const struct load *load = arg;
 	size_t low = 0, high = load->session_count;
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 		if (load->sessions[mid]->row == row)
 			return load->sessions[mid];
 		if (load->sessions[mid]->row < row)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
-}
-
-static struct message *message_of_row(const struct load *load, uint64_t row)
-{
-	size_t low = 0, high = load->message_count;
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		if (load->messages[mid]->row == row)
-			return load->messages[mid];
-		if (load->messages[mid]->row < row)
 			low = mid + 1;
 		else
 			high = mid;
@@ -141,54 +121,6 @@ static int read_sub(struct load *load, struct edged_slice key, struct edged_slic
 	return r < 0 ? r : 0;
 }
 
-static int read_message_row(struct load *load, struct edged_slice key, struct edged_slice value)
-{
-	struct reader k = reader(key.ptr, key.len);
-	uint64_t row = read_u64(&k);
-	struct message *m = k.failed || read_left(&k) || !row ? NULL : read_message(load->broker, value);
-	if (!m)
-		return discard(load, "messages", key);
-	note_row(load, row);
-	int r = append(&load->messages, &load->message_count, &load->message_size, m);
-	if (r)
-		message_unref(m);
-	else
-		message_settle(m, load->broker->home, row);
-	return r;
-}
-
-static int read_queue(struct load *load, struct edged_slice key, struct edged_slice value)
-{
-	struct queue_row row;
-	if (!read_queue_row(key, value, &row))
-		return discard(load, "queue", key);
-	note_row(load, row.seq);
-	struct session *s = session_of_row(load, row.session);
-	struct message *m = message_of_row(load, row.message);
-	if (!s)
-		return discard(load, "queue", key);
-	/* Without its message: its receiver has answered, as all others had, and another loop's commit was faster. */
-	if (!m && row.qos == 2 && row.state == ENTRY_SENT)
-		row.state = ENTRY_RELEASED;
-	if (!m && row.state != ENTRY_RELEASED)
-		return forget_row(load, "queue", key);
-	return queue_restore(s, m, &row);
-}
-
-static int read_incoming(struct load *load, struct edged_slice key, struct edged_slice value)
-{
-	(void)value;
-	struct reader k = reader(key.ptr, key.len);
-	uint64_t row = read_u64(&k);
-	uint16_t id = read_u16(&k);
-	struct session *s = k.failed ? NULL : session_of_row(load, row);
-	if (!s || (s->flight && flight_has_incoming(s->flight, id)))
-		return discard(load, "incoming", key);
-	if (!s->flight && !(s->flight = flight_new()))
-		return -ENOMEM;
-	return flight_add_incoming(s->flight, id);
-}
-
 static int read_retained(struct load *load, struct edged_slice key, struct edged_slice value)
 {
 	struct message *m = read_message(load->broker, value);
@@ -215,22 +147,16 @@ static const struct {
 } tables[] = {
 	{ "sessions", read_session },
 	{ "subs", read_sub },
-	{ "messages", read_message_row },
-	{ "queue", read_queue },
-	{ "incoming", read_incoming },
 	{ "retained", read_retained },
 	{ "users", read_user },
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 
-/* Messages that nobody waits for any more go; sessions that have ended meanwhile do, too. */
+/* Sessions that have ended meanwhile go. */
 static void settle(struct load *load)
 {
 	struct broker *broker = load->broker;
 	broker->next_row = load->highest + 1;
-	for (size_t i = 0; i < load->message_count; i++)
-		message_unref(load->messages[i]);
-	load->message_count = 0;
 	for (size_t i = 0; i < load->session_count; i++) {
 		struct session *s = load->sessions[i];
 		if (s->ends != EXPIRY_NEVER)
@@ -242,6 +168,9 @@ static void settle(struct load *load)
 	if (load->damaged)
 		broker->log->log(broker->host, EDGED_WARNING, "%u stored rows made no sense and were removed",
 		        load->damaged);
+	if (load->strange)
+		broker->log->log(broker->host, EDGED_WARNING,
+		        "%u records of queued messages made no sense and were left out", load->strange);
 	if (load->session_count || retained->count)
 		broker->log->log(broker->host, EDGED_INFO, "%zu sessions and %zu retained messages restored",
 		        load->session_count, retained->count);
@@ -263,6 +192,36 @@ static void finish(struct load *load, int result)
 	               : NULL);
 }
 
+static int record(void *arg, struct edged_slice bytes)
+{
+	struct load *load = arg;
+	load->result = replay_record(load->replay, bytes);
+	return load->result;
+}
+
+static void replayed(void *arg, int result)
+{
+	struct load *load = arg;
+	uint64_t highest = 0;
+	if (!result)
+		result = load->result;
+	if (!result)
+		result = replay_finish(load->replay, &load->strange, &highest);
+	note_row(load, highest);
+	finish(load, result);
+}
+
+static void read_log(struct load *load)
+{
+	const struct broker *broker = load->broker;
+	int r = -ENOMEM;
+	load->replay = replay_new(load->broker, session_of_row, load);
+	if (load->replay)
+		r = broker->store->replay(broker->host, MESSAGE_LOG, record, replayed, load);
+	if (r)
+		finish(load, r);
+}
+
 static void next_table(struct load *load);
 
 static void end(void *arg, int result)
@@ -272,8 +231,10 @@ static void end(void *arg, int result)
 		result = load->result;
 	if (load->table == 0 && load->session_count)
 		qsort(load->sessions, load->session_count, sizeof(struct session *), by_row);
-	if (result || ++load->table == TABLES)
+	if (result)
 		finish(load, result);
+	else if (++load->table == TABLES)
+		read_log(load);
 	else
 		next_table(load);
 }
@@ -303,11 +264,7 @@ void load_free(struct load *load)
 {
 	if (!load)
 		return;
-	for (size_t i = 0; i < load->message_count; i++) {
-		load->messages[i]->row = 0; /* memory only: the store keeps it */
-		message_unref(load->messages[i]);
-	}
-	free(load->messages);
+	replay_free(load->replay);
 	free(load->sessions);
 	free(load);
 }

@@ -2,12 +2,13 @@
 #include "message.h"
 
 #include "home.h"
+#include "record.h"
 
 static void message_free(struct edged_blob *blob)
 {
 	struct message *m = (struct message *)blob;
 	if (m->row) {
-		home_forget(m->home, m->row);
+		home_add(m->home, -(int64_t)message_bytes_max(m));
 		home_unref(m->home);
 	}
 	const struct author *author = message_author(m);
@@ -19,6 +20,7 @@ static void message_free(struct edged_blob *blob)
 void message_settle(struct message *m, struct home *home, uint64_t row)
 {
 	m->home = home_ref(home);
+	home_add(home, (int64_t)message_bytes_max(m));
 	m->row = row;
 }
 

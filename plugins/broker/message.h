@@ -14,15 +14,16 @@
 
 struct message;
 
-/* Where rows of messages are, see home.h. */
+/* What stored messages take, see home.h. */
 struct home;
 
 struct message {
 	struct edged_blob blob; /* first member; its bytes are those behind this struct */
 	struct home *home;      /* when it has a row; see message_settle() */
-	uint64_t row;           /* key in the store, 0: not stored */
+	uint64_t row;           /* its number in the store, 0: not stored */
 	uint64_t arrived;       /* wall time in ms */
 	uint64_t expires;       /* wall time in ms, 0: never */
+	uint32_t written;       /* atomic: the compaction (compact.h) in or before which it was stored last */
 	uint32_t payload_len;
 	uint32_t props_len; /* behind the payload */
 	uint16_t topic_len;
@@ -51,7 +52,7 @@ struct message_parts {
 	struct author author; /* who NULL: nobody to be judged */
 };
 
-/* Gives it a row, which is forgotten with it. Before others see the message. */
+/* It was stored, and has that number. Before others see the message. */
 void message_settle(struct message *message, struct home *home, uint64_t row);
 struct message *message_new(const struct message_parts *parts); /* one reference; NULL: no memory */
 

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows in the store. Numbers are big-endian, so that rows sort by them.
+ * What is in the store. Numbers in keys are big-endian, so that rows sort by them.
  *
  *   table      key                    value
  *   sessions   client id              session, and whose it is
  *   subs       session row, filter    options, subscription identifier
- *   messages   message row            message, and who wrote it if that one is judged
- *   queue      session row, entry     message row, QoS, state, packet id, subscription identifiers
- *   incoming   session row, packet id (of QoS 2 messages received)
  *   retained   topic                  message
  *   users      name                   what proves the password, see users.h
+ *
+ * Messages that wait (and who wrote them), and what became of them, are in the log "messages" (record.h): they come and go often, and are in
+ * memory as well. The log is read at start only. Session rows, messages and queue entries are numbered in one row.
  *
  * Functions return 0 or a negative errno of the store; the shard is the calling loop's.
  */
 #ifndef BROKER_PERSIST_H
 #define BROKER_PERSIST_H
 
+#include "record.h"
 #include "session.h"
+
+#define MESSAGE_LOG "messages"
+#define ENTRY_LIVE  24 /* bytes of an entry in the log, about */
 
 struct broker;
 
@@ -24,11 +28,14 @@ int persist_session(struct session *session, uint64_t away_since); /* wall ms, 0
 int persist_session_gone(struct session *session);                 /* with all that belongs to it */
 int persist_sub(struct session *session, struct edged_slice filter, uint8_t options, uint32_t id);
 int persist_sub_gone(struct session *session, struct edged_slice filter);
-/* Gives a message that nobody else has seen yet a row. */
+/* Stores a message that nobody else has seen yet, and gives it a row. */
 int persist_message(struct broker *broker, struct message *message);
 int persist_entry(struct session *session, struct entry *entry);
 void persist_entry_gone(struct session *session, const struct entry *entry);
 int persist_incoming(struct session *session, uint16_t id, bool gone);
+/* For a compaction: what is stored of them once more; a message that this generation has stored is left out. */
+int persist_entry_again(struct session *session, struct entry *entry, uint32_t generation);
+int persist_incoming_again(struct session *session);
 int persist_retained(struct broker *broker, const struct message *message);
 int persist_retained_gone(struct broker *broker, struct edged_slice topic);
 
@@ -47,15 +54,5 @@ struct sub_row {
 	uint8_t options;
 };
 bool read_sub_row(struct edged_slice key, struct edged_slice value, struct sub_row *ret);
-struct queue_row {
-	uint64_t session, seq, message;
-	struct reader ids; /* four bytes each */
-	uint16_t id;
-	uint8_t qos, state;
-	bool retain;
-};
-bool read_queue_row(struct edged_slice key, struct edged_slice value, struct queue_row *ret);
-/* NULL: damaged or no memory. Main loop. */
-struct message *read_message(struct broker *broker, struct edged_slice value);
 
 #endif

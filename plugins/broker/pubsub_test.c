@@ -203,11 +203,11 @@ static void a_message_may_outlive_the_broker(void **state)
 	        0);
 	assert_int_equal(say(&slow, "x", 1), 0);
 	fake_commit(host, 0);
-	assert_int_equal(fake_disk_rows(disk, "messages"), 1);
+	assert_int_equal(fake_disk_rows_of(disk, "messages", 1), 1);
 	fake_host_free(host, true);
 	host = NULL;
 	expect_payloads(&slow, "x");
-	assert_int_equal(fake_disk_rows(disk, "messages"), 1);
+	assert_int_equal(fake_disk_rows_of(disk, "messages", 1), 1);
 }
 
 int main(void)

@@ -40,6 +40,9 @@ void queue_fini(struct session *s)
 	if (!s->flight)
 		return;
 	queue_bytes(s, -(int64_t)s->flight->bytes);
+	for (uint32_t i = 0; i < s->flight->count; i++)
+		if (flight_at(s->flight, i)->stored)
+			home_add(s->shard->broker->home, -ENTRY_LIVE);
 	flight_free(s->flight);
 	s->flight = NULL;
 }
@@ -76,26 +79,29 @@ static void take_out(struct session *s, uint32_t i)
 	flight_remove(s->flight, i);
 }
 
-int queue_restore(struct session *s, struct message *m, struct queue_row *row)
+int queue_restore(struct session *s, struct message *m, struct record *record)
 {
 	if (!s->flight && !(s->flight = flight_new()))
 		return -ENOMEM;
 	/* The end of an older one could not be written, and its packet id was used again. */
-	for (uint32_t i = 0; row->id && i < s->flight->count; i++)
-		if (flight_at(s->flight, i)->id == row->id) {
+	for (uint32_t i = 0; record->id && i < s->flight->count; i++)
+		if (flight_at(s->flight, i)->id == record->id) {
 			take_out(s, i);
 			break;
 		}
 	struct entry *e = flight_push(s->flight);
 	if (!e)
 		return -ENOMEM;
-	*e = (struct entry){ .seq = row->seq, .id = row->id, .qos = row->qos, .state = row->state };
-	e->retain = row->retain;
+	*e = (struct entry){
+		.seq = record->seq, .id = record->id, .qos = record->qos, .state = record->state
+	};
+	e->retain = record->retain;
 	e->stored = true;
+	home_add(s->shard->broker->home, ENTRY_LIVE);
 	uint32_t ids[MAX_SUBSCRIPTIONS];
 	struct delivery d = { .ids = ids };
-	while (read_left(&row->ids) && d.id_count < MAX_SUBSCRIPTIONS)
-		ids[d.id_count++] = read_u32(&row->ids);
+	while (read_left(&record->ids) && d.id_count < MAX_SUBSCRIPTIONS)
+		ids[d.id_count++] = (uint32_t)read_varint64(&record->ids);
 	if (keep_ids(e, &d)) {
 		flight_remove(s->flight, s->flight->count - 1);
 		return -ENOMEM;
@@ -185,6 +191,7 @@ static int push(struct session *s, const struct delivery *d)
 		return -ENOMEM;
 	}
 	e->message = m;
+	e->seq = s->row ? broker_row(s->shard->broker) : 0;
 	e->qos = d->qos;
 	e->retain = d->retain;
 	s->flight->bytes += message_size(m);

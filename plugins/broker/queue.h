@@ -36,6 +36,6 @@ void queue_fini(struct session *session);
 /* The connection is gone: what was sent is to be sent again, what was lined up is dropped. */
 void queue_rewind(struct session *session);
 /* An entry read from the store; message may be NULL when it was released. -ENOMEM. */
-int queue_restore(struct session *session, struct message *message, struct queue_row *row);
+int queue_restore(struct session *session, struct message *message, struct record *record);
 
 #endif

@@ -61,6 +61,7 @@ struct session {
 	uint32_t left;           /* when it went away, likewise; 0: before the start */
 	uint32_t expiry;         /* s */
 	uint32_t epoch;          /* which connection it is on */
+	uint32_t compacted;      /* the last compaction that has been through it */
 	uint32_t holds;          /* references from work that waits */
 	uint16_t unanswered;     /* acknowledgements that wait for a commit: later ones wait behind them */
 	uint16_t unacked;        /* of them, PUBACKs */

@@ -240,7 +240,6 @@ static void a_release_that_cannot_be_stored_is_not_confirmed(void **state)
 		EXPECT(p, "");
 		fake_commit(host, 0);
 		EXPECT(p, "\x70\2\0\7");
-		assert_int_equal(fake_disk_rows(disk, "incoming"), 0);
 		(void)join_with(version, "p", CLEAN, NULL, 0, NULL, 0);
 		fake_commit(host, 0);
 	}
@@ -277,7 +276,8 @@ static void what_could_not_be_stored_is_tried_again(void **state)
 	EXPECT(s, "\x20\2\1\0\x62\2\0\1");
 	SEND(s, "\x70\2\0\1");
 	fake_commit(host, 0);
-	assert_int_equal(fake_disk_rows(disk, "queue") + fake_disk_rows(disk, "messages"), 0);
+	crash();
+	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0");
 }
 
 /* A session whose own row was lost in a full disk is whole again with the next thing that is acknowledged for it. */

@@ -48,6 +48,7 @@ struct shard {
 	struct session **touched;  /* held: written for since the last commit */
 	uint32_t touched_count, touched_size;
 	bool doubt; /* a commit failed since the start: the disk may hold rows that were to go */
+	struct compacting compacting;
 	uint32_t match_seq;
 	struct match *matches;
 	size_t match_size;

@@ -183,6 +183,7 @@ static void turn_end(void *arg)
 		int r = commit(shard->broker, turn);
 		if (r)
 			committed(turn, r);
+		compact_check(shard);
 	} else {
 		answer_parcels(turn, 0);
 	}

@@ -45,6 +45,26 @@ uint64_t read_u64(struct reader *r)
 	return read_be(r, 8);
 }
 
+uint64_t read_varint64(struct reader *r)
+{
+	uint64_t v = 0;
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t byte = read_u8(r);
+		v |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return v;
+	}
+	r->failed = true;
+	return 0;
+}
+
+void write_varint64(struct writer *w, uint64_t v)
+{
+	for (; v > 0x7f; v >>= 7)
+		write_u8(w, (uint8_t)(v | 0x80));
+	write_u8(w, (uint8_t)v);
+}
+
 uint32_t read_varint(struct reader *r)
 {
 	uint32_t v = 0;

@@ -33,6 +33,8 @@ uint8_t read_u8(struct reader *r);
 uint16_t read_u16(struct reader *r);
 uint32_t read_u32(struct reader *r);
 uint64_t read_u64(struct reader *r); /* not in MQTT; for rows of the store */
+/* 7 bits a byte, low ones first, as many as it takes; not in MQTT, for records of the store. */
+uint64_t read_varint64(struct reader *r);
 /* Fails also on an encoding that is longer than needed or longer than four bytes. */
 uint32_t read_varint(struct reader *r);
 struct edged_slice read_binary(struct reader *r); /* two-byte length and bytes */
@@ -54,6 +56,7 @@ void write_u8(struct writer *w, uint8_t v);
 void write_u16(struct writer *w, uint16_t v);
 void write_u32(struct writer *w, uint32_t v);
 void write_u64(struct writer *w, uint64_t v);
+void write_varint64(struct writer *w, uint64_t v);
 void write_varint(struct writer *w, uint32_t v);
 void write_binary(struct writer *w, struct edged_slice s);
 

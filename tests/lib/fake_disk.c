@@ -81,6 +81,13 @@ struct row *fake_rows_copy(const struct row *rows)
 	return first;
 }
 
+/* Keys that sort by it. */
+static void fake_position(uint64_t position, char key[8])
+{
+	for (int i = 0; i < 8; i++)
+		key[i] = (char)(position >> (56 - 8 * i));
+}
+
 struct fake_disk *fake_disk_new(void)
 {
 	return calloc(1, sizeof(struct fake_disk));
@@ -98,6 +105,50 @@ size_t fake_disk_rows(const struct fake_disk *disk, const char *table)
 	for (const struct row *row = disk->rows; row; row = row->next)
 		n += strcmp(row->table, table) == 0;
 	return n;
+}
+
+size_t fake_disk_rows_of(const struct fake_disk *disk, const char *table, uint8_t first)
+{
+	size_t n = 0;
+	for (const struct row *row = disk->rows; row; row = row->next)
+		n += strcmp(row->table, table) == 0 && row->value_len && (uint8_t)row->value[0] == first;
+	return n;
+}
+
+void fake_append(struct fake_disk *disk, const char *log, struct edged_slice record)
+{
+	char key[8];
+	fake_position(disk->end, key);
+	fake_apply(&disk->rows, log, edged_slice(key, sizeof(key)), &record);
+	disk->end += record.len + 1;
+}
+
+void fake_trim(struct fake_disk *disk, const char *log, uint64_t position)
+{
+	char key[8];
+	fake_position(position, key);
+	for (struct row **at = &disk->rows; *at;) {
+		struct row *row = *at;
+		if (strcmp(row->table, log) != 0 || memcmp(row->key, key, sizeof(key)) >= 0) {
+			at = &row->next;
+			continue;
+		}
+		*at = row->next;
+		free_row(row);
+	}
+}
+
+uint64_t fake_begin(const struct fake_disk *disk, const char *log)
+{
+	for (const struct row *row = disk->rows; row; row = row->next) {
+		if (strcmp(row->table, log) != 0)
+			continue;
+		uint64_t position = 0;
+		for (int i = 0; i < 8; i++)
+			position = position << 8 | (uint8_t)row->key[i];
+		return position;
+	}
+	return disk->end;
 }
 
 bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t n, size_t byte)

@@ -3,6 +3,7 @@
 #ifndef TESTS_FAKE_DISK_H
 #define TESTS_FAKE_DISK_H
 
+#include <stdint.h>
 #include "edged/slice.h"
 
 struct row {
@@ -14,12 +15,17 @@ struct row {
 
 struct fake_disk {
 	struct row *rows;
+	uint64_t end; /* position behind the last record of all logs */
 };
 
 void *fake_copy(const void *bytes, size_t n);
 /* Puts a row in its place, or takes it away when value is NULL. */
 void fake_apply(struct row **at, const char *table, struct edged_slice key, const struct edged_slice *value);
 void fake_rows_free(struct row *rows);
+/* Logs. */
+void fake_append(struct fake_disk *disk, const char *log, struct edged_slice record);
+void fake_trim(struct fake_disk *disk, const char *log, uint64_t position);
+uint64_t fake_begin(const struct fake_disk *disk, const char *log); /* position of its first record */
 struct row *fake_rows_copy(const struct row *rows);
 
 #endif

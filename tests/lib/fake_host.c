@@ -15,6 +15,7 @@
 #include "edged/cap_store.h"
 #include "fake_auth.h"
 #include "fake_disk.h"
+#include "fake_words.h"
 #include "heap.h"
 
 #define MAX_FIGURES 200
@@ -24,7 +25,7 @@
 
 struct op { /* of the store, in order */
 	struct op *next;
-	enum { OP_PUT, OP_DEL, OP_COMMIT, OP_SCAN } kind;
+	enum { OP_PUT, OP_DEL, OP_APPEND, OP_TRIM, OP_COMMIT, OP_SCAN, OP_REPLAY } kind;
 	unsigned loop;
 	char table[33];
 	char *key, *value;
@@ -33,6 +34,8 @@ struct op { /* of the store, in order */
 	bool failed;               /* the joint of its batch has */
 	void (*done)(void *arg, int result);
 	int (*row)(void *arg, struct edged_slice key, struct edged_slice value);
+	int (*record)(void *arg, struct edged_slice record);
+	uint64_t position;
 	void *arg;
 };
 
@@ -85,56 +88,9 @@ static struct fake_host *fake(struct edged_host *host)
 
 /* --- log, config, metrics -------------------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static void write_log(
-        struct edged_host *host, enum edged_level level, const char *format, ...)
-{
-	(void)host;
-	if (level > EDGED_NOTICE && !getenv("FAKE_LOG"))
-		return;
-	va_list args;
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
-static const struct edged_log_1 log_cap = { sizeof(log_cap), write_log };
-
-/* "64k", "5s", 10: as the daemon reads them. */
-static int64_t read_default(const struct edged_setting *setting)
-{
-	const char *text = setting->def + (*setting->def == '"');
-	char *end;
-	int64_t v = strtoll(text, &end, 10);
-	bool size = setting->type == EDGED_TYPE_SIZE;
-	switch (*end) {
-	case 'k':
-		return v * 1024;
-	case 'M':
-		return v * 1024 * 1024;
-	case 's':
-		return v * 1000;
-	case 'm':
-		return v * 60 * 1000;
-	case 'h':
-		return v * 3600 * 1000;
-	case 'd':
-		return v * 24 * 3600 * 1000;
-	default:
-		return size || end != text ? v : strncmp(text, "true", 4) == 0;
-	}
-}
-
 static int64_t config_integer(struct edged_host *host, const char *name)
 {
-	for (const struct fake_setting *s = fake(host)->settings; s && s->name; s++)
-		if (strcmp(s->name, name) == 0)
-			return s->value;
-	for (const struct edged_setting *s = fake(host)->plugin->settings; s->name; s++)
-		if (strcmp(s->name, name) == 0)
-			return read_default(s);
-	fprintf(stderr, "no setting %s\n", name);
-	abort();
+	return fake_setting(fake(host)->settings, fake(host)->plugin->settings, name);
 }
 
 static const struct edged_config_1 config_cap = { .struct_size = sizeof(config_cap),
@@ -283,30 +239,34 @@ static struct op *add_op(struct edged_host *host, int kind, const char *table)
 	return op;
 }
 
-static int store_put(
-        struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value)
+static int add_write(struct edged_host *host, int kind, const char *table, struct edged_slice key,
+        struct edged_slice value)
 {
-	if (key.len == 0 || key.len > 1024)
-		return -EINVAL;
-	struct op *op = add_op(host, OP_PUT, table);
+	struct op *op = add_op(host, kind, table);
 	if (!op)
 		return -ENOMEM;
 	op->key = fake_copy(key.ptr, op->key_len = key.len);
 	op->value = fake_copy(value.ptr, op->value_len = value.len);
-	fake_apply(&fake(host)->view, table, key, &value);
+	if (kind != OP_APPEND)
+		fake_apply(&fake(host)->view, table, key, kind == OP_PUT ? &value : NULL);
 	fake(host)->writes++;
 	return 0;
 }
 
+static int store_put(
+        struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value)
+{
+	return key.len && key.len <= 1024 ? add_write(host, OP_PUT, table, key, value) : -EINVAL;
+}
+
 static int store_del(struct edged_host *host, const char *table, struct edged_slice key)
 {
-	struct op *op = add_op(host, OP_DEL, table);
-	if (!op)
-		return -ENOMEM;
-	op->key = fake_copy(key.ptr, op->key_len = key.len);
-	fake_apply(&fake(host)->view, table, key, NULL);
-	fake(host)->writes++;
-	return 0;
+	return add_write(host, OP_DEL, table, key, edged_slice(NULL, 0));
+}
+
+static int store_append(struct edged_host *host, const char *log, struct edged_slice record)
+{
+	return record.len ? add_write(host, OP_APPEND, log, edged_slice(NULL, 0), record) : -EINVAL;
 }
 
 static int store_commit(struct edged_host *host, void (*done)(void *arg, int result), void *arg)
@@ -382,6 +342,34 @@ static int store_get(struct edged_host *host, const char *table, struct edged_sl
 	return -ENOSYS;
 }
 
+static int store_trim(struct edged_host *host, const char *log, uint64_t position)
+{
+	struct op *op = add_op(host, OP_TRIM, log);
+	if (!op)
+		return -ENOMEM;
+	op->position = position;
+	return 0;
+}
+
+static int store_extent(struct edged_host *host, const char *log, uint64_t *ret_begin, uint64_t *ret_end)
+{
+	*ret_begin = fake_begin(fake(host)->disk, log);
+	*ret_end = fake(host)->disk->end;
+	return 0;
+}
+
+static int store_replay(struct edged_host *host, const char *log,
+        int (*record)(void *arg, struct edged_slice record), void (*end)(void *arg, int result), void *arg)
+{
+	struct op *op = add_op(host, OP_REPLAY, log);
+	if (!op)
+		return -ENOMEM;
+	op->record = record;
+	op->done = end;
+	op->arg = arg;
+	return 0;
+}
+
 static const struct edged_store_1 store_cap = {
 	.struct_size = sizeof(store_cap),
 	.put = store_put,
@@ -392,16 +380,23 @@ static const struct edged_store_1 store_cap = {
 	.joint = store_joint,
 	.commit_joint = store_commit_joint,
 	.leave_joint = store_leave_joint,
+	.append = store_append,
+	.extent = store_extent,
+	.trim = store_trim,
+	.replay = store_replay,
 };
 
-static void run_scan(struct fake_host *f, const struct op *op)
+static void run_read(struct fake_host *f, const struct op *op)
 {
-	struct row *rows = fake_rows_copy(f->view);
-	for (const struct row *row = rows; row; row = row->next)
-		if (strcmp(row->table, op->table) == 0 &&
-		        op->row(op->arg, edged_slice(row->key, row->key_len),
-		                edged_slice(row->value, row->value_len)))
-			break;
+	struct row *rows = fake_rows_copy(op->kind == OP_SCAN ? f->view : f->disk->rows);
+	bool enough = false;
+	for (const struct row *row = rows; row && !enough; row = row->next) {
+		struct edged_slice key = edged_slice(row->key, row->key_len);
+		struct edged_slice value = edged_slice(row->value, row->value_len);
+		if (strcmp(row->table, op->table) == 0)
+			enough = op->kind == OP_SCAN ? op->row(op->arg, key, value)
+			                             : op->record(op->arg, value);
+	}
 	fake_rows_free(rows);
 	op->done(op->arg, 0);
 }
@@ -443,11 +438,15 @@ static void run_op(struct fake_host *f, struct op *op, int result)
 		fake_apply(&f->disk->rows, op->table, key, &value);
 	else if (op->kind == OP_DEL && !result)
 		fake_apply(&f->disk->rows, op->table, key, NULL);
+	else if (op->kind == OP_APPEND && !result)
+		fake_append(f->disk, op->table, value);
+	else if (op->kind == OP_TRIM && !result)
+		fake_trim(f->disk, op->table, op->position);
 	f->loop = op->loop;
 	if (op->kind == OP_COMMIT && op->done)
 		op->done(op->arg, result);
-	if (op->kind == OP_SCAN)
-		run_scan(f, op);
+	if (op->kind == OP_SCAN || op->kind == OP_REPLAY)
+		run_read(f, op);
 }
 
 /* --- streams ---------------------------------------------------------------------------------------------------------------- */
@@ -680,7 +679,7 @@ static void run_ops(struct fake_host *f, int result, bool scans_only)
 		struct op *op = ops;
 		ops = op->next;
 		op->next = NULL;
-		if (scans_only && op->kind != OP_SCAN) {
+		if (scans_only && op->kind != OP_SCAN && op->kind != OP_REPLAY) {
 			*keep = op;
 			keep = &op->next;
 			continue;
@@ -705,7 +704,7 @@ void fake_run(struct fake_host *f)
 			more = true;
 		bool scans = false;
 		for (const struct op *op = f->ops; op; op = op->next)
-			scans |= op->kind == OP_SCAN;
+			scans |= op->kind == OP_SCAN || op->kind == OP_REPLAY;
 		if (scans || (f->auto_commit && f->ops)) {
 			run_ops(f, 0, !f->auto_commit);
 			more = true;
@@ -875,7 +874,7 @@ static const void *find_cap(struct edged_host *host, const char *name)
 		const char *name;
 		const void *cap;
 	} caps[] = {
-		{ EDGED_LOG_1, &log_cap },
+		{ EDGED_LOG_1, &fake_log },
 		{ EDGED_CONFIG_1, &config_cap },
 		{ EDGED_METRICS_1, &metrics_cap },
 		{ EDGED_LOOP_1, &loop_cap },

@@ -10,10 +10,13 @@
 #include "edged/plugin.h"
 
 /* --- the disk: outlives hosts --- */
+/* Records of a log are rows of a table of its name, their positions are the keys. */
 struct fake_disk;
 struct fake_disk *fake_disk_new(void);
 void fake_disk_free(struct fake_disk *disk);
 size_t fake_disk_rows(const struct fake_disk *disk, const char *table);
+/* Rows of the table whose value begins with that byte. */
+size_t fake_disk_rows_of(const struct fake_disk *disk, const char *table, uint8_t first);
 /* Changes byte `byte` of the row-th value of a table (for damage); false when there is no such byte. */
 bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t row, size_t byte);
 
@@ -36,7 +39,7 @@ void fake_run(struct fake_host *host);
 /* The store writes what is queued up to the last commit() and says so (`result` 0, or the failure), then fake_run(). */
 void fake_commit(struct fake_host *host, int result);
 void fake_auto_commit(struct fake_host *host, bool on); /* each fake_run() commits */
-size_t fake_writes(const struct fake_host *host);       /* put and del so far */
+size_t fake_writes(const struct fake_host *host);       /* put, del and append so far */
 /* Moves the clock and fires timers, then fake_run(). */
 void fake_sleep(struct fake_host *host, uint64_t ms);
 size_t fake_timers(const struct fake_host *host); /* armed */

@@ -192,4 +192,26 @@ def test_a_damaged_store_is_set_aside():
     assert status == 200
 
 
+def test_a_damaged_log_gives_what_can_be_read():
+    node = start_node()
+    offline_session(node, "sleeper", "work/#")
+    publisher = Client(node)
+    for i in range(10):
+        publisher.publish_and_wait("work/a", str(i))
+    assert node.stop() == 0
+    publisher.abandon()
+    files = glob.glob(os.path.join(node.state, "edged.db.logs", "broker.messages.*"))
+    assert len(files) == 1, files
+    with open(files[0], "r+b") as file:
+        file.seek(5 * 4096 + 40)  # each message came alone: a block for each
+        file.write(b"garbage")
+    node.start()
+    assert "is damaged" in node.log()
+    assert glob.glob(files[0] + ".damaged-*"), os.listdir(os.path.dirname(files[0]))
+    sleeper = Client(node, "sleeper", clean=False)
+    got = [int(payload) for _, payload, _ in sleeper.wait_messages(9)]
+    assert len(got) == 9 and got == sorted(got), got
+    sleeper.close()
+
+
 edged.main()

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake_words.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((format(printf, 3, 4))) static void write_log(
+        struct edged_host *host, enum edged_level level, const char *format, ...)
+{
+	(void)host;
+	if (level > EDGED_NOTICE && !getenv("FAKE_LOG"))
+		return;
+	va_list args;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+const struct edged_log_1 fake_log = { sizeof(fake_log), write_log };
+
+/* "64k", "5s", 10: as the daemon reads them. */
+static int64_t read_default(const struct edged_setting *setting)
+{
+	const char *text = setting->def + (*setting->def == '"');
+	char *end;
+	int64_t v = strtoll(text, &end, 10);
+	bool size = setting->type == EDGED_TYPE_SIZE;
+	switch (*end) {
+	case 'k':
+		return v * 1024;
+	case 'M':
+		return v * 1024 * 1024;
+	case 's':
+		return v * 1000;
+	case 'm':
+		return v * 60 * 1000;
+	case 'h':
+		return v * 3600 * 1000;
+	case 'd':
+		return v * 24 * 3600 * 1000;
+	default:
+		return size || end != text ? v : strncmp(text, "true", 4) == 0;
+	}
+}
+
+int64_t fake_setting(
+        const struct fake_setting *settings, const struct edged_setting *defaults, const char *name)
+{
+	for (const struct fake_setting *s = settings; s && s->name; s++)
+		if (strcmp(s->name, name) == 0)
+			return s->value;
+	for (const struct edged_setting *s = defaults; s->name; s++)
+		if (strcmp(s->name, name) == 0)
+			return read_default(s);
+	fprintf(stderr, "no setting %s\n", name);
+	abort();
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words that fake_host hears and reads: the log of a plugin, and its settings. */
+#ifndef TESTS_FAKE_WORDS_H
+#define TESTS_FAKE_WORDS_H
+
+#include "edged/cap_config.h"
+#include "edged/cap_log.h"
+#include "fake_host.h"
+
+extern const struct edged_log_1
+        fake_log; /* warnings go to standard error, all with FAKE_LOG in the environment */
+/* What was set, else the default. Aborts when there is none of that name. */
+int64_t fake_setting(
+        const struct fake_setting *settings, const struct edged_setting *defaults, const char *name);
+
+#endif
