@@ -121,7 +121,7 @@ static struct session *get_session(struct client *c, const struct connect *p, st
 		s = NULL;
 	}
 	/* One that ended when the disk was full may still be there. */
-	if (!s && p->clean && shard->doubt && c->broker->store->del(c->broker->host, "sessions", id) == 0)
+	if (!s && p->clean && removals_in_doubt(&shard->removals) && persist_session_row_gone(shard, id) == 0)
 		*ret_wait = true;
 	c->present = s != NULL;
 	if (!s && __atomic_load_n(c->broker->figures.sessions, __ATOMIC_RELAXED) <

@@ -33,13 +33,12 @@ static int put_session(struct session *s, uint64_t away_since)
 }
 
 /* Takes a row of a session away: key is the session's row and what is in `rest`. */
-static int del(const struct session *s, const char *table, struct edged_slice rest)
+static int del(struct broker *b, const char *table, uint64_t session, struct edged_slice rest)
 {
 	uint8_t key[KEY_MAX];
 	struct writer k = writer(key, sizeof(key));
-	write_u64(&k, s->row);
+	write_u64(&k, session);
 	write_bytes(&k, rest.ptr, rest.len);
-	struct broker *b = s->shard->broker;
 	return k.failed ? -EINVAL : b->store->del(b->host, table, edged_slice(key, (size_t)(k.at - key)));
 }
 
@@ -115,7 +114,10 @@ int persist_retained(struct broker *b, const struct message *m)
 
 int persist_retained_gone(struct broker *b, struct edged_slice topic)
 {
-	return b->store->del(b->host, "retained", topic);
+	int r = b->store->del(b->host, "retained", topic);
+	if (!r)
+		removal_note(b->shards[0], REMOVAL_RETAINED, 0, topic);
+	return r;
 }
 
 /* --- the queue --------------------------------------------------------------------------------------------------------- */
@@ -193,17 +195,33 @@ static int touch(struct session *s)
 	return r;
 }
 
+int persist_unsaved(struct shard *shard)
+{
+	int r = 0;
+	for (size_t i = 0; i < shard->sessions.size && !r; i++)
+		for (struct session *s = shard->sessions.buckets[i]; s && !r; s = s->chain)
+			r = s->row && s->unsaved ? touch(s) : 0;
+	return r;
+}
+
 int persist_session(struct session *s, uint64_t away_since)
 {
 	int r = touch(s);
 	return r ? r : put_session(s, away_since);
 }
 
+int persist_session_row_gone(struct shard *shard, struct edged_slice id)
+{
+	int r = shard->broker->store->del(shard->broker->host, "sessions", id);
+	if (!r)
+		removal_note(shard, REMOVAL_SESSION, 0, id);
+	return r;
+}
+
 int persist_session_gone(struct session *s)
 {
-	struct broker *b = s->shard->broker;
 	s->unsaved = false; /* nothing of it is wanted */
-	int r = b->store->del(b->host, "sessions", session_id(s));
+	int r = persist_session_row_gone(s->shard, session_id(s));
 	char text[KEY_MAX];
 	for (const struct sub *sub = s->target.first; sub && !r; sub = sub->sibling)
 		r = persist_sub_gone(
@@ -220,7 +238,11 @@ int persist_sub(struct session *s, struct edged_slice filter, uint8_t options, u
 int persist_sub_gone(struct session *s, struct edged_slice filter)
 {
 	int r = touch(s);
-	return r ? r : del(s, "subs", filter);
+	if (!r)
+		r = del(s->shard->broker, "subs", s->row, filter);
+	if (!r)
+		removal_note(s->shard, REMOVAL_SUB, s->row, filter);
+	return r;
 }
 
 int persist_entry(struct session *s, struct entry *e)
@@ -244,6 +266,21 @@ int persist_incoming(struct session *s, uint16_t id, bool gone)
 {
 	int r = touch(s);
 	return r ? r : put_incoming(s, id, gone);
+}
+
+int persist_removal(struct shard *shard, const struct removal *r)
+{
+	struct broker *b = shard->broker;
+	struct edged_slice key = edged_slice(r->key, r->len);
+	switch ((enum removal_table)r->table) {
+	case REMOVAL_SESSION:
+		return b->store->del(b->host, "sessions", key);
+	case REMOVAL_SUB:
+		return del(b, "subs", r->session, key);
+	case REMOVAL_RETAINED:
+		return b->store->del(b->host, "retained", key);
+	}
+	return 0;
 }
 
 /* --- reading back ----------------------------------------------------------------------------------------------------------- */

@@ -23,15 +23,22 @@
 #define ENTRY_LIVE  24 /* bytes of an entry in the log, about */
 
 struct broker;
+struct removal;
 
 int persist_session(struct session *session, uint64_t away_since); /* wall ms, 0: connected */
-int persist_session_gone(struct session *session);                 /* with all that belongs to it */
+/* The row of a session that is not in memory. */
+int persist_session_row_gone(struct shard *shard, struct edged_slice id);
+/* Once more. */
+int persist_removal(struct shard *shard, const struct removal *removal);
+int persist_session_gone(struct session *session); /* with all that belongs to it */
 int persist_sub(struct session *session, struct edged_slice filter, uint8_t options, uint32_t id);
 int persist_sub_gone(struct session *session, struct edged_slice filter);
 /* Stores a message that nobody else has seen yet, and gives it a row. */
 int persist_message(struct broker *broker, struct message *message);
 int persist_entry(struct session *session, struct entry *entry);
 void persist_entry_gone(struct session *session, const struct entry *entry);
+/* All sessions of which some may be missing. */
+int persist_unsaved(struct shard *shard);
 int persist_incoming(struct session *session, uint16_t id, bool gone);
 /* For a compaction: what is stored of them once more; a message that this generation has stored is left out. */
 int persist_entry_again(struct session *session, struct entry *entry, uint32_t generation);

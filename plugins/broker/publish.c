@@ -269,7 +269,7 @@ int shard_retain(struct shard *shard, struct message *m, bool *ret_wrote)
 	struct broker *broker = shard->broker;
 	int r = 0;
 	if (m->payload_len == 0) {
-		if (!retained_get(&shard->retained, message_topic(m)) && !shard->doubt)
+		if (!retained_get(&shard->retained, message_topic(m)) && !removals_in_doubt(&shard->removals))
 			return 0;
 		r = shard_forget_retained(shard, message_topic(m));
 	} else if (retained_full(shard, m)) {

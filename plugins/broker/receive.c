@@ -100,6 +100,21 @@ static void answer(struct client *c, uint8_t packet, uint16_t id, uint8_t reason
 		client_ack(c, packet, id, reason, wait);
 }
 
+/* A message that came before, and could not be stored then: those who got it have it in memory, and their part, as well as
+ * what is retained, is stored now. */
+static int store_again(struct client *c, const struct publish *p)
+{
+	struct broker *b = c->broker;
+	int r = persist_unsaved(c->shard);
+	if (!r)
+		r = persist_incoming(c->session, p->id, false);
+	if (!r && p->retain) {
+		const struct message *m = retained_get(&c->shard->retained, p->topic);
+		r = m ? persist_retained(b, m) : persist_retained_gone(b, p->topic);
+	}
+	return r ? r : turn_wrote(c->shard);
+}
+
 static int receive_qos2(struct client *c, const struct publish *p, const struct author *author)
 {
 	struct session *s = c->session;
@@ -107,7 +122,10 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 	if (!s->flight && !(s->flight = flight_new()))
 		return REASON_QUOTA;
 	if (flight_has_incoming(s->flight, p->id)) {
-		answer(c, PUBREC, p->id, 0, false);
+		wait = s->resends;
+		if (wait && store_again(c, p))
+			return REASON_QUOTA;
+		answer(c, PUBREC, p->id, 0, wait);
 		return 0;
 	}
 	if (c->version != MQTT_5 && s->flight->incoming_count >= c->broker->limits.receive_old)
@@ -189,6 +207,8 @@ static int receive_pubrel(struct client *c, const struct ack *ack)
 {
 	struct session *s = c->session;
 	bool known = s->flight && flight_drop_incoming(s->flight, ack->id), wait = false;
+	if (known && !s->flight->incoming_count)
+		s->resends = false;
 	if (known && s->row) {
 		/* Before the client may use the id again, the disk must know. */
 		if (persist_incoming(s, ack->id, true) || turn_wrote(c->shard))

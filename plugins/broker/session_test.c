@@ -294,9 +294,7 @@ static void an_acknowledgement_covers_what_failed_before(void **state)
 	fake_commit(host, -28);
 	EXPECT(p, "");
 	quiet(s);
-	p = join_with(4, "p", CLEAN, NULL, 0, NULL, 0); /* waits: an older "p" might be on the disk */
-	fake_commit(host, 0);
-	EXPECT(p, "\x20\2\0\0");
+	p = join(4, "p", CLEAN);
 	SEND(p, "\x3a\6\0\1t\0\1x");
 	fake_commit(host, 0);
 	EXPECT(p, "\x40\2\0\1");
@@ -341,6 +339,89 @@ static void what_could_not_be_removed_does_not_come_back(void **state)
 	assert_int_equal(fake_disk_rows(disk, "sessions"), 0);
 }
 
+/* A publisher of MQTT 3 that was not answered sends its message again, and nobody gets it twice. */
+static void what_could_not_be_acknowledged_is_not_handed_out_twice(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s = join(4, "s", KEEP), *live = join(4, "live", CLEAN), *p = join(4, "p", KEEP);
+	subscribe(s, "t", 2);
+	subscribe(live, "t", 2);
+	quiet(live);
+	fake_auto_commit(host, false);
+	SEND(p, "\x35\6\0\1t\0\7x");
+	EXPECT(live, "\x34\6\0\1t\0\1x");
+	fake_commit(host, -28);
+	EXPECT(p, "");
+	for (int i = 0; i < 2; i++) { /* no luck, and then some */
+		p = join_with(4, "p", KEEP, NULL, 0, NULL, 0);
+		EXPECT(p, "\x20\2\1\0");
+		SEND(p, "\x3d\6\0\1t\0\7x");
+		EXPECT(p, "");
+		fake_commit(host, i ? 0 : -28);
+		assert_int_equal(fake_closed(p), !i);
+	}
+	EXPECT(p, "\x50\2\0\7");
+	EXPECT(live, "");
+	crash();
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	p = join_with(4, "p", KEEP, NULL, 0, NULL, 0);
+	fake_commit(host, 0);
+	EXPECT(s, "\x20\2\1\0\x3c\6\0\1t\0\1x");
+	quiet(p);
+	SEND(p, "\x3d\6\0\1t\0\7x");
+	EXPECT(p, "\x50\2\0\7");
+	EXPECT(s, "");
+	assert_int_equal(fake_disk_rows(disk, "retained"), 1);
+}
+
+/* It also goes when nobody asks, with the next thing that is written; but not what has come back meanwhile. */
+static void what_could_not_be_removed_goes_with_the_next_commit(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s = join(4, "s", KEEP), *u = join(4, "u", KEEP), *v = join(4, "v", KEEP),
+	                 *p = join(5, "p", CLEAN);
+	subscribe(s, "t", 1);
+	subscribe(u, "t", 1);
+	subscribe(v, "t", 1);
+	SEND(p, "\x33\7\0\1r\0\1\0x\x33\7\0\1q\0\1\0x");
+	assert_int_equal(fake_disk_rows(disk, "sessions"), 3);
+	fake_auto_commit(host, false);
+	(void)join_with(4, "s", CLEAN, NULL, 0, NULL, 0);
+	SEND(u, "\xa2\5\0\2\0\1t");
+	SEND(v, "\xa2\5\0\2\0\1t");
+	SEND(p, "\x33\6\0\1r\0\2\0\x33\6\0\1q\0\2\0");
+	fake_commit(host, -28);
+	assert_true(fake_closed(u) && fake_closed(v));
+	/* Two of them are there again: one with the very commit that takes the others out. */
+	SEND(p, "\x33\7\0\1q\0\1\0y");
+	v = join_with(4, "v", KEEP, NULL, 0, NULL, 0);
+	subscribe(v, "t", 1);
+	/* In doubt, who wants to be new waits. */
+	struct fake_peer *s2 = join_with(4, "s", CLEAN, NULL, 0, NULL, 0);
+	EXPECT(s2, "");
+	fake_commit(host, 0);
+	assert_int_equal(fake_disk_rows(disk, "sessions"), 2);
+	assert_int_equal(fake_disk_rows(disk, "subs"), 1);
+	assert_int_equal(fake_disk_rows(disk, "retained"), 1);
+	/* And the doubt is over. */
+	s2 = join(4, "s", CLEAN);
+	crash();
+	v = join_with(4, "v", KEEP, NULL, 0, NULL, 0);
+	EXPECT(v, "\x20\2\1\0");
+	u = join_with(4, "u", KEEP, NULL, 0, NULL, 0);
+	EXPECT(u, "\x20\2\1\0");
+	SEND(join(4, "p", CLEAN), "\x30\4\0\1tz");
+	EXPECT(v, "\x30\4\0\1tz");
+	EXPECT(u, "");
+	subscribe(u, "+", 0);
+	fake_commit(host, 0);
+	EXPECT(u, "\x90\3\0\1\0\x31\4\0\1qy");
+}
+
 static void ids_in_use_are_not_given_again(void **state)
 {
 	(void)state;
@@ -374,6 +455,8 @@ int main(void)
 		T(what_could_not_be_stored_is_tried_again),
 		T(an_acknowledgement_covers_what_failed_before),
 		T(what_could_not_be_removed_does_not_come_back),
+		T(what_could_not_be_acknowledged_is_not_handed_out_twice),
+		T(what_could_not_be_removed_goes_with_the_next_commit),
 		T(ids_in_use_are_not_given_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "broker.h"
 #include "penalty.h"
 #include "rate.h"
+#include "removal.h"
 #include "retained.h"
 #include "session.h"
 #include "turn.h"
@@ -47,7 +48,7 @@ struct shard {
 	struct turn *first, *last; /* ended, waiting for the store or other shards; in order */
 	struct session **touched;  /* held: written for since the last commit */
 	uint32_t touched_count, touched_size;
-	bool doubt; /* a commit failed since the start: the disk may hold rows that were to go */
+	struct removals removals;
 	struct compacting compacting;
 	uint32_t match_seq;
 	struct match *matches;

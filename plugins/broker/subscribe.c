@@ -94,7 +94,7 @@ static uint8_t unsubscribe(struct request *q, struct edged_slice text)
 	if (!filter_parse(text, &c->broker->limits.topic, &filter))
 		return REASON_FILTER;
 	struct sub *sub = subs_find(&c->shard->subs, &s->target, &filter);
-	bool write = s->row && (sub || c->shard->doubt);
+	bool write = s->row && (sub || removals_in_doubt(&c->shard->removals));
 	if (write && persist_sub_gone(s, text))
 		return REASON_QUOTA;
 	q->wrote |= write;

@@ -15,8 +15,15 @@ static void acknowledge(const struct todo *todo, struct client *client, int resu
 	if (todo->packet == PUBACK)
 		session->unacked--;
 	uint8_t reason = result ? REASON_QUOTA : todo->reason;
-	if (result && todo->packet == PUBREC && session->flight)
-		(void)flight_drop_incoming(session->flight, todo->id);
+	/* Who gets to hear "no" may use the id for another message. Else the message comes again, and is known: see
+	 * store_again(). (With several loops the others do not know it; it may come twice then.) */
+	bool resends = session->row && session->version != MQTT_5 && session->shard->broker->shard_count == 1;
+	if (result && todo->packet == PUBREC && session->flight) {
+		if (resends)
+			session->resends = true;
+		else
+			(void)flight_drop_incoming(session->flight, todo->id);
+	}
 	if (result && todo->packet == PUBCOMP && session->flight)
 		(void)flight_add_incoming(session->flight, todo->id); /* it was not released after all */
 	if (!client)
@@ -122,7 +129,7 @@ static void complete(struct shard *shard)
 			shard->last = NULL;
 		if (turn->result)
 			count_one(shard->broker->figures.store_failures);
-		shard->doubt |= turn->result != 0;
+		removals_done(shard, turn->removals, turn->result);
 		settle(turn);
 		for (uint32_t i = 0; i < turn->count; i++)
 			run(&turn->todos[i], turn->result);
@@ -179,6 +186,7 @@ static void turn_end(void *arg)
 	shard->last = turn;
 	if (turn->dirty) {
 		turn->pending++;
+		turn->removals = removals_take(shard);
 		take_touched(shard, turn);
 		int r = commit(shard->broker, turn);
 		if (r)
@@ -269,12 +277,15 @@ static void turn_free(struct turn *turn)
 			session_release(turn->todos[i].session);
 	}
 	free(turn->todos);
+	removals_free(turn->removals);
 	settle(turn);
 	free(turn);
 }
 
 void turns_free(struct shard *shard)
 {
+	removals_free(shard->removals.queued);
+	removals_free(shard->removals.failed);
 	for (uint32_t i = 0; i < shard->touched_count; i++)
 		session_release(shard->touched[i]);
 	free(shard->touched);

@@ -42,7 +42,8 @@ struct turn {
 	int result;               /* the first failure */
 	struct session **touched; /* held: what was written belongs to them */
 	uint32_t touched_count;
-	bool dirty; /* has writes to commit */
+	struct removal *removals; /* rows that this turn takes out */
+	bool dirty;               /* has writes to commit */
 	struct edged_joint
 	        *joint; /* that commit is part of it: with those of the parcels, see parcel.c; NULL: none */
 };
