@@ -58,7 +58,7 @@ PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3
 LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
-PLUGIN_LIBS_broker    = $(call libs,jansson openssl)
+PLUGIN_LIBS_broker    = $(call libs,jansson openssl libsodium)
 PLUGIN_LIBS_things    = $(call libs,jansson openssl) -lm
 PLUGIN_LIBS_bridge    = $(call libs,jansson)
 # Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec, which is pure
@@ -209,7 +209,7 @@ $(BUILD)/bench/policy: $(BUILD)/obj/tests/bench/policy.o $(call objects,$(call p
 
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
-                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev
+                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev libsodium-dev
 CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt libpaho-mqtt-dev mosquitto mosquitto-clients \
                   openssl curl awscli \
                   $(if $(shell command -v npm),,nodejs npm)
@@ -294,7 +294,7 @@ $(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/$(1).o \
 		$$(foreach p,$$(fuzz_parts_$(1)),$$(if $$(findstring /,$$(p)),$$(call objects,$$(call plugin_sources,$$(notdir $$(p)))),$(BUILD)/lib/$$(p).a))
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ,$$@)
-	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$(LIBS)
+	$(Q)$$(CC) $$(OUR_LD) $$(LDFLAGS) -o $$@ -Wl,--start-group $$^ -Wl,--end-group $$(LIBS) $$(foreach p,$$(fuzz_parts_$(1)),$$(PLUGIN_LIBS_$$(notdir $$(p))))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
 .PHONY: fuzz fuzz-built

@@ -7,8 +7,6 @@
 #include "base/log.h"
 #include "settings.h"
 
-enum { NAME_SIZE = 64 };
-
 struct changes {
 	const struct reload_parts *parts;
 	struct buf now, later; /* keys, one behind the other */
@@ -61,25 +59,6 @@ static void reopen(const struct reload_parts *parts)
 
 /* --- the whole --- */
 
-/* Each plugin whose section has a changed key, once. */
-static void tell_plugins(const struct reload_parts *parts, const struct buf *keys)
-{
-	static const char start[] = "plugins.";
-	char last[NAME_SIZE] = "";
-	for (const char *key = keys->len ? keys->ptr : NULL; key; key = strchr(key, ' ')) {
-		key += *key == ' ';
-		if (strncmp(key, start, sizeof(start) - 1) != 0)
-			continue;
-		const char *name = key + sizeof(start) - 1;
-		size_t n = strcspn(name, ".");
-		if (n >= sizeof(last) || (strncmp(last, name, n) == 0 && last[n] == 0))
-			continue;
-		memcpy(last, name, n);
-		last[n] = 0;
-		plugins_reloaded(parts->plugins, last);
-	}
-}
-
 static void apply(const struct reload_parts *parts, const struct changes *changes)
 {
 	const struct conf *conf = parts->conf;
@@ -96,7 +75,7 @@ static void apply(const struct reload_parts *parts, const struct changes *change
 	plugins_set_limits(parts->plugins, &plugins);
 	if (changes->listen)
 		reopen(parts);
-	tell_plugins(parts, &changes->now);
+	plugins_reloaded(parts->plugins);
 }
 
 static int load(const struct reload_parts *parts, struct conf **ret, struct conf_findings *findings)

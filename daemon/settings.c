@@ -182,5 +182,7 @@ struct plugin_limits settings_plugins(const struct conf *conf)
 	limits.ledger.most[LEDGER_POSTS] = (unsigned)conf_int(conf, "plugin.posts");
 	limits.ledger.most[LEDGER_DEFERRED] = (unsigned)conf_int(conf, "plugin.deferred");
 	limits.ledger.most[LEDGER_LOGINS] = (unsigned)conf_int(conf, "plugin.logins");
+	limits.ledger.most[LEDGER_WORK] = (unsigned)conf_int(conf, "plugin.works");
+	limits.workers = (unsigned)conf_int(conf, "plugin.workers");
 	return limits;
 }

@@ -111,6 +111,10 @@ static const struct edged_setting plugin_table[] = {
 		"Most calls of one plugin, on each loop, that wait for the end of the loop's turn" },
 	{ "logins", EDGED_TYPE_INT, "10000", 1, 1000000, "logins", NULL,
 		"Most clients that wait, in one plugin, for the plugin that says who they are" },
+	{ "workers", EDGED_TYPE_INT, "1", 1, 16, "threads", NULL,
+		"Threads for slow work of all plugins, such as hashing passwords (19 MiB of memory each)" },
+	{ "works", EDGED_TYPE_INT, "64", 1, 100000, "pieces", NULL,
+		"Most pieces of slow work of one plugin that wait or are being done; beyond, clients are told to try later" },
 	{ 0 }
 };
 
@@ -180,7 +184,7 @@ static const char *const net_reload[] = { "listen", "proxies", "connections", "c
 static const char *const http_reload[] = { "header_time", "body_time", "idle_time", "answer_time", "headers",
 	"body", "requests", "streams", "stream_mark", "stream_limit", NULL };
 static const char *const plugin_reload[] = { "start_time", "timers", "store_calls", "posts", "deferred",
-	"logins", NULL };
+	"logins", "works", NULL };
 
 /* The mark below the limit, or a service is cut off before it is asked to pause. */
 static int check_http(struct edged_slice config, char *why, size_t why_size)

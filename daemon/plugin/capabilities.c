@@ -15,6 +15,7 @@
 #include "plugin/cap_node.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
+#include "plugin/cap_work.h"
 
 static bool always(const struct plugins *plugins)
 {
@@ -56,6 +57,7 @@ static const struct own {
 	{ EDGED_STORE_1, has_store, &cap_store },
 	{ EDGED_AUTH_1, always, &cap_auth },
 	{ EDGED_NODE_1, has_node, &cap_node },
+	{ EDGED_WORK_1, always, &cap_work },
 };
 
 static const struct own *find_own(const struct plugins *plugins, const char *capability)

@@ -13,6 +13,7 @@
 #include "plugin/life.h"
 #include "plugin/plugins.h"
 #include "plugin/report.h"
+#include "plugin/work.h"
 
 void plugins_changed(struct plugins *plugins)
 {
@@ -302,6 +303,8 @@ int plugins_new(const struct plugins_deps *deps, struct plugins **ret)
 		r = add_figures(plugins);
 	if (!r)
 		r = auth_new(deps->loops, deps->conf, deps->metrics, &plugins->auth);
+	if (!r)
+		r = work_pool_new(deps->limits.workers, &plugins->workers);
 	if (r)
 		plugins_free(plugins);
 	else
@@ -348,11 +351,11 @@ int plugins_declare_in(const struct plugins *plugins, struct conf *fresh, struct
 	return 0;
 }
 
-void plugins_reloaded(struct plugins *plugins, const char *name)
+void plugins_reloaded(struct plugins *plugins)
 {
 	list_each (node, &plugins->all) {
 		struct plugin *plugin = list_entry(node, struct plugin, link);
-		if (plugin->declared && strcmp(plugin->image->plugin.name, name) == 0)
+		if (plugin->declared)
 			plugin_reloaded(plugin);
 	}
 }
@@ -372,6 +375,7 @@ void plugins_free(struct plugins *plugins)
 	list_each_safe (node, &plugins->all)
 		plugin_free(list_entry(node, struct plugin, link));
 	folders_free(plugins->folders);
+	work_pool_free(plugins->workers);
 	auth_free(plugins->auth);
 	free(plugins);
 }

@@ -25,6 +25,7 @@ struct metrics;
 struct plugin_limits {
 	struct ledger_limits ledger;
 	uint64_t start_ms; /* how long a start() that returned EDGED_LATER may take */
+	unsigned workers;  /* threads for slow work; read once */
 };
 
 /* Everything that capabilities are made from; borrowed, outlives the host. To judge plugins without starting any
@@ -62,8 +63,8 @@ void plugins_free(struct plugins *plugins);
 /* Declares the sections of all plugins in `fresh`, to be judged for a reload. */
 EDGED_MUST_CHECK int plugins_declare_in(
         const struct plugins *plugins, struct conf *fresh, struct conf_findings *findings);
-/* Values of the plugin's section have changed. Main loop. */
-void plugins_reloaded(struct plugins *plugins, const char *name);
+/* The configuration was loaded anew: values of plugins' sections may have changed. Main loop. */
+void plugins_reloaded(struct plugins *plugins);
 /* From now on, also for those that run. Main loop. */
 void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits);
 /* True once every plugin that was found at plugins_start() has started or failed. *ret_why (may be NULL) gets JSON array

@@ -15,6 +15,7 @@ static const char *const kinds[LEDGER_KINDS] = {
 	[LEDGER_POSTS] = "posts",
 	[LEDGER_DEFERRED] = "deferred calls",
 	[LEDGER_LOGINS] = "logins",
+	[LEDGER_WORK] = "pieces of work",
 };
 
 /* What belongs to one loop. */

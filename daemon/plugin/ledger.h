@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ledger of one plugin: the timers, posts, deferred calls, unanswered store calls and open logins that it holds. When
+ * The ledger of one plugin: the timers, posts, deferred calls, unanswered store calls, open logins and work that it holds. When
  * a plugin has stopped, ledger_close() ends what is left, on whatever loop it is, and tells how much there
  * was.
  *
@@ -21,6 +21,7 @@ enum ledger_kind {
 	LEDGER_POSTS,
 	LEDGER_DEFERRED,
 	LEDGER_LOGINS,
+	LEDGER_WORK,
 	LEDGER_KINDS
 };
 

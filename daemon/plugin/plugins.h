@@ -62,7 +62,8 @@ struct plugins {
 	struct list running;
 	struct deferred work; /* life goes on at the end of a turn, never from within a plugin's call */
 	struct edged_stream_1 stream;
-	struct auth *auth; /* behind edged.auth/1 */
+	struct auth *auth;         /* behind edged.auth/1 */
+	struct work_pool *workers; /* behind edged.work/1 */
 	unsigned count;
 	bool started, stopping;
 	bool settling;       /* in plugins_settle(): what waits may be about to start */

@@ -140,8 +140,8 @@ struct edged_plugin {
 	/* Names of the settings that take effect when the configuration is loaded anew (SIGHUP), NULL-terminated, or NULL. The
 	 * others keep their values until the plugin starts anew. */
 	const char *const *reload_settings;
-	/* Values of some of those have changed, and `edged.config/1` gives the new ones; texts got from it before stay valid. May
-	 * be NULL for a plugin that asks for a value whenever it needs it. Main loop. */
+	/* The configuration was loaded anew: values of those may have changed, and what is in files that they name;
+	 * `edged.config/1` gives the new ones, texts got from it before stay valid. May be NULL. Main loop. */
 	void (*reloaded)(void *self);
 };
 

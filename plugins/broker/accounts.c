@@ -2,6 +2,7 @@
 #include "accounts.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 
 #include "auth.h"
 #include "rest.h"
@@ -12,10 +13,13 @@
 struct change {
 	struct broker *broker;
 	edged_handle request;
-	bool remove;
-	struct verifier verifier;
+	bool remove, scram;
+	struct credential credential;
 	size_t len;
 	char name[SCRAM_NAME_MAX];
+	int result; /* of hashing */
+	size_t password_len;
+	char password[PASSWORD_MAX]; /* until it is hashed */
 };
 
 /* --- connections of a user that has changed -------------------------------------------------------------------------------- */
@@ -33,7 +37,7 @@ static void drop_here(void *arg)
 	free(drop);
 }
 
-static int drop_everywhere(struct broker *b, struct edged_slice name)
+int accounts_drop(struct broker *b, struct edged_slice name)
 {
 	for (unsigned i = 0; i < b->shard_count; i++) {
 		struct drop *drop = malloc(sizeof(*drop));
@@ -60,9 +64,9 @@ static void changed(void *arg, int result)
 	if (!result && c->remove)
 		(void)users_remove(&b->users, name);
 	else if (!result)
-		result = users_set(&b->users, name, &c->verifier);
+		result = users_set(&b->users, name, &c->credential);
 	if (!result)
-		result = drop_everywhere(b, name);
+		result = accounts_drop(b, name);
 	if (!result)
 		(void)b->http->reply(b->host, c->request, 204, NULL, edged_slice(NULL, 0));
 	else
@@ -79,63 +83,103 @@ static int commit(struct change *c)
 	uint8_t row[USER_ROW_MAX];
 	int r = c->remove ? b->store->del(b->host, "users", name)
 	                  : b->store->put(
-	                            b->host, "users", name, edged_slice(row, user_row(&c->verifier, row)));
+	                            b->host, "users", name, edged_slice(row, user_row(&c->credential, row)));
 	return r ? r : b->store->commit(b->host, changed, c);
 }
 
-static int change(
-        struct broker *b, edged_handle request, struct edged_slice name, const struct verifier *verifier)
+/* On a thread of its own. */
+static void hash(void *arg)
+{
+	struct change *c = arg;
+	struct edged_slice password = edged_slice(c->password, c->password_len);
+	c->result = password_hash(password, c->credential.hash);
+	if (!c->result && c->scram)
+		c->result = verifier_make(password, &c->credential.scram);
+	c->credential.has_scram = c->scram;
+	OPENSSL_cleanse(c->password, sizeof(c->password));
+}
+
+static void hashed(void *arg)
+{
+	struct change *c = arg;
+	if (!c->result)
+		c->result = commit(c);
+	if (c->result)
+		changed(c, c->result);
+}
+
+static void drop_change(void *arg)
+{
+	struct change *c = arg;
+	OPENSSL_cleanse(c, sizeof(*c));
+	free(c);
+}
+
+static struct change *change_new(struct broker *b, edged_handle request, struct edged_slice name)
 {
 	struct change *c = calloc(1, sizeof(*c));
 	if (!c)
-		return -ENOMEM;
-	*c = (struct change){ .broker = b, .request = request, .remove = !verifier, .len = name.len };
+		return NULL;
+	*c = (struct change){ .broker = b, .request = request, .len = name.len };
 	memcpy(c->name, name.ptr, name.len);
-	if (verifier)
-		c->verifier = *verifier;
-	int r = commit(c);
-	if (r)
-		free(c);
-	return r;
+	return c;
 }
 
-/* The member "password" of the body. */
-static int read_password(struct edged_slice body, struct verifier *ret)
+/* {"password": "...", "scram": true}; the second is false when it is absent. */
+static bool read_user(struct edged_slice body, struct change *ret)
 {
 	json_t *json = json_loadb(body.ptr ? body.ptr : "", body.len, JSON_REJECT_DUPLICATES, NULL);
-	const json_t *password = json_object_get(json, "password");
+	const json_t *password = json_object_get(json, "password"), *scram = json_object_get(json, "scram");
 	size_t n = json_string_length(password);
-	int r = -EINVAL;
-	if (json_object_size(json) == 1 && n > 0 && n <= PASSWORD_MAX)
-		r = verifier_make(edged_slice(json_string_value(password), n), ret);
+	bool good = json_object_size(json) == (scram ? 2 : 1) && n > 0 && n <= PASSWORD_MAX &&
+	            (!scram || json_is_boolean(scram));
+	if (good)
+		memcpy(ret->password, json_string_value(password), ret->password_len = n);
+	ret->scram = json_is_true(scram);
 	json_decref(json);
-	return r;
+	return good;
 }
 
 int put_user(void *self, edged_handle request)
 {
 	struct broker *b = self;
+	struct edged_work *work;
 	struct edged_slice name = b->http->param(b->host, request, "name");
-	struct verifier verifier;
 	if (!user_name_valid(name))
 		return b->http->problem(b->host, request, 400, "bad-user", "This cannot be a user's name",
 		        "A name has 1 to 255 bytes of UTF-8 without control characters.");
-	int r = read_password(b->http->body(b->host, request), &verifier);
-	if (r == -EINVAL)
+	struct change *c = change_new(b, request, name);
+	if (!c)
+		return -ENOMEM;
+	if (!read_user(b->http->body(b->host, request), c)) {
+		drop_change(c);
 		return b->http->problem(b->host, request, 400, "bad-password", "The body has no password",
-		        "The body is {\"password\": \"...\"}, 1 to 1,000 bytes long.");
-	return r ? r : change(b, request, name, &verifier);
+		        "The body is {\"password\": \"...\"}, 1 to 1,000 bytes long, and with \"scram\": "
+		        "true the "
+		        "user may also log in by SCRAM-SHA-256.");
+	}
+	int r = b->work->begin(b->host, hash, hashed, drop_change, c, &work);
+	if (r)
+		drop_change(c);
+	return r;
 }
 
 int delete_user(void *self, edged_handle request)
 {
 	struct broker *b = self;
 	struct edged_slice name = b->http->param(b->host, request, "name");
-	struct verifier verifier;
-	if (!users_find(&b->users, b->key, name, &verifier))
+	if (!users_stored(&b->users, name))
 		return b->http->problem(b->host, request, 404, "no-such-user", "There is no such user",
-		        "GET /pubsub/v1/users lists those that there are.");
-	return change(b, request, name, NULL);
+		        "GET /pubsub/v1/users lists those that there are; those of password_file are changed "
+		        "there.");
+	struct change *c = change_new(b, request, name);
+	if (!c)
+		return -ENOMEM;
+	c->remove = true;
+	int r = commit(c);
+	if (r)
+		free(c);
+	return r;
 }
 
 int list_users(void *self, edged_handle request)

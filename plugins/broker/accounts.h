@@ -5,6 +5,11 @@
 
 #include "edged/plugin.h"
 
+struct broker;
+
+/* All connections of that user end, soon. */
+int accounts_drop(struct broker *broker, struct edged_slice name);
+
 int list_users(void *self, edged_handle request);
 int put_user(void *self, edged_handle request);
 int delete_user(void *self, edged_handle request);

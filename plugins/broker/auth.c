@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "auth.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 
+#include "proof.h"
 #include "rights.h"
 #include "shard.h"
 
@@ -16,6 +18,10 @@ struct login {
 	bool decided;               /* the plugin that decides has said something */
 	uint8_t verdict;            /* then: 0, or a reason */
 	struct edged_login *open;   /* it was asked */
+	struct edged_work *work;    /* the password is being compared */
+	bool proved;                /* it was */
+	uint8_t proof_verdict;      /* then: 0, or a reason */
+	struct edged_timer *end;    /* of a token */
 	struct edged_identity *who; /* it knows; held */
 	size_t name_len, proof_len;
 	char name[SCRAM_NAME_MAX]; /* of the exchange in progress, or of who has logged in */
@@ -29,6 +35,8 @@ void auth_fini(struct client *c)
 	scram_free(c->login->scram);
 	c->broker->auth->cancel(c->login->open);
 	c->broker->auth->drop(c->login->who);
+	c->broker->work->cancel(c->login->work);
+	c->broker->loop->timer_free(c->login->end);
 	free(c->login);
 	c->login = NULL;
 }
@@ -58,7 +66,7 @@ bool auth_pending(const struct client *c)
 
 bool auth_waiting(const struct client *c)
 {
-	return c->login && c->login->open;
+	return c->login && (c->login->open || c->login->work);
 }
 
 int auth_standing(struct client *c, struct standing **ret)
@@ -77,38 +85,116 @@ int auth_standing(struct client *c, struct standing **ret)
 
 /* --- penalties ------------------------------------------------------------------------------------------------------------------ */
 
-/* Of the address without its port. */
+/* Of the address without its port; of IPv6 the network (/64), which one host has to itself. */
 static uint64_t address(const struct client *c)
 {
 	const char *text = c->broker->stream->peer(c->stream)->address, *colon = strrchr(text, ':');
-	return keyed_hash(
-	        c->broker->key, 3, edged_slice(text, colon ? (size_t)(colon - text) : strlen(text)));
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+	char host[INET6_ADDRSTRLEN];
+	struct in6_addr v6;
+	size_t len = strcspn(text, "]%");
+	if (*text == '[' && len - 1 < sizeof(host)) {
+		memcpy(host, text + 1, len - 1);
+		host[len - 1] = 0;
+		if (inet_pton(AF_INET6, host, &v6) == 1)
+			return keyed_hash(c->broker->key, 4, edged_slice(&v6, 8));
+	}
+	return keyed_hash(c->broker->key, 3, edged_slice(text, n));
 }
 
 static int failed(struct client *c, uint8_t reason)
 {
-	penalty_add(&c->shard->penalties, address(c), shard_now(c->shard));
+	penalty_add(&c->broker->penalties, address(c), shard_now(c->shard));
 	count_one(c->broker->figures.login_failures);
 	return reason;
 }
 
 /* --- user and password ---------------------------------------------------------------------------------------------------------- */
 
-static int judge_password(struct client *c, const struct connect *p)
+/* Its token is not good any more. */
+static void ended(void *arg)
 {
-	struct broker *broker = c->broker;
-	struct verifier v;
-	if (!p->has_user || !users_any(&broker->users))
-		return REASON_NOT_AUTHORIZED;
-	bool known = users_find(&broker->users, broker->key, p->user, &v);
-	if (p->password.len > PASSWORD_MAX || !verifier_fits(&v, p->password) || !known)
-		return failed(c, REASON_PASSWORD);
-	if (!login_of(c))
+	client_close(arg, REASON_NOT_AUTHORIZED);
+}
+
+static uint8_t end_with(struct client *c, const struct proof *proof)
+{
+	struct broker *b = c->broker;
+	if (!proof->ends)
+		return 0;
+	c->login->end = b->loop->timer_new(b->host, ended, c);
+	if (!c->login->end)
 		return REASON_UNAVAILABLE;
-	memcpy(c->login->name, p->user.ptr, p->user.len);
-	c->login->name_len = p->user.len;
-	penalty_forget(&c->shard->penalties, address(c));
+	uint64_t now = wall_ms(), end = proof->ends * 1000, most = UINT64_C(1000) * 24 * 3600 * 1000;
+	b->loop->timer_set(c->login->end, end <= now ? 0 : end - now < most ? end - now : most);
 	return 0;
+}
+
+static void proved(void *arg)
+{
+	struct proof *proof = arg;
+	struct client *c = proof->owner;
+	struct login *login = c->login;
+	login->work = NULL;
+	login->proved = true;
+	login->proof_verdict = proof->fits ? end_with(c, proof) : REASON_PASSWORD;
+	if (!login->proof_verdict)
+		memcpy(login->name, proof->name, login->name_len = proof->name_len);
+	proof_free(proof);
+	client_go_on(c);
+}
+
+static void drop_proof(void *arg)
+{
+	proof_free(arg);
+}
+
+/* Everything that the comparison needs; *ret NULL: nobody could log in that way. */
+static int collect(struct client *c, const struct connect *p, struct proof **ret)
+{
+	struct broker *b = c->broker;
+	struct jwt *jwt = p->has_password && jwt_form(p->password) ? users_jwt(&b->users) : NULL;
+	*ret = NULL;
+	if (!jwt && (!p->has_user || !users_any(&b->users)))
+		return REASON_NOT_AUTHORIZED;
+	if (!jwt && p->password.len > PASSWORD_MAX)
+		return failed(c, REASON_PASSWORD);
+	struct proof *proof = proof_new(p->password);
+	if (!proof) {
+		jwt_unref(jwt);
+		return REASON_UNAVAILABLE;
+	}
+	proof->owner = c;
+	proof->jwt = jwt;
+	proof->now = wall_ms() / 1000;
+	proof->known = !jwt && users_find(&b->users, b->key, p->user, &proof->credential);
+	proof->has_user = p->has_user;
+	if (p->user.len <= sizeof(proof->name))
+		memcpy(proof->name, p->user.ptr, proof->name_len = p->user.len);
+	*ret = proof;
+	return 0;
+}
+
+static int judge_password(struct client *c, const struct connect *p, const struct frame *frame)
+{
+	struct broker *b = c->broker;
+	struct proof *proof;
+	if (c->login && c->login->proved) {
+		if (c->login->proof_verdict == REASON_PASSWORD)
+			return failed(c, REASON_PASSWORD);
+		penalty_forget(&b->penalties, address(c));
+		return c->login->proof_verdict;
+	}
+	int r = collect(c, p, &proof);
+	if (r)
+		return r;
+	if (!login_of(c) || client_keep_connect(c, frame) ||
+	        b->work->begin(b->host, proof_run, proved, drop_proof, proof, &c->login->work)) {
+		proof_free(proof);
+		return REASON_UNAVAILABLE;
+	}
+	b->stream->pause(c->stream);
+	return AUTH_LATER;
 }
 
 /* --- SCRAM ------------------------------------------------------------------------------------------------------------------------ */
@@ -126,7 +212,7 @@ static int begin(struct client *c, struct edged_slice first)
 {
 	char name[SCRAM_NAME_MAX], text[SCRAM_TEXT_MAX];
 	struct broker *broker = c->broker;
-	struct verifier v;
+	struct credential credential;
 	size_t n;
 	struct login *login = login_of(c);
 	if (!login)
@@ -137,12 +223,13 @@ static int begin(struct client *c, struct edged_slice first)
 	login->scram = scram;
 	/* Who authenticates again stays who it is. */
 	bool same = c->version == 0 || edged_slice_eq(auth_user(c), edged_slice(name, n));
-	login->known = users_find(&broker->users, broker->key, edged_slice(name, n), &v) && same;
+	login->known = users_find(&broker->users, broker->key, edged_slice(name, n), &credential) &&
+	               credential.has_scram && same;
 	if (c->version == 0) {
 		memcpy(login->name, name, n);
 		login->name_len = n;
 	}
-	n = scram_challenge(scram, &v, text);
+	n = scram_challenge(scram, &credential.scram, text);
 	if (n == 0)
 		return REASON_UNAVAILABLE;
 	send_auth(c, REASON_CONTINUE, edged_slice(text, n));
@@ -158,7 +245,7 @@ static int prove(struct client *c, struct edged_slice last)
 	login->scram = NULL;
 	if (r || !login->known)
 		return failed(c, REASON_NOT_AUTHORIZED);
-	penalty_forget(&c->shard->penalties, address(c));
+	penalty_forget(&c->broker->penalties, address(c));
 	return 0;
 }
 
@@ -226,13 +313,13 @@ int auth_judge(struct client *c, const struct connect *p, const struct frame *fr
 	bool trusted = broker->stream->peer(c->stream)->trusted;
 	if (method && (!edged_slice_is(p->props.auth_method, SCRAM_METHOD) || !users_any(&broker->users)))
 		return REASON_AUTH_METHOD;
-	if ((method || !trusted) && penalty_left(&c->shard->penalties, address(c), shard_now(c->shard)))
+	if ((method || !trusted) && penalty_left(&c->broker->penalties, address(c), shard_now(c->shard)))
 		return REASON_RATE;
 	if (!method) {
 		int r = ask(c, p, frame);
 		if (r != AUTH_ELSE)
 			return r;
-		return trusted ? 0 : judge_password(c, p);
+		return trusted ? 0 : judge_password(c, p, frame);
 	}
 	c->max_packet = p->props.max_packet;
 	int r = begin(c, p->props.auth_data);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "client.h"
+#include "credentials.h"
 #include "home.h"
 #include "inside_open.h"
 #include "load.h"
@@ -39,6 +40,17 @@ static const struct edged_setting settings[] = {
 	        "the longest keep-alive that MQTT 5 clients are allowed; 0 means any" },
 	{ "sys_interval", EDGED_TYPE_DURATION, "\"10s\"", 1000, DAY, "ms", NULL,
 	        "how often $SYS topics are told, while somebody subscribes to them" },
+	{ "password_file", EDGED_TYPE_STRING, "\"\"", 0, 4095, NULL, NULL,
+	        "file of users who may log in, NAME:HASH in each line, as mosquitto_passwd writes it; empty "
+	        "means none" },
+	{ "jwt.key_file", EDGED_TYPE_STRING, "\"\"", 0, 4095, NULL, NULL,
+	        "file with the key that JSON Web Tokens are checked with, which then are taken as passwords: "
+	        "a "
+	        "public key in PEM, or a secret of 32 bytes or more; empty means that no tokens are taken" },
+	{ "jwt.issuer", EDGED_TYPE_STRING, "\"\"", 0, 255, NULL, NULL,
+	        "who must have issued a token (iss); empty means anybody with the key" },
+	{ "jwt.audience", EDGED_TYPE_STRING, "\"\"", 0, 255, NULL, NULL,
+	        "for whom a token must be (aud); empty means anybody" },
 	{ "limits.packet", EDGED_TYPE_SIZE, "\"256k\"", 1024, 16777216, "bytes", NULL, "the largest packet" },
 	{ "limits.topic_length", EDGED_TYPE_INT, "1000", 16, 1000, "bytes", NULL,
 	        "the longest topic or filter" },
@@ -250,6 +262,7 @@ static void destroy(void *self)
 	users_fini(&b->users);
 	rates_fini(&b->rates);
 	home_unref(b->home);
+	penalties_fini(&b->penalties);
 	free(b);
 }
 
@@ -286,10 +299,12 @@ static int create(struct edged_host *host, void **ret_self)
 	b->metrics = edged_cap(host, EDGED_METRICS_1);
 	b->store = edged_cap(host, EDGED_STORE_1);
 	b->auth = edged_cap(host, EDGED_AUTH_1);
+	b->work = edged_cap(host, EDGED_WORK_1);
 	b->generation = b->auth->generation(host);
 	users_init(&b->users);
 	presence_init(&b->presence);
 	rates_init(&b->rates);
+	penalties_init(&b->penalties);
 	b->next_row = 1;
 	b->shard_count = b->loop->loop_count(host);
 	configure(b);
@@ -301,6 +316,8 @@ static int create(struct edged_host *host, void **ret_self)
 		r = make_parts(b);
 	if (!r)
 		r = b->auth->watch(host, rights_changed, b);
+	if (!r)
+		r = credentials_load(b);
 	if (r) {
 		destroy(b);
 		return r;
@@ -366,10 +383,19 @@ static const void *offer(void *self, const char *name)
 	return strcmp(name, EDGED_PUBSUB_1) == 0 ? pubsub_capability(b->pubsub) : NULL;
 }
 
+static const char *const reload_settings[] = { "password_file", "jwt.key_file", "jwt.issuer", "jwt.audience",
+	NULL };
+
+static void reloaded(void *self)
+{
+	(void)credentials_load(self);
+}
+
 static const char *const needs[] = { EDGED_LOG_1, EDGED_LOOP_1, EDGED_CONFIG_1, EDGED_STREAM_1, EDGED_HTTP_1,
-	EDGED_METRICS_1, EDGED_STORE_1, EDGED_AUTH_1, NULL };
+	EDGED_METRICS_1, EDGED_STORE_1, EDGED_AUTH_1, EDGED_WORK_1, NULL };
 static const char *const offers[] = { EDGED_PUBSUB_1, EDGED_SESSION_1, NULL };
 
 EDGED_PLUGIN(.name = "broker", .version = EDGED_VERSION, .summary = "MQTT 3.1, 3.1.1 and 5.0 broker",
         .needs = needs, .offers = offers, .settings = settings, .routes = rest_routes, .create = create,
-        .start = start, .stop = stop, .destroy = destroy, .offer = offer);
+        .start = start, .stop = stop, .destroy = destroy, .offer = offer, .reload_settings = reload_settings,
+        .reloaded = reloaded);

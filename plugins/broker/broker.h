@@ -14,8 +14,10 @@
 #include "edged/cap_pubsub.h"
 #include "edged/cap_store.h"
 #include "edged/cap_stream.h"
+#include "edged/cap_work.h"
 #include "compact.h"
 #include "home.h"
+#include "penalty.h"
 #include "presence.h"
 #include "pressure.h"
 #include "rate.h"
@@ -71,6 +73,7 @@ struct broker {
 	const struct edged_metrics_1 *metrics;
 	const struct edged_store_1 *store;
 	const struct edged_auth_1 *auth;
+	const struct edged_work_1 *work;
 	const uint32_t *generation; /* of rights */
 	struct limits limits;
 	struct figures figures;
@@ -89,6 +92,7 @@ struct broker {
 	int64_t clients;   /* atomic: connected */
 	int64_t queued;    /* atomic: bytes in the queues of all sessions */
 	unsigned starting; /* main loop: shards that are not up yet */
+	struct penalties penalties;
 	struct pubsub *pubsub;
 	struct insides *insides;
 	struct sse *sse;

@@ -133,10 +133,10 @@ static int read_retained(struct load *load, struct edged_slice key, struct edged
 
 static int read_user(struct load *load, struct edged_slice key, struct edged_slice value)
 {
-	struct verifier verifier;
-	if (!read_user_row(value, &verifier) || !user_name_valid(key))
+	struct credential credential;
+	if (!read_user_row(value, &credential) || !user_name_valid(key))
 		return discard(load, "users", key);
-	return users_set(&load->broker->users, key, &verifier);
+	return users_set(&load->broker->users, key, &credential);
 }
 
 /* --- the sequence ---------------------------------------------------------------------------------------------------------- */

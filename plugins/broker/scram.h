@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SCRAM-SHA-256 (RFC 5802, RFC 7677) on the server's side, without channel binding: the server keeps what proves a
- * password, never the password. The same verifier also judges a password that comes in the clear. Pure but for
- * random numbers.
+ * password, never the password. Pure but for random numbers.
  */
 #ifndef BROKER_SCRAM_H
 #define BROKER_SCRAM_H
@@ -10,9 +9,9 @@
 #include "wire.h"
 
 #define SCRAM_METHOD     "SCRAM-SHA-256"
-#define SCRAM_ITERATIONS 10000
-#define SCRAM_TEXT_MAX   1500 /* bytes of any message */
-#define SCRAM_NAME_MAX   255  /* bytes of a user's name */
+#define SCRAM_ITERATIONS 100000 /* PBKDF2-HMAC-SHA-256 (RFC 8018): the client pays for them at each login */
+#define SCRAM_TEXT_MAX   1500   /* bytes of any message */
+#define SCRAM_NAME_MAX   255    /* bytes of a user's name */
 
 struct verifier {
 	uint32_t iterations;

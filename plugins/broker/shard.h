@@ -9,7 +9,6 @@
 #define BROKER_SHARD_H
 
 #include "broker.h"
-#include "penalty.h"
 #include "rate.h"
 #include "removal.h"
 #include "retained.h"
@@ -39,7 +38,6 @@ struct shard {
 	struct subs subs;
 	struct retained retained; /* shard 0 */
 	struct alarms alarms;
-	struct penalties penalties;
 	struct rate_gate gate;
 	uint32_t relieved; /* s: when pressure_relieve() last looked */
 	struct edged_timer *timer;

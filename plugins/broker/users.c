@@ -2,9 +2,10 @@
 #include "users.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { FORMAT = 1 };
+enum { FORMAT_OLD = 1, FORMAT = 2 };
 
 void users_init(struct users *users)
 {
@@ -14,6 +15,8 @@ void users_init(struct users *users)
 void users_fini(struct users *users)
 {
 	free(users->list);
+	password_file_free(&users->file);
+	jwt_unref(users->jwt);
 	pthread_rwlock_destroy(&users->lock);
 }
 
@@ -46,23 +49,67 @@ static size_t place(const struct users *users, struct edged_slice name, bool *re
 bool users_any(struct users *users)
 {
 	pthread_rwlock_rdlock(&users->lock);
-	bool any = users->count > 0;
+	bool any = users->count > 0 || users->file.count > 0;
 	pthread_rwlock_unlock(&users->lock);
 	return any;
 }
 
-bool users_find(struct users *users, const uint64_t key[2], struct edged_slice name, struct verifier *ret)
+static bool find(const struct users *users, struct edged_slice name, struct credential *ret)
 {
-	bool found = false;
-	verifier_feign(key, name, ret);
-	if (!user_name_valid(name))
-		return false;
-	pthread_rwlock_rdlock(&users->lock);
+	bool found;
+	const char *hash = password_file_find(&users->file, name);
 	size_t at = place(users, name, &found);
-	if (found)
-		*ret = users->list[at].verifier;
+	if (hash)
+		memcpy(ret->hash, hash, strlen(hash) + 1);
+	else if (found)
+		*ret = users->list[at].credential;
+	return hash || found;
+}
+
+bool users_find(struct users *users, const uint64_t key[2], struct edged_slice name, struct credential *ret)
+{
+	*ret = (struct credential){ 0 };
+	pthread_rwlock_rdlock(&users->lock);
+	bool found = user_name_valid(name) && find(users, name, ret);
 	pthread_rwlock_unlock(&users->lock);
+	if (!found)
+		snprintf(ret->hash, sizeof(ret->hash), "%s", password_decoy());
+	if (!ret->has_scram)
+		verifier_feign(key, name, &ret->scram);
 	return found;
+}
+
+void users_set_file(struct users *users, struct password_file *file,
+        void (*gone)(void *arg, struct edged_slice name), void *arg)
+{
+	pthread_rwlock_wrlock(&users->lock);
+	struct password_file old = users->file;
+	users->file = *file;
+	pthread_rwlock_unlock(&users->lock);
+	*file = (struct password_file){ 0 };
+	for (size_t i = 0; i < old.count; i++) {
+		const char *hash = password_file_find(&users->file, old.users[i].name);
+		if (!hash || strcmp(hash, old.users[i].hash.ptr) != 0)
+			gone(arg, old.users[i].name);
+	}
+	password_file_free(&old);
+}
+
+void users_set_jwt(struct users *users, struct jwt *jwt)
+{
+	pthread_rwlock_wrlock(&users->lock);
+	struct jwt *old = users->jwt;
+	users->jwt = jwt;
+	pthread_rwlock_unlock(&users->lock);
+	jwt_unref(old);
+}
+
+struct jwt *users_jwt(struct users *users)
+{
+	pthread_rwlock_rdlock(&users->lock);
+	struct jwt *jwt = jwt_ref(users->jwt);
+	pthread_rwlock_unlock(&users->lock);
+	return jwt;
 }
 
 static int make_room(struct users *users)
@@ -80,7 +127,7 @@ static int make_room(struct users *users)
 	return 0;
 }
 
-int users_set(struct users *users, struct edged_slice name, const struct verifier *verifier)
+int users_set(struct users *users, struct edged_slice name, const struct credential *credential)
 {
 	bool found;
 	int r = 0;
@@ -94,9 +141,19 @@ int users_set(struct users *users, struct edged_slice name, const struct verifie
 		memcpy(users->list[at].name, name.ptr, name.len);
 	}
 	if (!r)
-		users->list[at].verifier = *verifier;
+		users->list[at].credential = *credential;
 	pthread_rwlock_unlock(&users->lock);
 	return r;
+}
+
+bool users_stored(struct users *users, struct edged_slice name)
+{
+	bool found = false;
+	pthread_rwlock_rdlock(&users->lock);
+	if (user_name_valid(name))
+		(void)place(users, name, &found);
+	pthread_rwlock_unlock(&users->lock);
+	return found;
 }
 
 bool users_remove(struct users *users, struct edged_slice name)
@@ -134,29 +191,52 @@ bool user_name_valid(struct edged_slice name)
 	return true;
 }
 
-size_t user_row(const struct verifier *v, uint8_t *out)
+static void write_verifier(struct writer *w, const struct verifier *v)
+{
+	write_u32(w, v->iterations);
+	write_bytes(w, v->salt, sizeof(v->salt));
+	write_bytes(w, v->stored_key, sizeof(v->stored_key));
+	write_bytes(w, v->server_key, sizeof(v->server_key));
+}
+
+size_t user_row(const struct credential *c, uint8_t *out)
 {
 	struct writer w = writer(out, USER_ROW_MAX);
 	write_u8(&w, FORMAT);
-	write_u32(&w, v->iterations);
-	write_bytes(&w, v->salt, sizeof(v->salt));
-	write_bytes(&w, v->stored_key, sizeof(v->stored_key));
-	write_bytes(&w, v->server_key, sizeof(v->server_key));
+	write_binary(&w, edged_str(c->hash));
+	if (c->has_scram)
+		write_verifier(&w, &c->scram);
 	return (size_t)(w.at - out);
 }
 
-bool read_user_row(struct edged_slice value, struct verifier *ret)
+static bool read_verifier(struct reader *r, struct verifier *ret)
 {
-	struct reader r = reader(value.ptr, value.len);
-	uint8_t format = read_u8(&r);
-	ret->iterations = read_u32(&r);
-	struct edged_slice salt = read_bytes(&r, sizeof(ret->salt)),
-	                   stored = read_bytes(&r, sizeof(ret->stored_key)),
-	                   server = read_bytes(&r, sizeof(ret->server_key));
-	if (r.failed || read_left(&r) || format != FORMAT || !ret->iterations || ret->iterations > 10000000)
+	ret->iterations = read_u32(r);
+	struct edged_slice salt = read_bytes(r, sizeof(ret->salt)),
+	                   stored = read_bytes(r, sizeof(ret->stored_key)),
+	                   server = read_bytes(r, sizeof(ret->server_key));
+	if (r->failed || !ret->iterations || ret->iterations > 10000000)
 		return false;
 	memcpy(ret->salt, salt.ptr, salt.len);
 	memcpy(ret->stored_key, stored.ptr, stored.len);
 	memcpy(ret->server_key, server.ptr, server.len);
 	return true;
+}
+
+/* The first format had no hash: the password was judged by what is kept for SCRAM. */
+bool read_user_row(struct edged_slice value, struct credential *ret)
+{
+	struct reader r = reader(value.ptr, value.len);
+	uint8_t format = read_u8(&r);
+	*ret = (struct credential){ 0 };
+	if (format == FORMAT) {
+		struct edged_slice hash = read_binary(&r);
+		if (!password_hash_valid(hash))
+			return false;
+		memcpy(ret->hash, hash.ptr, hash.len);
+	} else if (format != FORMAT_OLD) {
+		return false;
+	}
+	ret->has_scram = format == FORMAT_OLD || read_left(&r);
+	return (!ret->has_scram || read_verifier(&r, &ret->scram)) && !r.failed && !read_left(&r);
 }

@@ -16,6 +16,7 @@
 #include "fake_auth.h"
 #include "fake_disk.h"
 #include "fake_words.h"
+#include "fake_work.h"
 #include "heap.h"
 
 #define MAX_FIGURES 200
@@ -93,8 +94,9 @@ static int64_t config_integer(struct edged_host *host, const char *name)
 	return fake_setting(fake(host)->settings, fake(host)->plugin->settings, name);
 }
 
-static const struct edged_config_1 config_cap = { .struct_size = sizeof(config_cap),
-	.integer = config_integer };
+static const struct edged_config_1 config_cap = {
+	.struct_size = sizeof(config_cap), .string = fake_text, .integer = config_integer
+};
 
 static int64_t *figure(struct edged_host *host, enum edged_metric_type type, const char *name,
         const char *labels, const char *help)
@@ -882,6 +884,7 @@ static const void *find_cap(struct edged_host *host, const char *name)
 		{ EDGED_STREAM_1, &stream_cap },
 		{ EDGED_HTTP_1, &http_cap },
 		{ EDGED_AUTH_1, &fake_auth_cap },
+		{ EDGED_WORK_1, &fake_work_cap },
 	};
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++)
 		if (strcmp(caps[i].name, name) == 0)

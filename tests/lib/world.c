@@ -147,7 +147,9 @@ void world_init(struct world *world)
 		.store = world->store,
 		.conf = world->conf,
 		.metrics = world->metrics,
-		.limits = { .ledger.most = { 1000, 1000, 1000, 1000, 1000 }, .start_ms = 30000 },
+		.limits = { .ledger.most = { 1000, 1000, 1000, 1000, 1000, 1000 },
+		        .start_ms = 30000,
+		        .workers = 1 },
 		.state = strdup(state) };
 }
 

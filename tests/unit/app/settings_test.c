@@ -17,7 +17,8 @@ static const char *sets[] = { "net.connections=11", "net.connections_per_source=
 	"http.answer_time=230", "http.stream_mark=2400", "http.stream_limit=2500", "http.header_time=310",
 	"http.body_time=320", "http.idle_time=330", "http.headers=34", "http.body=350",
 	"plugin.start_time=410", "plugin.timers=42", "plugin.store_calls=43", "plugin.posts=44",
-	"plugin.deferred=45", "plugin.logins=46", "log.level=error", NULL };
+	"plugin.deferred=45", "plugin.logins=46", "plugin.works=47", "plugin.workers=8", "log.level=error",
+	NULL };
 
 static int load(const char **set, struct conf **ret, struct conf_findings *findings)
 {
@@ -56,6 +57,8 @@ static void each_key_reaches_its_place(void **state)
 	assert_int_equal(plugins.ledger.most[LEDGER_POSTS], 44);
 	assert_int_equal(plugins.ledger.most[LEDGER_DEFERRED], 45);
 	assert_int_equal(plugins.ledger.most[LEDGER_LOGINS], 46);
+	assert_int_equal(plugins.ledger.most[LEDGER_WORK], 47);
+	assert_int_equal(plugins.workers, 8);
 	enum edged_level before = log_level();
 	settings_log(conf);
 	assert_int_equal(log_level(), EDGED_ERROR);

@@ -14,8 +14,10 @@
 #include "heap.h"
 #include "plugin/auth_identity.h"
 #include "plugin/cap_auth.h"
+#include "plugin/cap_work.h"
 #include "plugin/metrics.h"
 #include "plugin/plugins.h"
+#include "plugin/work.h"
 
 /* --- two loops on threads of their own, and what capabilities know of two plugins --- */
 
@@ -77,7 +79,7 @@ static void *live(void *arg)
 	return NULL;
 }
 
-static const struct ledger_limits limits = { .most = { 10, 10, 10, 10, 3 } };
+static const struct ledger_limits limits = { .most = { 10, 10, 10, 10, 3, 2 } };
 
 static void party_init(struct party *party, const char *name)
 {
@@ -701,6 +703,103 @@ static void rights_change_under_those_who_judge(void **state)
 	cap_auth.drop(asked.identity);
 }
 
+/* --- slow work ------------------------------------------------------------------------------------------------------------ */
+
+struct job {
+	struct edged_work *work;
+	int begun;
+	pthread_t worker;
+	unsigned loop;
+	bool done, dropped;
+	bool *gate; /* waits until it is open */
+};
+
+static void do_job(void *arg)
+{
+	struct job *job = arg;
+	pthread_mutex_lock(&rig.lock);
+	while (job->gate && !*job->gate)
+		pthread_cond_wait(&rig.changed, &rig.lock);
+	job->worker = pthread_self();
+	pthread_mutex_unlock(&rig.lock);
+}
+
+static void job_over(struct job *job, bool *flag)
+{
+	pthread_mutex_lock(&rig.lock);
+	*flag = true;
+	job->loop = loop_self() ? loop_index(loop_self()) : 99;
+	pthread_cond_broadcast(&rig.changed);
+	pthread_mutex_unlock(&rig.lock);
+}
+
+static void job_done(void *arg)
+{
+	job_over(arg, &((struct job *)arg)->done);
+}
+
+static void job_dropped(void *arg)
+{
+	job_over(arg, &((struct job *)arg)->dropped);
+}
+
+static void begin_job(void *arg)
+{
+	struct job *job = arg;
+	job->begun = cap_work.begin(&rig.asker.context.host, do_job, job_done, job_dropped, job, &job->work);
+}
+
+static void cancel_job(void *arg)
+{
+	cap_work.cancel(((struct job *)arg)->work);
+}
+
+static void wait_until(const bool *flag)
+{
+	pthread_mutex_lock(&rig.lock);
+	while (!*flag)
+		pthread_cond_wait(&rig.changed, &rig.lock);
+	pthread_mutex_unlock(&rig.lock);
+}
+
+static void open_gate(bool *gate)
+{
+	pthread_mutex_lock(&rig.lock);
+	*gate = true;
+	pthread_cond_broadcast(&rig.changed);
+	pthread_mutex_unlock(&rig.lock);
+}
+
+static void slow_work_is_done_elsewhere_and_told_here(void **state)
+{
+	(void)state;
+	bool gate = false;
+	struct job jobs[3] = { { .gate = &gate }, { 0 }, { 0 } };
+	begin("log.level=info");
+	assert_int_equal(work_pool_new(1, &rig.plugins.workers), 0);
+	for (int i = 0; i < 3; i++)
+		on(1, begin_job, &jobs[i]);
+	assert_int_equal(jobs[1].begun, 0);
+	assert_int_equal(jobs[2].begun, -ENOSPC); /* the limit is two */
+	on(1, cancel_job, &jobs[1]);
+	open_gate(&gate);
+	wait_until(&jobs[0].done);
+	assert_int_equal(jobs[0].loop, 1);
+	assert_false(
+	        pthread_equal(jobs[0].worker, pthread_self()) || pthread_equal(jobs[0].worker, rig.thread));
+	wait_until(&jobs[1].dropped);
+	assert_false(jobs[1].done || jobs[0].dropped);
+	/* a plugin that stops is not told, and what it gave is dropped */
+	gate = false;
+	struct job last = { .gate = &gate };
+	on(1, begin_job, &last);
+	on(0, stop_party, &rig.asker);
+	open_gate(&gate);
+	wait_until(&last.dropped);
+	assert_false(last.done);
+	work_pool_free(rig.plugins.workers);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -719,6 +818,7 @@ int main(void)
 		TEST(no_memory_for_a_change_means_no_rights),
 		TEST(a_stored_principal_gets_the_rights_of_now),
 		TEST(rights_change_under_those_who_judge),
+		TEST(slow_work_is_done_elsewhere_and_told_here),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -437,7 +437,7 @@ static void load_anew(void *arg)
 	assert_int_equal(plugins_declare_in(world.plugins, fresh, &findings), 0);
 	assert_int_equal(conf_adopt(world.conf, fresh, note_change, arg), 0);
 	conf_free(fresh);
-	plugins_reloaded(world.plugins, "reloads");
+	plugins_reloaded(world.plugins);
 }
 
 static void settings_change_at_a_reload(void **state)
