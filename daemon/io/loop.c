@@ -12,6 +12,7 @@
 #include <event2/event_struct.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define LOOPS_MAX 64
 #define DEFERRED_ROUNDS                                                                                      \
@@ -194,16 +195,11 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the main thread. */
 static int start_thread(struct loop *loop)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&loop->thread, NULL, thread_main, loop);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int r = thread_start(&loop->thread, 0, thread_main, loop);
 	if (r)
-		return -r;
+		return r;
 	char name[16];
 	snprintf(name, sizeof(name), "loop-%u", loop->index);
 	pthread_setname_np(loop->thread, name);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "io/dial.h"
 #include "io/listen_spec.h"
 #include "io/tls.h"
@@ -262,18 +263,14 @@ static int lookup_new(const struct edged_dial_options *options, struct lookup **
 
 static int start_thread(struct lookup *l)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
-	int r = pthread_attr_init(&attr);
-	if (r)
-		return -r;
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	atomic_fetch_add(&l->refs, 1);
-	r = pthread_create(&thread, &attr, work, l);
-	pthread_attr_destroy(&attr);
+	int r = thread_start(&thread, 0, work, l);
 	if (r)
 		atomic_fetch_sub(&l->refs, 1);
-	return -r;
+	else
+		pthread_detach(thread);
+	return r;
 }
 
 static int set_up(struct outbound *o, const struct edged_dial_options *options)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include "base/thread.h"
 
 enum { THREADS_MAX = 16 };
 
@@ -130,10 +131,10 @@ static int start_thread(struct work_pool *pool)
 {
 	if (pool->idle || pool->started == pool->threads)
 		return 0;
-	int r = pthread_create(&pool->thread[pool->started], NULL, run, pool);
+	int r = thread_start(&pool->thread[pool->started], 0, run, pool);
 	if (r == 0)
 		pool->started++;
-	return pool->started ? 0 : -r;
+	return pool->started ? 0 : r;
 }
 
 /* --- on the asker's loop --- */

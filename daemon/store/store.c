@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "append.h"
 #include "joint.h"
 #include "lock.h"
@@ -92,23 +92,6 @@ static int take_lock(struct store *store, struct err *err)
 	return lock_take(path, &store->lock_fd, err);
 }
 
-/* Signals are for the main loop. */
-static int start_thread(struct store *store)
-{
-	pthread_attr_t attr;
-	int r = pthread_attr_init(&attr);
-	if (r)
-		return -r;
-	pthread_attr_setstacksize(&attr, THREAD_STACK);
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&store->thread, &attr, worker_main, store);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return -r;
-}
-
 int store_open(const struct store_options *options, struct store **ret, int *ret_damaged, struct err *err)
 {
 	CLEANUP(store_freep) struct store *store = store_new(options);
@@ -121,7 +104,7 @@ int store_open(const struct store_options *options, struct store **ret, int *ret
 	r = db_open(store->path, options->cache_bytes, &store->db, &damaged, err);
 	if (r)
 		return r;
-	r = start_thread(store);
+	r = thread_start(&store->thread, THREAD_STACK, worker_main, store);
 	if (r)
 		return err_set(err, r, "cannot start the thread of %s: %s", store->path, strerror(-r));
 	if (ret_damaged)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/: buffers, handles, maps and state machines. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +14,7 @@
 #include "base/handle.h"
 #include "base/map.h"
 #include "base/sm.h"
+#include "base/thread.h"
 #include "heap.h"
 
 static void buf_grows_up_to_its_limit(void **state)
@@ -127,6 +130,24 @@ static void sm_knows_its_moves(void **state)
 	assert_string_equal(sm_name(&sm), "b");
 }
 
+static void *note_signals(void *arg)
+{
+	pthread_sigmask(SIG_BLOCK, NULL, arg);
+	return NULL;
+}
+
+static void threads_get_no_signals(void **state)
+{
+	(void)state;
+	pthread_t thread;
+	sigset_t theirs, ours;
+	assert_int_equal(thread_start(&thread, 0, note_signals, &theirs), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(sigismember(&theirs, SIGTERM) && sigismember(&theirs, SIGHUP));
+	pthread_sigmask(SIG_BLOCK, NULL, &ours);
+	assert_false(sigismember(&ours, SIGTERM));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +157,7 @@ int main(void)
 		cmocka_unit_test(map_keeps_what_was_put),
 		cmocka_unit_test(map_survives_lack_of_memory),
 		cmocka_unit_test(sm_knows_its_moves),
+		cmocka_unit_test(threads_get_no_signals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
