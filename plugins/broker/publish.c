@@ -79,31 +79,10 @@ static bool present(const struct sub *sub)
 	       (s->client && !s->client->closing && client_has_room(s->client));
 }
 
-/* The member whose turn it is: one that is connected, else one that is away and keeps messages. */
-static const struct sub *take_turn(struct sub_group *group)
-{
-	uint32_t count = 0, at = 0;
-	for (const struct sub *sub = group->subs; sub; sub = sub->next)
-		count++;
-	const struct sub *first = NULL, *any = group->subs, *next = NULL;
-	uint32_t turn = group->turn++ % count;
-	for (const struct sub *sub = group->subs; sub; sub = sub->next, at++) {
-		if (at == turn)
-			any = sub;
-		if (!present(sub))
-			continue;
-		if (!first)
-			first = sub;
-		if (!next && at >= turn)
-			next = sub;
-	}
-	return next ? next : first ? first : any;
-}
-
 /* A shared subscription is one of its own: its message is not merged with that of another subscription. */
 static int add_group(struct shard *shard, size_t *n, struct sub_group *group)
 {
-	const struct sub *sub = take_turn(group);
+	const struct sub *sub = sub_group_take_turn(group, present);
 	if (room(shard, *n + 1, 0))
 		return -ENOMEM;
 	shard->matches[(*n)++] = (struct match){

@@ -112,30 +112,14 @@ static const struct member *owner(const struct sub *sub)
 	return (const struct member *)sub->target;
 }
 
-/* The member whose turn it is: the next one that is connected, else the next one. */
-static const struct sub *take_turn(struct sub_group *group)
+static bool present(const struct sub *sub)
 {
-	uint32_t n = 0, at = 0;
-	for (const struct sub *sub = group->subs; sub; sub = sub->next)
-		n++;
-	const struct sub *first = NULL, *next = NULL, *any = group->subs;
-	uint32_t turn = group->turn++ % n;
-	for (const struct sub *sub = group->subs; sub; sub = sub->next, at++) {
-		if (at == turn)
-			any = sub;
-		if (!owner(sub)->present)
-			continue;
-		if (!first)
-			first = sub;
-		if (!next && at >= turn)
-			next = sub;
-	}
-	return next ? next : first ? first : any;
+	return owner(sub)->present;
 }
 
 static int pick(struct sub_group *group, struct pick ***last)
 {
-	const struct sub *sub = take_turn(group);
+	const struct sub *sub = sub_group_take_turn(group, present);
 	const struct member *m = owner(sub);
 	struct pick *p = malloc(sizeof(*p) + m->len);
 	if (!p)

@@ -267,3 +267,23 @@ size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size
 	memmove(out + n, out + size - path, path);
 	return n + path;
 }
+
+const struct sub *sub_group_take_turn(struct sub_group *group, bool (*present)(const struct sub *sub))
+{
+	uint32_t count = 0, at = 0;
+	for (const struct sub *sub = group->subs; sub; sub = sub->next)
+		count++;
+	const struct sub *first = NULL, *any = group->subs, *next = NULL;
+	uint32_t turn = group->turn++ % count;
+	for (const struct sub *sub = group->subs; sub; sub = sub->next, at++) {
+		if (at == turn)
+			any = sub;
+		if (!present(sub))
+			continue;
+		if (!first)
+			first = sub;
+		if (!next && at >= turn)
+			next = sub;
+	}
+	return next ? next : first ? first : any;
+}

@@ -67,4 +67,7 @@ int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *con
  * length. */
 size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size_t size);
 
+/* The member whose turn it is: the next one that is present, else the next one. */
+const struct sub *sub_group_take_turn(struct sub_group *group, bool (*present)(const struct sub *sub));
+
 #endif
