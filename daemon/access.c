@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cluster/files.h"
 
 enum { KEY_BYTES = 32, KEY_CHARS = KEY_BYTES * 2 };
 
@@ -26,10 +27,14 @@ static int make_key(const char *path, char *key, struct err *err)
 		return err_set(err, -EIO, "%s: no random bytes from the kernel: %s", path, strerror(errno));
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(key + 2 * i, 3, "%02x", bytes[i]);
-	CLEANUP(close_fdp) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, key, KEY_CHARS) != KEY_CHARS || fsync(fd))
-		return err_set(err, -errno, "%s: cannot write the access key: %s", path, strerror(errno));
-	return 0;
+	const char *slash = strrchr(path, '/');
+	CLEANUP(free_charp)
+	char *folder = !slash          ? strdup(".")
+	               : slash == path ? strdup("/")
+	                               : strndup(path, (size_t)(slash - path));
+	if (!folder)
+		return -ENOMEM;
+	return file_replace(folder, slash ? slash + 1 : path, edged_slice(key, KEY_CHARS), err);
 }
 
 static int read_key(int fd, const char *path, char *key, struct err *err)

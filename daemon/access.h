@@ -14,7 +14,7 @@
 
 struct access;
 
-/* Reads the key from `path`, or makes one (32 random bytes, mode 0600). */
+/* Reads the key from `path`, or makes one (32 random bytes, mode 0600); a power cut leaves no half of one. */
 EDGED_MUST_CHECK int access_new(const char *path, bool dev, struct access **ret, struct err *err);
 void access_free(struct access *access);
 
