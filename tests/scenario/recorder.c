@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,7 @@ enum { SYNCED = 1 };
 
 static struct {
 	pthread_mutex_t lock;
+	sigset_t signals; /* of the thread that has the lock, before */
 	int fd;
 	char folder[PATH_MAX];
 	size_t folder_len;
@@ -71,16 +73,23 @@ __attribute__((constructor)) static void begin(void)
 		syscall(SYS_close, fd);
 }
 
+/* A signal waits: its handler may write, too, and would wait for the thread that it interrupted. */
 static void enter(void)
 {
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_mutex_lock(&state.lock);
+	state.signals = before;
 }
 
 /* Keeps errno, so that `return leave(r)` is the result of a call. */
 static long leave(long r)
 {
 	int e = errno;
+	sigset_t before = state.signals;
 	pthread_mutex_unlock(&state.lock);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = e;
 	return r;
 }
