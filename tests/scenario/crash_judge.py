@@ -52,7 +52,8 @@ class Returned(Client):
         if p.kind == PUBREL and self.must.pop(p.id, True) is False:
             self.twice.append(f"PUBREL for {p.id}, which it has not answered")
         if p.kind == PUBLISH:
-            if p.payload not in self.seen:
+            # One that it has acknowledged is nothing new: its publisher had no PUBACK and sends it again (QoS 1).
+            if p.payload not in self.seen and p.payload not in self.acked:
                 self.got.append((p.payload, p.qos))
             self.seen.add(p.payload)
         super().handle(p)
