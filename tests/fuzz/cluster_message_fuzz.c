@@ -80,7 +80,12 @@ static void send_in(
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world w = { .random = 1 };
-	struct swarm_env env = { &w, draw, catch, identify, save, event };
+	struct swarm_env env = { .arg = &w,
+		.random = draw,
+		.send = catch,
+		.identify = identify,
+		.save_epoch = save,
+		.event = event };
 	struct swarm_options options = { members_defaults(), election_defaults() };
 	struct node_description self = { .rank = { .eligible = 1, .capacity = 2 } };
 	uint8_t key[GOSSIP_KEY] = { 2, [32] = 3 };

@@ -7,8 +7,7 @@
  * Byte 0 says what the rest is: 0 to 2 packets of MQTT 3.1, 3.1.1 or 5.0; 3 topics and filters; 4 rows of the store.
  */
 #include <stdlib.h>
-#include "../../plugins/broker/codec.h"
-#include "../../plugins/broker/message.h"
+#include "../../plugins/broker/broker.h"
 #include "../../plugins/broker/persist.h"
 #include "../../plugins/broker/topic.h"
 
@@ -255,21 +254,46 @@ static void try_topics(const uint8_t *bytes, size_t n)
 
 /* --- the store ---------------------------------------------------------------------------------------------------------------- */
 
+static int recall(struct edged_host *host, const char *principal, struct edged_slice client_id,
+        struct edged_identity **ret)
+{
+	(void)host, (void)client_id;
+	MUST(strlen(principal) <= EDGED_PRINCIPAL_MAX);
+	*ret = NULL;
+	return 0;
+}
+
+static void drop(struct edged_identity *identity)
+{
+	MUST(!identity);
+}
+
+static const struct edged_auth_1 auth = { .struct_size = sizeof(auth), .recall = recall, .drop = drop };
+
+static void try_message(struct edged_slice body)
+{
+	struct broker broker = { .auth = &auth };
+	struct message *m = read_message(&broker, body);
+	if (m)
+		MUST(m->qos < 3 && topic_valid(message_topic(m), &no_limits));
+	message_unref(m);
+}
+
 static void try_rows(const uint8_t *bytes, size_t n)
 {
 	struct edged_slice key = edged_slice(bytes, n < 16 ? n : 16),
 	                   value = edged_slice(bytes + key.len, n - key.len), all = edged_slice(bytes, n);
 	struct session_row session;
 	struct sub_row sub;
-	struct queue_row queue;
+	struct record record;
 	(void)read_session_row(all, &session);
 	(void)read_sub_row(key, value, &sub);
-	if (read_queue_row(key, value, &queue))
-		MUST(queue.qos < 3 && queue.state <= ENTRY_RELEASED);
-	struct message *m = read_message(all);
-	if (m)
-		MUST(m->qos < 3 && topic_valid(message_topic(m), &no_limits));
-	message_unref(m);
+	if (!read_record(all, &record))
+		return;
+	if (record.type == RECORD_ENTRY)
+		MUST(record.qos < 3 && record.state <= ENTRY_RELEASED);
+	if (record.type == RECORD_MESSAGE)
+		try_message(record.body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -18,12 +18,17 @@ struct sim_event {
 /* --- random numbers: splitmix64
  * ------------------------------------------------------------------------------------------ */
 
-uint64_t sim_random(struct sim *sim)
+static uint64_t next_random(uint64_t *seed)
 {
-	uint64_t x = sim->seed += 0x9e3779b97f4a7c15u;
+	uint64_t x = *seed += 0x9e3779b97f4a7c15u;
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
 	return x ^ x >> 31;
+}
+
+uint64_t sim_random(struct sim *sim)
+{
+	return next_random(&sim->seed);
 }
 
 /* --- the queue: a heap by time, then by order
@@ -81,9 +86,9 @@ void sim_key(const struct sim *sim, unsigned i, uint8_t ret[GOSSIP_KEY])
 static void identify(void *arg, const uint8_t key[GOSSIP_KEY], uint8_t ret_id[GOSSIP_ID])
 {
 	(void)arg;
-	struct sim hash = { .seed = (uint64_t)key[31] << 8 | key[32] };
+	uint64_t seed = (uint64_t)key[31] << 8 | key[32];
 	for (int i = 0; i < 4; i++) {
-		uint64_t x = sim_random(&hash);
+		uint64_t x = next_random(&seed);
 		memcpy(ret_id + 8 * i, &x, 8);
 	}
 }
