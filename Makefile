@@ -61,6 +61,7 @@ PLUGIN_LIBS_shadow    = $(call libs,jansson)
 PLUGIN_LIBS_broker    = $(call libs,jansson openssl libsodium)
 PLUGIN_LIBS_things    = $(call libs,jansson openssl) -lm
 PLUGIN_LIBS_bridge    = $(call libs,jansson)
+PLUGIN_LIBS_cache     = $(call libs,jansson)
 # Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec, which is pure
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
 
