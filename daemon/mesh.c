@@ -68,6 +68,7 @@ static void identity_changed(void *arg)
 		for (unsigned i = 0; (m = members_at(members, i)); i++)
 			if (member_is_live(m))
 				see_member(mesh, m);
+	cluster_kin_changed(mesh->parts.cluster);
 	removals_look(mesh->parts.removals);
 	events_emit(mesh->deps.events, "identityChanged", edged_str("{}"));
 }
@@ -211,7 +212,10 @@ static bool find(void *arg, struct edged_slice id, struct node_record *ret)
 static void judged(void *arg, const char *node_id, bool is_trusted, struct edged_slice certificate)
 {
 	const struct mesh *mesh = arg;
+	bool before = peers_trusted(mesh->parts.peers, node_id);
 	peers_judged(mesh->parts.peers, node_id, is_trusted, certificate);
+	if (peers_trusted(mesh->parts.peers, node_id) != before)
+		cluster_kin_changed(mesh->parts.cluster);
 }
 
 /* What clients may send to this node, other nodes may send on to it. */

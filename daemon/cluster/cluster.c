@@ -102,11 +102,14 @@ static bool barred(void *arg, const uint8_t id[GOSSIP_ID])
 	return identity_is_removed(c->deps.identity, id);
 }
 
-static bool kin(void *arg, const uint8_t id[GOSSIP_ID])
+/* A node without an account has nothing to protect: it takes those for kin that say they have none either. */
+static bool kin(void *arg, const struct member *m)
 {
 	const struct cluster *c = arg;
 	char text[NODE_ID_LEN + 1];
-	node_id_format(id, text);
+	if (!identity_account_id(c->deps.identity)[0])
+		return !m->record.account[0];
+	node_id_format(m->id, text);
 	return c->deps.trusted && c->deps.trusted(c->deps.arg, text);
 }
 
@@ -384,6 +387,12 @@ void cluster_refresh(struct cluster *c)
 	struct discovery_self self = self_of(c);
 	if (c->discovery)
 		discovery_update(c->discovery, &self);
+}
+
+void cluster_kin_changed(struct cluster *c)
+{
+	if (c->started)
+		drive(c, swarm_kin_changed(c->swarm, now_of(c)));
 }
 
 int cluster_wish(struct cluster *c, enum role role, enum wish wish, struct err *err)

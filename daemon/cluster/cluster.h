@@ -67,6 +67,8 @@ bool cluster_newer_removals(
         const struct cluster *cluster, uint64_t above, const char *but, char ret_id[NODE_ID_LEN + 1]);
 /* Account, services, listeners or the list of removed nodes have changed: the others are told. */
 void cluster_refresh(struct cluster *cluster);
+/* Other members may have proven now that they are of this account, or not any more. */
+void cluster_kin_changed(struct cluster *cluster);
 
 bool cluster_is_supernode(const struct cluster *cluster);
 /* For /metrics and tests. */

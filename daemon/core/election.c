@@ -78,9 +78,15 @@ bool election_fitter(const struct election *e, const struct member *a, const str
 	return rank_compare_ids(&ra, a ? a->id : self, &rb, b ? b->id : self) > 0;
 }
 
-static bool may_lead(const struct member *m)
+bool election_is_peer(const struct election *e, const struct member *m)
 {
-	return m->state == MEMBER_ALIVE && m->record.version && m->record.rank.eligible;
+	return member_is_live(m) && members_kin(e->members, m);
+}
+
+static bool may_lead(const struct election *e, const struct member *m)
+{
+	return m->state == MEMBER_ALIVE && m->record.version && m->record.rank.eligible &&
+	       members_kin(e->members, m);
 }
 
 static bool self_may_lead(const struct election *e)
@@ -92,7 +98,7 @@ const struct member *election_fittest(const struct election *e)
 {
 	const struct member *best = NULL, *m;
 	for (unsigned i = 0; (m = members_at(e->members, i)); i++)
-		if (may_lead(m) && (!best || election_fitter(e, m, best)))
+		if (may_lead(e, m) && (!best || election_fitter(e, m, best)))
 			best = m;
 	return best;
 }
@@ -103,7 +109,7 @@ static unsigned ahead(const struct election *e)
 	unsigned n = 0;
 	const struct member *m;
 	for (unsigned i = 0; (m = members_at(e->members, i)); i++)
-		n += may_lead(m) && !(e->has_leader && !memcmp(m->id, e->leader, GOSSIP_ID)) &&
+		n += may_lead(e, m) && !(e->has_leader && !memcmp(m->id, e->leader, GOSSIP_ID)) &&
 		     election_fitter(e, m, NULL);
 	return n > AHEAD_MAX ? AHEAD_MAX : n;
 }
@@ -245,10 +251,10 @@ static void follow(struct election *e, const struct member *m, uint64_t epoch, u
 
 static void leader_lost(struct election *e)
 {
-	wait_again(e,
-	        ahead(e) * e->options.step_ms +
-	                (members_live(e->members) ? e->env.random(e->env.arg) % (e->options.step_ms / 2 + 1)
-	                                          : 0));
+	wait_again(e, ahead(e) * e->options.step_ms +
+	                      (members_live_kin(e->members)
+	                                      ? e->env.random(e->env.arg) % (e->options.step_ms / 2 + 1)
+	                                      : 0));
 }
 
 static void drop_leader(struct election *e)
@@ -265,7 +271,7 @@ static void drop_leader(struct election *e)
 
 static enum election_reason reason_to_lead(const struct election *e)
 {
-	if (!members_live(e->members))
+	if (!members_live_kin(e->members))
 		return e->counts.changes ? ELECTION_BY_SILENCE : ELECTION_BY_ALONE;
 	return e->counts.changes ? ELECTION_BY_SILENCE : ELECTION_BY_FITTEST;
 }
@@ -290,19 +296,19 @@ static void ask(struct election *e)
 {
 	struct member *deputies[ELECTION_DEPUTIES], *m;
 	struct member *leader = e->has_leader ? members_find(e->members, e->leader) : NULL;
-	unsigned n = election_deputies(e, leader, deputies), live = members_live(e->members);
+	unsigned n = election_deputies(e, leader, deputies), live = members_live_kin(e->members);
 	e->asked = e->refusals = 0;
-	if (leader && member_is_live(leader))
+	if (leader && election_is_peer(e, leader))
 		ask_one(e, leader);
 	for (unsigned i = 0; i < n; i++)
-		if (member_is_live(deputies[i]))
+		if (election_is_peer(e, deputies[i]))
 			ask_one(e, deputies[i]);
 	unsigned skip = live > ASKED ? (unsigned)(e->env.random(e->env.arg) % live) : 0;
 	for (unsigned i = 0; (m = members_at(e->members, i)) && e->asked < ASKED; i++) {
 		bool twice = m == leader;
 		for (unsigned d = 0; d < n; d++)
 			twice |= m == deputies[d];
-		if (!twice && member_is_live(m) && !(skip && skip-- > ASKED))
+		if (!twice && election_is_peer(e, m) && !(skip && skip-- > ASKED))
 			ask_one(e, m);
 	}
 	if (!e->asked) {
@@ -318,7 +324,7 @@ static void on_prevote(struct election *e, struct member *from)
 	if (e->phase == ELECTION_LEADING)
 		election_send_beacon(e, from, false);
 	bool candidate = e->phase == ELECTION_WAITING || e->phase == ELECTION_ASKING;
-	if (candidate && may_lead(from) && election_fitter(e, from, NULL))
+	if (candidate && may_lead(e, from) && election_fitter(e, from, NULL))
 		wait_again(e, e->options.ask_ms + e->options.beacon_ms);
 	send_leader(e, from, hearing_left(e));
 }
@@ -338,7 +344,7 @@ static uint64_t clamp_rest(uint64_t ms)
 static void on_hearsay(struct election *e, struct member *from, const struct gossip_message *message)
 {
 	struct member *m = members_find_short(e->members, message->target);
-	if (m && member_is_live(m) && message->epoch >= e->seen) {
+	if (m && election_is_peer(e, m) && message->epoch >= e->seen) {
 		follow(e, m, message->epoch, clamp_rest(message->lease_ms), ELECTION_BY_FOUND);
 	} else if (!m && e->strangers++ < STRANGERS) {
 		wait_again(e, clamp_rest(message->lease_ms)); /* we may still get to know it */
@@ -360,7 +366,7 @@ static void on_leader(struct election *e, struct member *from, const struct goss
 			return;
 		struct member *m = members_find_short(e->members, message->target);
 		see_epoch(e, message->epoch);
-		if (message->lease_ms && m && member_is_live(m))
+		if (message->lease_ms && m && election_is_peer(e, m))
 			follow(e, m, message->epoch, clamp_lease(message->lease_ms), ELECTION_BY_MERGED);
 		else if (!message->lease_ms)
 			renew_epoch(e);
@@ -452,7 +458,7 @@ static void on_beacon(struct election *e, struct member *from, const struct goss
 static void send_handover(struct election *e)
 {
 	const struct member *to = members_find(e->members, e->hand_to);
-	if (!to || !may_lead(to) || e->hand_tries == 0) {
+	if (!to || !may_lead(e, to) || e->hand_tries == 0) {
 		e->hand_until = 0;
 		e->better_since = 0;
 		return;
@@ -551,6 +557,16 @@ void election_receive(
 		election_send_beacon(e, from, true);
 }
 
+/* Somebody is there who is to hear of this supernode. */
+static void meet(struct election *e)
+{
+	election_announce_soon(e);
+	if (e->next_beacon == UINT64_MAX)
+		e->next_beacon = e->now + e->options.beacon_ms;
+	if (!e->met_ms)
+		e->met_ms = e->now;
+}
+
 void election_member(struct election *e, uint64_t now, const struct member *m, enum member_change change)
 {
 	e->now = now > e->now ? now : e->now;
@@ -560,14 +576,20 @@ void election_member(struct election *e, uint64_t now, const struct member *m, e
 		if (e->phase == ELECTION_FOLLOWING)
 			leader_lost(e);
 	}
-	if ((change == MEMBER_JOINED || change == MEMBER_BACK) && e->phase == ELECTION_LEADING) {
+	if (e->phase != ELECTION_LEADING || !members_kin(e->members, m))
+		return;
+	bool came = change == MEMBER_JOINED || change == MEMBER_BACK;
+	if (came)
 		election_send_beacon(e, m, false);
-		election_announce_soon(e);
-		if (e->next_beacon == UINT64_MAX)
-			e->next_beacon = e->now + e->options.beacon_ms;
-		if (!e->met_ms)
-			e->met_ms = e->now;
-	}
+	if (came || (change == MEMBER_UPDATED && e->next_beacon == UINT64_MAX))
+		meet(e);
+}
+
+void election_kin_changed(struct election *e, uint64_t now)
+{
+	e->now = now > e->now ? now : e->now;
+	if (e->phase == ELECTION_LEADING && members_live_kin(e->members))
+		meet(e);
 }
 
 /* Stopped for longer than our own lease: others may have gone on without us. Look before speaking. */
@@ -575,7 +597,7 @@ static void recover_from_pause(struct election *e)
 {
 	if (e->wanted == UINT64_MAX || e->now < e->wanted + e->options.lease_ms)
 		return;
-	if (e->phase == ELECTION_LEADING && members_live(e->members))
+	if (e->phase == ELECTION_LEADING && members_live_kin(e->members))
 		wait_again(e, 0);
 }
 
@@ -625,7 +647,7 @@ static void resign(struct election *e)
 		struct gossip_message message = { .type = GOSSIP_RESIGN, .epoch = e->epoch };
 		if (best)
 			memcpy(message.target, best->id, GOSSIP_SHORT);
-		if (member_is_live(m))
+		if (election_is_peer(e, m))
 			members_send(e->members, m, &message);
 	}
 	e->phase = ELECTION_OFF;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which node is the supernode: available, leased, fenced by epochs; no quorum.
+ * Which node of an account is the supernode: available, leased, fenced by epochs; no quorum. Members of other accounts are
+ * not heard, nor told; they have one of their own.
  *
  *  - The supernode sends beacons with a lease, often to a few and rarely to the others
  * (election_beacon.h); followers whose lease runs out wait by rank, ask a few others
@@ -83,12 +84,14 @@ EDGED_MUST_CHECK int election_new(const struct election_options *options, const 
 void election_free(struct election *election);
 
 void election_start(struct election *election, uint64_t now);
-/* A message of a verified member. */
+/* A message of a verified member of this node's account. */
 void election_receive(
         struct election *election, uint64_t now, struct member *from, const struct gossip_message *message);
 /* A member failed, left or came (back). */
 void election_member(
         struct election *election, uint64_t now, const struct member *member, enum member_change change);
+/* Members may be of this node's account now that were not, or the other way round. */
+void election_kin_changed(struct election *election, uint64_t now);
 uint64_t election_tick(struct election *election, uint64_t now);
 /* Will the next tick send beacons? */
 bool election_beacon_due(const struct election *election, uint64_t now);

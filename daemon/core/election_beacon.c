@@ -6,9 +6,9 @@
 enum { ANNOUNCE = 1000, LONG_LEASES = 7, LONG_MAX = 5000 };
 
 /* Suspicion alone does not end the office. */
-static bool may_be_deputy(const struct member *m)
+static bool may_be_deputy(const struct election *e, const struct member *m)
 {
-	return member_is_live(m) && m->record.version && m->record.rank.eligible;
+	return election_is_peer(e, m) && m->record.version && m->record.rank.eligible;
 }
 
 unsigned election_deputies(
@@ -17,7 +17,7 @@ unsigned election_deputies(
 	unsigned n = 0;
 	struct member *m;
 	for (unsigned i = 0; (m = members_at(e->members, i)); i++) {
-		if (m == not || !may_be_deputy(m))
+		if (m == not || !may_be_deputy(e, m))
 			continue;
 		unsigned at = n;
 		for (; at > 0 && election_fitter(e, m, ret[at - 1]); at--)
@@ -78,13 +78,13 @@ void election_send_beacons(struct election *e)
 		bool deputy = is_among(m, deputies, n);
 		/* not all at once: by the first byte of their ids */
 		bool turn = deputy || e->now < e->announce_until || (e->beacons + m->id[0]) % every == 0;
-		if (turn && member_is_live(m))
+		if (turn && election_is_peer(e, m))
 			send_one(e, m, deputy, false);
 	}
-	e->next_beacon = members_live(e->members) ? e->now + e->options.beacon_ms : UINT64_MAX;
+	e->next_beacon = members_live_kin(e->members) ? e->now + e->options.beacon_ms : UINT64_MAX;
 	if (e->lone && e->met_ms && e->now - e->met_ms >= e->options.lease_ms)
 		e->lone = false;
-	if (!e->met_ms && members_live(e->members))
+	if (!e->met_ms && members_live_kin(e->members))
 		e->met_ms = e->now;
 }
 

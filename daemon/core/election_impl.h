@@ -44,6 +44,8 @@ struct election {
 	struct election_counts counts;
 };
 
+/* Is it there, and of this node's account? */
+bool election_is_peer(const struct election *election, const struct member *member);
 /* NULL is this node. */
 bool election_fitter(const struct election *election, const struct member *a, const struct member *b);
 /* The fittest of the others that may lead, or NULL. */

@@ -25,7 +25,7 @@ static bool runner_up(const struct election *e, const struct member *leader, con
 	const struct member *m, *best = NULL;
 	bool found = leader != NULL; /* then we are one of the others */
 	for (unsigned i = 0; (m = members_at(e->members, i)); i++) {
-		if (m == leader || !member_is_live(m) || !m->record.version)
+		if (m == leader || !election_is_peer(e, m) || !m->record.version)
 			continue;
 		struct rank a = election_rank(e, m), b = election_rank(e, best);
 		const uint8_t *best_id = best ? best->id : members_self_id(e->members);

@@ -108,6 +108,8 @@ struct members_env {
 	void (*own_duplicate)(void *arg, const struct peer_addr *addr);
 	/* Nothing of that node is taken, nor sent to it. NULL: there is no such node. */
 	bool (*barred)(void *arg, const uint8_t id[GOSSIP_ID]);
+	/* Is that member of this node's account? NULL: all are. */
+	bool (*kin)(void *arg, const struct member *member);
 };
 
 struct members_options {
@@ -165,6 +167,9 @@ static inline bool member_is_live(const struct member *m)
 	return m->state == MEMBER_ALIVE || m->state == MEMBER_SUSPECT;
 }
 unsigned members_live(const struct members *members); /* without this node */
+/* Nodes of other accounts are members like others; elections and roles are among kin. */
+bool members_kin(const struct members *members, const struct member *member);
+unsigned members_live_kin(const struct members *members); /* without this node */
 uint64_t members_digest(const struct members *members);
 /* Does it listen on its host's loopback only? */
 bool member_is_local(const struct member *member);

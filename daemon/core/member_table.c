@@ -81,6 +81,19 @@ unsigned members_live(const struct members *ms)
 	return ms->live;
 }
 
+bool members_kin(const struct members *ms, const struct member *m)
+{
+	return !ms->env.kin || ms->env.kin(ms->env.arg, m);
+}
+
+unsigned members_live_kin(const struct members *ms)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < ms->count; i++)
+		n += member_is_live(ms->all[i]) && members_kin(ms, ms->all[i]);
+	return n;
+}
+
 /* The tombstone that may go first. */
 static struct member *oldest_tombstone(const struct members *ms)
 {

@@ -135,10 +135,10 @@ static bool candidate_at(const struct roles *r, enum role role, unsigned i, stru
 		return false;
 	ret->id = m ? m->id : members_self_id(r->members);
 	ret->record = m ? &m->record : members_self(r->members);
-	ret->fitness = !m || (m->state == MEMBER_ALIVE && m->record.version) ? fitness(role, ret->record) : 0;
+	bool fit = !m || (m->state == MEMBER_ALIVE && m->record.version && members_kin(r->members, m));
+	ret->fitness = fit ? fitness(role, ret->record) : 0;
 	ret->vetoed = ret->fitness && ret->record->roles_vetoed >> role & 1;
-	bool kin = !m || !r->env.kin || r->env.kin(r->env.arg, m->id);
-	ret->pinned = ret->fitness && !ret->vetoed && kin && ret->record->roles_pinned >> role & 1;
+	ret->pinned = ret->fitness && !ret->vetoed && ret->record->roles_pinned >> role & 1;
 	ret->fitness = ret->vetoed ? 0 : ret->fitness + (ret->pinned ? PINNED : 0);
 	return true;
 }
@@ -183,7 +183,7 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 	g->until_ms = UINT64_MAX;
 	g->better_since = 0;
 	if (to->fitness)
-		explain(g->role, to->record, members_live(r->members) + 1, to->pinned, g->reason);
+		explain(g->role, to->record, members_live_kin(r->members) + 1, to->pinned, g->reason);
 	else
 		explain_vacancy(g->role, to->vetoed, g->reason);
 	if (same)
@@ -214,7 +214,7 @@ static void assign(struct roles *r, uint64_t now, struct role_grant *g)
 static void make_slots(struct roles *r, uint64_t now)
 {
 	static const enum role wanted[] = { ROLE_networkProxy, ROLE_cache, ROLE_cloudGateway, ROLE_cache };
-	unsigned slots = members_live(r->members) + 1 >= ROLE_CACHES_FROM ? 4 : 3;
+	unsigned slots = members_live_kin(r->members) + 1 >= ROLE_CACHES_FROM ? 4 : 3;
 	for (unsigned i = 0; i < slots; i++) {
 		if (i < r->count && r->grants[i].role == wanted[i])
 			continue;

@@ -4,8 +4,8 @@
  * of the supernode, renewed with its beacons; those of a lower epoch than was seen are ignored by the
  * election already, which takes beacons. A role for which nobody is fit says so.
  *
- * The operator of a node may pin a role to it or veto it there; its record says so (roles_pinned, roles_vetoed). A veto is
- * obeyed always, a pin when the supernode takes the node for kin: of its account. Pure.
+ * Only members of this node's account take part. The operator of a node may pin a role to it or veto it there; its record
+ * says so (roles_pinned, roles_vetoed). Pure.
  */
 #ifndef CORE_ROLES_H
 #define CORE_ROLES_H
@@ -54,8 +54,6 @@ struct roles_env {
 	void *arg;
 	/* Another holder (or none). */
 	void (*changed)(void *arg, const struct role_grant *grant);
-	/* Has that member proven to be of this node's account? NULL: all have. */
-	bool (*kin)(void *arg, const uint8_t id[GOSSIP_ID]);
 };
 EDGED_MUST_CHECK int roles_new(const struct roles_env *env, struct members *members, struct roles **ret);
 void roles_free(struct roles *roles);

@@ -101,10 +101,10 @@ static bool barred(void *arg, const uint8_t id[GOSSIP_ID])
 	return s->env.barred && s->env.barred(s->env.arg, id);
 }
 
-static bool kin(void *arg, const uint8_t id[GOSSIP_ID])
+static bool kin(void *arg, const struct member *m)
 {
 	struct swarm *s = arg;
-	return !s->env.kin || s->env.kin(s->env.arg, id);
+	return !s->env.kin || s->env.kin(s->env.arg, m);
 }
 
 static int save_epoch(void *arg, uint64_t epoch)
@@ -125,14 +125,14 @@ int swarm_new(const struct swarm_options *options, const struct swarm_env *env, 
 		return -ENOMEM;
 	s->env = *env;
 	struct members_env members_env = { s, draw, send_datagram, identify, member_changed, own_duplicate,
-		barred };
+		barred, kin };
 	struct election_env election_env = { s, draw, save_epoch, supernode_changed, add_grants,
 		take_grants };
 	int r = members_new(&options->members, &members_env, key, instance, &s->members);
 	if (!r)
 		r = election_new(&options->election, &election_env, s->members, saved_epoch, &s->election);
 	if (!r)
-		r = roles_new(&(struct roles_env){ s, role_changed, kin }, s->members, &s->roles);
+		r = roles_new(&(struct roles_env){ s, role_changed }, s->members, &s->roles);
 	if (r) {
 		swarm_free(s);
 		return r;
@@ -230,8 +230,16 @@ uint64_t swarm_receive(
 	if (r == -EINVAL)
 		s->malformed++;
 	struct member *m = r ? NULL : members_receive(s->members, s->now, from, &message);
-	if (m)
+	if (m && members_kin(s->members, m))
 		election_receive(s->election, s->now, m, &message);
+	return swarm_tick(s, now);
+}
+
+uint64_t swarm_kin_changed(struct swarm *s, uint64_t now)
+{
+	set_now(s, now);
+	roles_assign(s->roles, s->now);
+	election_kin_changed(s->election, s->now);
 	return swarm_tick(s, now);
 }
 

@@ -41,8 +41,8 @@ struct swarm_env {
 	void (*event)(void *arg, const struct swarm_event *event);
 	/* As in members_env; NULL: nobody is barred. */
 	bool (*barred)(void *arg, const uint8_t id[GOSSIP_ID]);
-	/* As in roles_env; NULL: all are. */
-	bool (*kin)(void *arg, const uint8_t id[GOSSIP_ID]);
+	/* As in members_env; NULL: all are. */
+	bool (*kin)(void *arg, const struct member *member);
 };
 
 struct swarm_options {
@@ -65,6 +65,8 @@ uint64_t swarm_tick(struct swarm *swarm, uint64_t now);
 uint64_t swarm_wake(struct swarm *swarm, uint64_t now); /* the network changed */
 uint64_t swarm_expel(
         struct swarm *swarm, uint64_t now, const uint8_t id[GOSSIP_ID]); /* see members_expel() */
+/* kin() may say otherwise now. */
+uint64_t swarm_kin_changed(struct swarm *swarm, uint64_t now);
 /* Hands over and says goodbye. Done at the latest 300 ms later, when swarm_left() says so. */
 uint64_t swarm_leave(struct swarm *swarm, uint64_t now);
 bool swarm_left(const struct swarm *swarm);

@@ -27,8 +27,8 @@ struct sim_node {
 	unsigned joined, left, failed, supernodes, roles, duplicates, own_duplicates;
 	uint64_t sent, sent_bytes, ticks;
 	bool save_fails;
+	bool trusting; /* takes all for its kin, whatever they are */
 	bool barred;   /* all others refuse it */
-	bool stranger; /* of another account */
 };
 
 struct sim {

@@ -43,6 +43,29 @@ def all_say(nodes, wanted):
     return all(holder(n) == wanted for n in nodes)
 
 
+def test_no_stranger_becomes_supernode_or_gets_a_role():
+    nodes = account(2)
+    before = supernode(nodes[0])
+    seeds = json.dumps([f"127.0.0.1:{nodes[0].get('/edge/v1/cluster')['port']}"])
+    stranger = Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}", "--set", "cluster.pin=255"])
+    assert stranger.http("POST", "/edge/v1/invites")[2]["token"]  # it has an account, of its own
+    assert stranger.http("PUT", "/edge/v1/roles/cache", {"wish": "pin"})[0] == 200
+    for node in nodes + [stranger]:
+        wait_for(lambda: len(listed(node)) == 3, 20, "all see each other")
+    wait_for(lambda: supernode(stranger) == stranger.id, 20, "it is its own supernode")
+    wait_for(lambda: holder(stranger) == stranger.id, 20, "and has its role there")
+    assert [supernode(node) for node in nodes] == [before, before]
+    assert holder(nodes[0]) in (nodes[0].id, nodes[1].id)
+    # once it has left its account and joined this one it may be both
+    stranger.stop()
+    for name in ("account.json", "ca.pem"):
+        os.unlink(os.path.join(stranger.state, "identity", name))
+    stranger.start()
+    stranger.edgectl("join", nodes[0].http("POST", "/edge/v1/invites")[2]["token"])
+    wait_for(lambda: {supernode(node) for node in nodes + [stranger]} == {stranger.id}, 20, "its pin counts")
+    wait_for(lambda: all_say(nodes, stranger.id), 20, "so does that of its role")
+
+
 def test_pins_and_vetoes():
     nodes = account(3)
     wait_for(lambda: holder(nodes[0]) and all_say(nodes, holder(nodes[0])), 20, "somebody holds the cache")

@@ -595,20 +595,105 @@ static void pins_and_vetoes_of_operators_are_obeyed(void **state)
 	sim_free(sim);
 }
 
-/* Who is not of the account may pin itself as it likes. */
-static void a_strangers_pin_is_not_obeyed(void **state)
+static void set_account(struct sim *sim, unsigned i, const char *account)
+{
+	struct node_description *record = &sim->nodes[i].record;
+	snprintf(record->account, sizeof(record->account), "%s", account);
+	if (sim->nodes[i].swarm)
+		sim_describe(sim, i);
+}
+
+/* Who is not of the account may pin itself as it likes, and be as strong. */
+static void a_stranger_gets_no_role(void **state)
 {
 	(void)state;
 	struct sim *sim = cluster_of(3, SEED);
 	unsigned stranger = (leader_of(sim, 0) + 1) % 3;
 	uint8_t id[GOSSIP_ID];
 	sim_id(sim, stranger, id);
-	sim->nodes[stranger].stranger = true;
 	sim->nodes[stranger].record.roles_pinned = 0xff;
-	sim->nodes[stranger].record.memory_mib = 256;
-	sim_describe(sim, stranger);
+	sim->nodes[stranger].record.memory_mib = 1 << 20;
+	set_account(sim, stranger, "other");
+	sim_run(sim, ROLE_BETTER_MS + 5000);
+	for (enum role role = 0; role < ROLE_COUNT; role++)
+		assert_false(roles_holds(swarm_roles(sim->nodes[leader_of(sim, 0)].swarm), id, role));
+	assert_int_equal(leader_of(sim, stranger), stranger);
+	assert_true(roles_holds(swarm_roles(sim->nodes[stranger].swarm), id, ROLE_cache));
+	sim_free(sim);
+}
+
+/* Nodes of two accounts on one network: each account has a supernode of its own, whatever the others' ranks and epochs are. */
+static void each_account_elects_its_own(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		set_account(sim, i, i % 2 ? "odd" : "even");
+		sim->nodes[i].record.rank.capacity = (uint8_t)(i % 2 ? 8 : 2);
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
 	sim_run(sim, 5000);
-	assert_false(roles_holds(swarm_roles(sim->nodes[leader_of(sim, 0)].swarm), id, ROLE_cache));
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(leader_of(sim, i), leader_of(sim, i % 2));
+		assert_int_equal(leader_of(sim, i) % 2, i % 2);
+		assert_int_equal(members_live(swarm_members(sim->nodes[i].swarm)), 5);
+	}
+	/* The supernode of one dies: the others' stays. */
+	unsigned odd = leader_of(sim, 1), even = leader_of(sim, 0);
+	sim_kill(sim, odd);
+	sim_run(sim, 4000);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != odd)
+			assert_true(i % 2 ? leader_of(sim, i) != odd && leader_of(sim, i) % 2
+			                  : leader_of(sim, i) == even);
+	sim_free(sim);
+}
+
+/* It tells everybody that it leads, by the highest rank. */
+static void a_stranger_that_wants_to_lead_is_not_heard(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 3);
+	set_account(sim, 2, "other");
+	sim->nodes[2].trusting = true;
+	sim->nodes[2].record.rank.pin = 255;
+	for (unsigned i = 3; i-- > 0;) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+		sim_run(sim, 5000);
+	}
+	assert_int_equal(leader_of(sim, 2), 2);
+	assert_true(leader_of(sim, 0) < 2);
+	assert_int_equal(leader_of(sim, 1), leader_of(sim, 0));
+	sim_free(sim);
+}
+
+/* Who joins an account follows its supernode, and who leaves it has one of its own. */
+static void accounts_may_change(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		set_account(sim, i, i ? "ours" : "another");
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	sim_run(sim, 5000);
+	unsigned ours = leader_of(sim, 1);
+	assert_int_equal(leader_of(sim, 2), ours);
+	assert_int_equal(leader_of(sim, 0), 0);
+	set_account(sim, 0, "ours");
+	sim_run(sim, 2000);
+	assert_int_equal(leader_of(sim, 1), leader_of(sim, 0));
+	assert_int_equal(leader_of(sim, 2), leader_of(sim, 0));
+	ours = leader_of(sim, 0);
+	set_account(sim, ours, "third");
+	sim_run(sim, 8000);
+	assert_int_equal(leader_of(sim, ours), ours);
+	unsigned a = (ours + 1) % 3, b = (ours + 2) % 3;
+	assert_int_equal(leader_of(sim, a), leader_of(sim, b));
+	assert_true(leader_of(sim, a) == a || leader_of(sim, a) == b);
 	sim_free(sim);
 }
 
@@ -767,7 +852,10 @@ int main(void)
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
 		cmocka_unit_test(roles_are_granted_and_move),
 		cmocka_unit_test(pins_and_vetoes_of_operators_are_obeyed),
-		cmocka_unit_test(a_strangers_pin_is_not_obeyed),
+		cmocka_unit_test(a_stranger_gets_no_role),
+		cmocka_unit_test(each_account_elects_its_own),
+		cmocka_unit_test(a_stranger_that_wants_to_lead_is_not_heard),
+		cmocka_unit_test(accounts_may_change),
 		cmocka_unit_test(a_full_disk_keeps_it_from_leading),
 		cmocka_unit_test(tables_stay_bounded),
 		cmocka_unit_test(forged_news_of_others_is_not_believed),
