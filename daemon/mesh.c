@@ -344,6 +344,30 @@ static bool serves(void *arg, struct edged_slice service)
 	return services_offered(buf_slice(&mesh->services), service);
 }
 
+struct offer {
+	const char *node_id;
+	bool found;
+};
+
+static void is_it(void *arg, const char *node_id, bool there)
+{
+	struct offer *offer = arg;
+	offer->found |= there && strcmp(node_id, offer->node_id) == 0;
+}
+
+static bool holder(
+        void *arg, struct edged_slice service, struct edged_slice path, char ret_id[NODE_ID_LEN + 1])
+{
+	const struct mesh *mesh = arg;
+	struct offer offer = { ret_id, false };
+	if (!cluster_role_holder(mesh->parts.cluster, service, path, ret_id))
+		return false;
+	if (strcmp(ret_id, identity_node_id(mesh->identity)) == 0)
+		return serves(arg, service);
+	peers_offering(mesh->parts.peers, service, is_it, &offer);
+	return offer.found;
+}
+
 static int make_proxy(struct mesh *mesh, struct err *err)
 {
 	const struct proxy_deps deps = {
@@ -354,6 +378,7 @@ static int make_proxy(struct mesh *mesh, struct err *err)
 		.router = mesh->deps.router,
 		.find = find_any,
 		.offering = offering,
+		.holder = holder,
 		.serves = serves,
 		.arg = mesh,
 		/* before this node's own time is over: its answer names the node that is late */

@@ -597,6 +597,23 @@ bool cluster_find(
 	return hits == 1;
 }
 
+bool cluster_role_holder(const struct cluster *c, struct edged_slice role_name, struct edged_slice key,
+        char ret_id[NODE_ID_LEN + 1])
+{
+	const struct members *members = swarm_members(c->swarm);
+	const uint8_t *self = members_self_id(members);
+	enum role role;
+	if (!role_by_name(role_name, &role))
+		return false;
+	const struct role_grant *grant = roles_holder_for(swarm_roles(c->swarm), role, key);
+	bool own = grant && !memcmp(grant->holder, self, GOSSIP_SHORT);
+	const struct member *m = grant && !own ? members_find_short(members, grant->holder) : NULL;
+	if (!own && !m)
+		return false;
+	node_id_format(own ? self : m->id, ret_id);
+	return true;
+}
+
 bool cluster_newer_removals(
         const struct cluster *c, uint64_t above, const char *but, char ret_id[NODE_ID_LEN + 1])
 {

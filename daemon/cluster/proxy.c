@@ -37,7 +37,8 @@ struct proxied {
 	int64_t length;    /* of the answer to HEAD */
 	bool full, ended, is_head;
 	struct node_record target;
-	char service[64]; /* of /any; "": it is for that node */
+	bool any;         /* the answer names the node */
+	char service[64]; /* "": it is for that node */
 	char tried[PROXY_TRIES][NODE_ID_LEN + 1];
 	unsigned tries;
 };
@@ -280,7 +281,7 @@ static void link_head(void *arg, const struct link_message *answer)
 		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
 	else
 		health_succeeded(&proxied->proxy->health, proxied->target.id);
-	if (proxied->service[0])
+	if (proxied->any)
 		(void)request_set_header(
 		        requests_of(proxied), proxied->request, "edged-node", proxied->target.id);
 	answer_head(proxied, answer->status, answer->headers, answer->header_count,
@@ -487,24 +488,45 @@ static int proxied_new(
 	return r;
 }
 
+static int pass_on(struct proxy *proxy, edged_handle request, struct edged_slice rest,
+        const struct node_record *target, bool any)
+{
+	struct proxied *proxied;
+	struct link_failure failure;
+	int r = proxied_new(proxy, request, rest, &proxied);
+	if (r)
+		return r;
+	proxied->target = *target;
+	proxied->any = any;
+	if (!ask_node(proxied, &failure))
+		answer_problem(proxied, &failure);
+	return 0;
+}
+
 static int serve_nodes(void *self, edged_handle request)
 {
 	struct proxy *proxy = self;
 	struct node_record target;
-	struct proxied *proxied;
-	struct link_failure failure;
 	if (!find_target(proxy, request, &target) || !may_pass(proxy, request, &target))
 		return 0;
 	struct edged_slice rest = proxy_rest(request_target(proxy->deps.requests, request), 2);
-	if (target.self)
-		return serve_self(proxy, request, rest);
-	int r = proxied_new(proxy, request, rest, &proxied);
-	if (r)
-		return r;
-	proxied->target = target;
-	if (!ask_node(proxied, &failure))
-		answer_problem(proxied, &failure);
-	return 0;
+	return target.self ? serve_self(proxy, request, rest) : pass_on(proxy, request, rest, &target, false);
+}
+
+/* Without the query. */
+static struct edged_slice path_of(struct edged_slice target)
+{
+	const char *query = memchr(target.ptr, '?', target.len);
+	return query ? edged_slice(target.ptr, (size_t)(query - target.ptr)) : target;
+}
+
+/* Another node than this one. */
+static bool find_holder(const struct proxy *proxy, struct edged_slice service, struct edged_slice rest,
+        struct node_record *ret)
+{
+	char id[NODE_ID_LEN + 1];
+	return proxy->deps.holder(proxy->deps.arg, service, path_of(rest), id) &&
+	       !is_self(proxy, edged_str(id)) && proxy->deps.find(proxy->deps.arg, edged_str(id), ret, NULL);
 }
 
 /* None that is there could be asked. */
@@ -529,9 +551,12 @@ static int serve_any(void *self, edged_handle request)
 	struct edged_slice service = request_param(requests, request, "service"),
 	                   rest = proxy_rest(request_target(requests, request), 1);
 	const struct node_record own = { .self = true };
+	struct node_record holder;
 	struct proxied *proxied;
 	if (!may_pass(proxy, request, &own))
 		return 0;
+	if (find_holder(proxy, service, rest, &holder))
+		return pass_on(proxy, request, rest, &holder, true);
 	if (proxy->deps.serves(proxy->deps.arg, service))
 		return serve_self(proxy, request, rest);
 	if (service.len >= sizeof(proxied->service))
@@ -540,6 +565,7 @@ static int serve_any(void *self, edged_handle request)
 	int r = proxied_new(proxy, request, rest, &proxied);
 	if (r)
 		return r;
+	proxied->any = true;
 	memcpy(proxied->service, service.ptr, service.len);
 	if (!ask_next(proxied))
 		answer_nobody(proxied);

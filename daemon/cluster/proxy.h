@@ -3,7 +3,8 @@
  * The proxy: `/nodes/{id}/...` is the same path on another node, wherever it is; this node's own id (or `self`) is served
  * here. Ids may be shortened to 8 characters, or be a node's name, while only one node fits.
  *
- * `/any/{service}/...` is the path `/{service}/...` on a node of the account that has that service: this one, when it has,
+ * `/any/{service}/...` with the name of a role (`cache`) is served by the node that holds the role, and has the service; by that
+ * one only, for others do not have what it keeps. Otherwise it is the path `/{service}/...` on a node of the account that has that service: this one, when it has,
  * else one that is there, drawn by lot among those that did not fail lately (health.h). When it cannot be asked, the next one
  * is, up to PROXY_TRIES: always when the request did not get there, and when it may have, only if its method is idempotent
  * (RFC 9110 section 9.2.2) and no part of an answer has come. `edged-node` in the answer names the node that gave it.
@@ -50,6 +51,9 @@ struct proxy_deps {
 	/* As peers_offering(). */
 	void (*offering)(void *arg, struct edged_slice service,
 	        void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg);
+	/* Who holds the role of that name and has a service of that name; with several holders, which for that path. */
+	bool (*holder)(
+	        void *arg, struct edged_slice service, struct edged_slice path, char ret_id[NODE_ID_LEN + 1]);
 	/* Does this node have it? */
 	bool (*serves)(void *arg, struct edged_slice service);
 	void *arg;

@@ -367,3 +367,26 @@ bool roles_holds(const struct roles *r, const uint8_t id[GOSSIP_ID], enum role r
 {
 	return is_taken(r, NULL, role, id);
 }
+
+/* Rendezvous hashing: the holder whose id gives the highest hash with the key. */
+static uint64_t weight_of(const struct role_grant *g, struct edged_slice key)
+{
+	uint64_t hash =
+	        0xcbf29ce484222325u; /* FNV-1a, then mixed, for its high bits hardly depend on the last bytes */
+	for (size_t i = 0; i < GOSSIP_SHORT + key.len; i++)
+		hash = (hash ^ (i < GOSSIP_SHORT ? g->holder[i] : (uint8_t)key.ptr[i - GOSSIP_SHORT])) *
+		       0x100000001b3u;
+	hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 29;
+}
+
+const struct role_grant *roles_holder_for(const struct roles *r, enum role role, struct edged_slice key)
+{
+	const struct role_grant *best = NULL;
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct role_grant *g = &r->grants[i];
+		if (g->role == role && g->held && (!best || weight_of(g, key) > weight_of(best, key)))
+			best = g;
+	}
+	return best;
+}

@@ -73,6 +73,9 @@ uint64_t roles_tick(struct roles *roles, uint64_t now);
 
 /* Grants in force, one or more for each role; NULL at the end. */
 const struct role_grant *roles_at(const struct roles *roles, unsigned i);
+/* The holder of a role that is for `key`: of several, each has keys of its own, and keeps them while others come and go. NULL:
+ * nobody holds it. */
+const struct role_grant *roles_holder_for(const struct roles *roles, enum role role, struct edged_slice key);
 bool roles_holds(const struct roles *roles, const uint8_t id[GOSSIP_ID], enum role role);
 
 #endif

@@ -279,6 +279,17 @@ static void offering(void *arg, struct edged_slice service,
 	peers_offering(((struct node *)arg)->peers, service, each, each_arg);
 }
 
+static bool role_holder(
+        void *arg, struct edged_slice service, struct edged_slice path, char ret_id[NODE_ID_LEN + 1])
+{
+	const struct node *holder = ((struct node *)arg)->hello_holder;
+	(void)path;
+	if (!holder || !edged_slice_is(service, "hello"))
+		return false;
+	memcpy(ret_id, identity_node_id(holder->identity), NODE_ID_LEN + 1);
+	return true;
+}
+
 static bool serves(void *arg, struct edged_slice service)
 {
 	return ((struct node *)arg)->serves_hello && edged_slice_is(service, "hello");
@@ -309,7 +320,7 @@ static void make_services(struct node *node)
 	const struct join_deps join = { loop, node->identity, NULL, node->requests, node->router,
 		secure_addresses, node, invite_time, JOIN_LIMITS_DEFAULT };
 	const struct proxy_deps proxy = { loop, node->identity, NULL, node->requests, node->router, find_node,
-		offering, serves, node, 5000 };
+		offering, role_holder, serves, node, 5000 };
 	assert_int_equal(links_new(&links, &node->links), 0);
 	const struct peers_deps peers = { loop, node->links, node->identity, 1000 };
 	assert_int_equal(peers_new(&peers, &node->peers), 0);

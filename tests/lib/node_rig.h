@@ -50,7 +50,8 @@ struct node {
 	const char *services;               /* what it answers to GET /edge/v1/services */
 	int services_status;
 	unsigned services_asked;
-	bool serves_hello; /* /any/hello is for itself */
+	bool serves_hello;               /* /any/hello is for itself */
+	const struct node *hello_holder; /* holds a role of that name */
 	/* what its test service saw */
 	edged_handle held;
 	unsigned served, gone;

@@ -148,5 +148,27 @@ def test_a_list_comes_in_pages():
         assert seen == [key for key in keys if key.startswith(prefix)], (prefix, seen)
 
 
+def test_any_node_asks_the_one_that_holds_the_role():
+    quiet = ["--set", 'cluster.discovery="off"']
+    a = Node(cluster=True, args=quiet)
+    seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
+    b = Node(cluster=True, args=quiet + ["--set", f"cluster.seeds={seeds}"])
+    b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
+
+    def holder(node):
+        roles = {role["role"]: role for role in node.get("/edge/v1/roles")["roles"]}
+        return (roles.get("cache", {}).get("holder") or {}).get("id")
+    for keeper, other in ((a, b), (b, a)):
+        keeper.edgectl("role", "pin", "cache", "self")
+        other.edgectl("role", "clear", "cache", "self")
+        wait_for(lambda: holder(a) == holder(b) == keeper.id, 20, "the role is there")
+        # of the holder both get the same, whoever stored it, and the other's own store has nothing of it
+        for writer, reader in ((a, b), (b, a)):
+            key = f"{keeper.id[:4]}/{writer.id[:4]}"
+            wait_for(lambda: writer.http("PUT", f"/any/cache/v1/{key}", b"kept")[0] in (201, 204), 20, "it is stored")
+            assert reader.http("GET", f"/any/cache/v1/{key}")[0] == 200
+            assert keeper.http("GET", f"/cache/v1/{key}")[0] == 200 and other.http("GET", f"/cache/v1/{key}")[0] == 404
+
+
 if __name__ == "__main__":
     edged.main()

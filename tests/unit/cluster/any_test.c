@@ -86,6 +86,27 @@ static void one_that_cannot_be_reached_is_passed_over_for_a_while(void **state)
 	assert_int_equal(proxy_counts(w->node[0].proxy).avoided, 0); /* and it is well again */
 }
 
+static void what_a_role_keeps_is_asked_of_its_holder_only(void **state)
+{
+	struct world *w = *state;
+	three(w);
+	w->node[0].serves_hello = true;
+	w->node[0].hello_holder = &w->node[2];
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(asked(w, "PUT", "/any/hello/v1/x"), 2);
+	assert_int_equal(w->node[0].served, 0);
+	/* it does not answer: others do not have what it keeps */
+	links_reset(w->node[0].links);
+	w->address_of[2] = 1;
+	unsigned served = w->node[1].served;
+	assert_problem(ask_and_wait(w, 0, "GET", "/any/hello/v1/x", ""), 502, "node-unreachable");
+	assert_int_equal(w->node[1].served, served);
+	/* this node itself */
+	w->node[0].hello_holder = &w->node[0];
+	assert_int_equal(ask_and_wait(w, 0, "GET", "/any/hello/v1/x", "")->status, 200);
+	assert_int_equal(w->node[0].served, 1);
+}
+
 static struct node *holder(struct world *w)
 {
 	return w->node[1].held ? &w->node[1] : w->node[2].held ? &w->node[2] : NULL;
@@ -203,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_nearest_is_asked_and_else_one_by_lot),
 		T(one_that_cannot_be_reached_is_passed_over_for_a_while),
+		T(what_a_role_keeps_is_asked_of_its_holder_only),
 		T(only_what_may_be_done_twice_is_sent_twice),
 		T(a_service_that_nobody_has),
 		cmocka_unit_test(names_of_services),

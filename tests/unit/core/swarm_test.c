@@ -549,6 +549,35 @@ static void roles_are_granted_and_move(void **state)
 	sim_free(sim);
 }
 
+/* Every node finds the same holder for a key; and each of the two has about half. */
+static void holders_share_the_keys(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(ROLE_CACHES_FROM, SEED);
+	sim_run(sim, 8000);
+	unsigned first = 0;
+	const struct role_grant *some = NULL, *other = NULL;
+	for (unsigned k = 0; k < 1000; k++) {
+		char key[32];
+		struct edged_slice slice =
+		        edged_slice(key, (size_t)snprintf(key, sizeof(key), "/cache/v1/%u", k));
+		const struct role_grant *g =
+		        roles_holder_for(swarm_roles(sim->nodes[0].swarm), ROLE_cache, slice);
+		assert_non_null(g);
+		some = some ? some : g;
+		other = g == some ? other : g;
+		first += g == some;
+		for (unsigned i = 1; i < ROLE_CACHES_FROM; i++)
+			assert_memory_equal(
+			        roles_holder_for(swarm_roles(sim->nodes[i].swarm), ROLE_cache, slice)->holder,
+			        g->holder, GOSSIP_SHORT);
+	}
+	assert_non_null(other);
+	assert_in_range(first, 400, 600);
+	assert_null(roles_holder_for(swarm_roles(sim->nodes[0].swarm), ROLE_COUNT, edged_str("x")));
+	sim_free(sim);
+}
+
 static void pins_and_vetoes_of_operators_are_obeyed(void **state)
 {
 	(void)state;
@@ -851,6 +880,7 @@ int main(void)
 		cmocka_unit_test(a_restarted_node_is_itself_again),
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
 		cmocka_unit_test(roles_are_granted_and_move),
+		cmocka_unit_test(holders_share_the_keys),
 		cmocka_unit_test(pins_and_vetoes_of_operators_are_obeyed),
 		cmocka_unit_test(a_stranger_gets_no_role),
 		cmocka_unit_test(each_account_elects_its_own),
