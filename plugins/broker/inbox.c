@@ -184,12 +184,14 @@ static void drop(struct local *local)
 	count_one(local->inbox->broker->figures.dropped_slow);
 }
 
-static bool full(const struct local *local, const struct message *m)
+static bool full(const struct local *local, const struct message *m, uint8_t qos)
 {
 	struct broker *broker = local->inbox->broker;
 	if (local->count >= broker->limits.queue_messages ||
 	        (local->bytes && local->bytes + message_size(m) > broker->limits.queue_bytes))
 		return true;
+	if (qos) /* it has been accepted, see publish.c */
+		return false;
 	pressure_update(broker);
 	if (pressure_of(broker) < PRESSURE_KEEP)
 		return false;
@@ -200,7 +202,7 @@ static bool full(const struct local *local, const struct message *m)
 /* Into its own queue. */
 static int keep(struct local *local, struct message *m, uint8_t qos, bool retain)
 {
-	struct letter *letter = full(local, m) ? NULL : malloc(sizeof(*letter));
+	struct letter *letter = full(local, m, qos) ? NULL : malloc(sizeof(*letter));
 	if (!letter) {
 		drop(local);
 		return -ENOSPC;

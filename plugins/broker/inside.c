@@ -311,7 +311,7 @@ static int take_in(struct session *s, uint16_t id)
 	return r;
 }
 
-static int hand_in(const struct session *s, const struct edged_session_message *m)
+static int hand_in(const struct session *s, const struct edged_session_message *m, bool *ret_alone)
 {
 	uint64_t now = wall_ms();
 	struct message_parts parts = {
@@ -327,7 +327,9 @@ static int hand_in(const struct session *s, const struct edged_session_message *
 	struct outcome outcome;
 	count_one(s->shard->broker->figures.received[m->qos]);
 	/* A receiver that has no room loses its own messages, and they are counted; the others have it. */
-	return shard_publish(s->shard, &parts, s, &outcome);
+	int r = shard_publish(s->shard, &parts, s, &outcome);
+	*ret_alone = outcome.alone;
+	return r;
 }
 
 int inside_publish(void *ctx, edged_handle handle, const struct edged_session_message *message, uint16_t id,
@@ -343,15 +345,17 @@ int inside_publish(void *ctx, edged_handle handle, const struct edged_session_me
 	if (reserve(in) || (!s->flight && !(s->flight = flight_new())))
 		return -ENOMEM;
 	struct promise p = { done, arg, 0, false };
-	bool known = id && m.qos == 2 && flight_has_incoming(s->flight, id);
+	bool known = id && m.qos == 2 && flight_has_incoming(s->flight, id), alone = false;
 	if (id && m.qos == 2 && !known) {
 		r = take_in(s, id);
 		p.id = id;
 	}
 	if (!r && !known)
-		r = hand_in(s, &m);
+		r = hand_in(s, &m, &alone);
 	if (!r && (done || p.id))
 		r = promise(in, &p);
+	if (alone)
+		turn_close(s->shard);
 	if (r && p.id) {
 		(void)flight_drop_incoming(s->flight, id);
 		(void)persist_incoming(s, id, true);

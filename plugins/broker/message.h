@@ -33,6 +33,7 @@ struct message {
 	bool retain;            /* as published */
 	bool will : 1;
 	bool authored : 1; /* there is a struct author at the end */
+	bool scarce : 1; /* memory was short when it came: who would have to wait does not get it, see publish.c */
 };
 
 /* Who published it, when that is somebody whose rights may be taken away: then it goes to nobody any more. */

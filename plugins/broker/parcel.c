@@ -69,7 +69,8 @@ int parcels_add(struct shard *shard, struct message *m, bool *ret_wait)
 		bool retain = m->retain && i == 0;
 		if (i == shard->index || (!retain && !__atomic_load_n(&to->wanted, __ATOMIC_RELAXED)))
 			continue;
-		bool durable = m->qos && (retain || __atomic_load_n(&to->durable, __ATOMIC_RELAXED));
+		bool durable =
+		        m->qos && (retain || m->scarce || __atomic_load_n(&to->durable, __ATOMIC_RELAXED));
 		r = add(shard, i, m, NULL, durable);
 		*ret_wait |= durable;
 	}
@@ -79,7 +80,7 @@ int parcels_add(struct shard *shard, struct message *m, bool *ret_wait)
 int parcels_pick(struct shard *shard, struct message *m, struct pick *pick, bool *ret_wait)
 {
 	const struct shard *to = shard->broker->shards[pick->shard];
-	bool durable = m->qos && pick->qos && __atomic_load_n(&to->durable, __ATOMIC_RELAXED);
+	bool durable = m->qos && pick->qos && (m->scarce || __atomic_load_n(&to->durable, __ATOMIC_RELAXED));
 	int r = turn_start(shard);
 	if (!r)
 		r = add(shard, pick->shard, m, pick, durable);
@@ -129,7 +130,8 @@ static void arrived(void *arg)
 		int r = pick ? shard_hand_pick(shard, m, pick, &outcome)
 		             : shard_distribute(shard, m, NULL, &outcome);
 		wrote |= pick && outcome.wait;
-		if (!pick && m->retain && shard->index == 0 && shard_retain(shard, m, &wrote) == -ENOMEM)
+		bool retain = !pick && m->retain && shard->index == 0 && r != -ENOBUFS;
+		if (retain && shard_retain(shard, m, &wrote) == -ENOMEM)
 			r = -ENOMEM;
 		if (r && m->qos)
 			p->result = r;

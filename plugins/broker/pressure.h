@@ -5,7 +5,8 @@
  *
  *   from 80 %  nobody new is let in: CONNACK 0x97, to older clients 3
  *   from 85 %  QoS 0 is dropped for receivers that have bytes waiting, not only for those that are full
- *   from 90 %  nothing is kept: retained messages, and what would wait for a client, are refused (0x97)
+ *   from 90 %  nothing is kept: retained messages, and what would wait for a client, are refused before they are
+ *              acknowledged (0x97; older clients are closed); see publish.c
  *   from 95 %  publishers are not read
  *   from 100 % what waits for clients that are away is dropped, of the one that left first to begin with, down to 95 %
  *

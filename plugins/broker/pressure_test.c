@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is shed when memory is short, step by step. */
+#include "fake_disk.h"
 #include "pressure.h"
 #include "rig_test.h"
 
@@ -21,7 +22,7 @@ static int64_t step(void)
 	return fake_figure(host, "broker_shedding_step", NULL);
 }
 
-/* A message to a topic, n bytes with the empty properties of MQTT 5; at QoS 1 with packet id 1. */
+/* A message to a topic, n bytes, of which MQTT 5 takes the first for empty properties; at QoS 1 with packet id 1. */
 static void publish(struct fake_peer *p, uint8_t first, char topic, size_t n)
 {
 	uint8_t *packet = calloc(1, n + 16);
@@ -117,6 +118,7 @@ static void then_nothing_is_kept(void **state)
 	(void)state;
 	struct fake_peer *ready = join(4, "ready", CLEAN);
 	subscribe(ready, "s", 1);
+	struct fake_peer *old = join(4, "old", CLEAN);
 	struct fake_peer *p = fill(89);
 	while (shed("keep") == 0) {
 		publish(p, 0x32, 'q', 2000);
@@ -131,6 +133,9 @@ static void then_nothing_is_kept(void **state)
 	publish(p, 0x32, 's', 100); /* who takes it at once gets it */
 	assert_true(acknowledged(p, 0));
 	assert_true(fake_take(ready).len > 100);
+	SEND(old, "\x32\6\0\1q\0\1x"); /* MQTT 3 cannot be told */
+	assert_int_equal(fake_take(old).len, 0);
+	assert_true(fake_closed(old));
 	publish(p, 0x33, 'r', 1); /* and what makes room is welcome */
 	assert_true(acknowledged(p, 0x10) || acknowledged(p, 0));
 	assert_int_equal(shed("read") + shed("away"), 0);
@@ -204,6 +209,159 @@ static void a_lower_limit_is_kept_at_the_next_start(void **state)
 	join(4, "new", CLEAN);
 }
 
+/* --- several loops --------------------------------------------------------------------------------------------------------- */
+
+static int two_loops(void **state)
+{
+	setup(state);
+	boot(2, tight);
+	fake_auto_commit(host, true);
+	return 0;
+}
+
+/* A client that lives on that loop; the name is made for it. */
+static struct fake_peer *join_on(unsigned loop, uint8_t version, const char *kind, uint8_t flags, char name[16])
+{
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, 16, "%s%d", kind, i);
+		struct fake_peer *p = join(version, name, flags);
+		if (fake_loop_of(p) == loop)
+			return p;
+		if (flags == KEEP) /* its session goes, too */
+			SEND(p, "\xe0\0");
+		fake_hang_up(p);
+	}
+	fail_msg("no client id for loop %u", loop);
+	return NULL;
+}
+
+/* Messages at QoS 1 that it has been sent, all acknowledged. */
+static unsigned collect(struct fake_peer *p)
+{
+	unsigned count = 0;
+	struct edged_slice got;
+	while ((got = fake_take(p)).len) {
+		uint8_t *bytes = fake_copy(got.ptr, got.len), acks[4096];
+		size_t at = 0, n = 0;
+		struct frame f;
+		for (; frame_read(bytes + at, got.len - at, VARINT_MAX, &f) == 0; at += f.size) {
+			struct publish m;
+			if (f.type != PUBLISH || parse_publish(&f, MQTT_3_1_1, 10, &m))
+				continue;
+			count++;
+			memcpy(acks + n, (uint8_t[]){ 0x40, 2, (uint8_t)(m.id >> 8), (uint8_t)m.id }, 4);
+			n += 4;
+		}
+		free(bytes);
+		if (n)
+			fake_send(p, acks, n, 0);
+	}
+	return count;
+}
+
+/* The publisher is on one loop, who is away on the other: whatever is acknowledged is there when it is back. */
+static void keeps_what_is_acknowledged(uint8_t version, unsigned loop)
+{
+	char id[16], name[16];
+	struct fake_peer *away = join_on(loop, 4, "away", KEEP, id), *p;
+	subscribe(away, "q", 1);
+	fake_hang_up(away);
+	p = join_on(1 - loop, version, "p", CLEAN, name);
+	unsigned taken = 0, refused = 0;
+	for (int i = 0; i < 1000 && !refused && !fake_closed(p); i++) {
+		publish(p, 0x32, 'q', 2000);
+		struct edged_slice got = fake_take(p);
+		if (got.len == 4)
+			taken++;
+		else if (version == 5)
+			refused += got.len == 5 && (uint8_t)got.ptr[4] == 0x97;
+	}
+	assert_int_equal(step(), PRESSURE_KEEP);
+	assert_true(shed("keep") > 0);
+	assert_int_equal(refused, version == 5);
+	assert_int_equal(fake_closed(p), version != 5);
+	assert_int_equal(fake_figure(host, "broker_store_failures_total", NULL), 0);
+	assert_int_equal(fake_figure(host, "broker_messages_dropped_total", "reason=\"queue-full\""), 0);
+	/* Memory is short for those who come, too: the limit is what it was at the next start. */
+	fake_host_free(host, true);
+	boot(2, NULL);
+	fake_auto_commit(host, true);
+	away = join_with(4, id, KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(collect(away), taken);
+}
+
+static void another_loop_refuses_for_mqtt_5(void **state)
+{
+	(void)state;
+	keeps_what_is_acknowledged(5, 1);
+}
+
+static void another_loop_refuses_for_mqtt_3(void **state)
+{
+	(void)state;
+	keeps_what_is_acknowledged(4, 0);
+}
+
+/* Who takes it at once gets it, on whatever loop; only what would have to wait is refused. */
+static void the_ready_go_on(void **state)
+{
+	(void)state;
+	char id[16], name[16];
+	struct fake_peer *away = join_on(1, 4, "away", KEEP, id), *here, *there;
+	subscribe(away, "q", 1);
+	here = join_on(0, 4, "here", CLEAN, name);
+	subscribe(here, "s", 1);
+	there = join_on(1, 4, "there", CLEAN, name);
+	subscribe(there, "s", 1);
+	subscribe(there, "q", 1);
+	quiet(here);
+	quiet(there);
+	struct fake_peer *other = join_on(0, 5, "other", CLEAN, name), *p = join_on(0, 5, "p", CLEAN, name);
+	fake_hang_up(away);
+	while (shed("keep") == 0) {
+		publish(p, 0x32, 'q', 2000);
+		(void)fake_take(p);
+		(void)collect(there);
+	}
+	publish(p, 0x32, 's', 100);
+	assert_true(acknowledged(p, 0));
+	assert_int_equal(collect(here), 1);
+	assert_int_equal(collect(there), 1);
+	/* A whole shard refuses or takes; QoS 2 is not taken at all, for another loop might refuse it. */
+	publish(p, 0x32, 'q', 2000);
+	assert_true(acknowledged(p, 0x97));
+	assert_int_equal(collect(there), 0);
+	SEND(p, "\x34\7\0\1s\0\7\0x");
+	EXPECT(p, "\x50\3\0\7\x97");
+	assert_int_equal(collect(here) + collect(there), 0);
+	/* What other clients send in the same turn is not refused with it. */
+	publish(other, 0x33, 'r', 100); /* kept by loop 0: refused there */
+	assert_true(acknowledged(other, 0x97));
+	publish(other, 0x33, 'r', 1);
+	struct edged_slice got = fake_take(other);
+	assert_true(got.len >= 4 && (got.len == 4 || (uint8_t)got.ptr[4] == 0x10));
+}
+
+/* In one go of bytes: of two messages the one that nobody must keep is acknowledged. */
+static void a_refusal_is_about_one_message(void **state)
+{
+	(void)state;
+	char id[16], name[16];
+	struct fake_peer *away = join_on(1, 4, "away", KEEP, id), *there = join_on(1, 4, "there", CLEAN, name);
+	subscribe(away, "q", 1);
+	subscribe(there, "s", 1);
+	quiet(there);
+	struct fake_peer *p = join_on(0, 5, "p", CLEAN, name);
+	fake_hang_up(away);
+	while (shed("keep") == 0) {
+		publish(p, 0x32, 'q', 2000);
+		(void)fake_take(p);
+	}
+	SEND(p, "\x32\7\0\1q\0\1\0x\x32\7\0\1s\0\2\0x\x32\7\0\1q\0\3\0x");
+	EXPECT(p, "\x40\3\0\1\x97\x40\2\0\2\x40\3\0\3\x97");
+	assert_int_equal(collect(there), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +372,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        at_last_those_away_lose_what_waits_for_them, old_setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lower_limit_is_kept_at_the_next_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_loop_refuses_for_mqtt_5, two_loops, teardown),
+		cmocka_unit_test_setup_teardown(another_loop_refuses_for_mqtt_3, two_loops, teardown),
+		cmocka_unit_test_setup_teardown(the_ready_go_on, two_loops, teardown),
+		cmocka_unit_test_setup_teardown(a_refusal_is_about_one_message, two_loops, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

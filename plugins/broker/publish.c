@@ -174,6 +174,87 @@ static bool durable_receiver(const struct shard *shard, size_t n)
 	return false;
 }
 
+/* --- when memory is short ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * From PRESSURE_KEEP on, a message at QoS 1 or 2 is accepted if nobody has to keep it, else refused as a whole before
+ * anybody has got it; once accepted, it is kept however short memory becomes. Whether receivers on other shards would
+ * have to keep it is known there: it goes there marked as scarce, and the acknowledgement waits for their answer. QoS 2
+ * does not: refused by one shard and taken by another, it would come twice.
+ */
+static bool scarce(struct broker *broker, const struct message *m)
+{
+	if (m->qos == 0 || m->will) /* a will has been in memory for as long as its client was here */
+		return false;
+	pressure_update(broker);
+	return pressure_of(broker) >= PRESSURE_KEEP;
+}
+
+static bool must_wait(const struct session *s)
+{
+	return !s->client || s->backlog || (s->flight && s->flight->count >= s->client->window);
+}
+
+static bool target_must_wait(const struct target *t)
+{
+	return t->kind == TARGET_LOCAL ? ((const struct local *)t)->paused
+	                               : must_wait((const struct session *)t);
+}
+
+static bool retained_grows(const struct shard *shard, const struct message *m)
+{
+	const struct message *old = retained_get(&shard->retained, message_topic(m));
+	return m->payload_len && (!old || message_size(m) > message_size(old));
+}
+
+/* Would one of the n receivers here have to keep it? */
+static bool sheds(const struct shard *shard, const struct message *m, size_t n)
+{
+	bool kept = m->retain && shard->index == 0 && retained_grows(shard, m);
+	for (size_t i = 0; i < n && !kept; i++)
+		kept = shard->matches[i].qos && target_must_wait(shard->matches[i].target);
+	if (kept)
+		pressure_count(shard->broker, PRESSURE_KEEP);
+	return kept;
+}
+
+/* Likewise for members of shared subscriptions. */
+static bool sheds_pick(const struct shard *shard, const struct pick *picks)
+{
+	for (const struct pick *p = picks; p; p = p->next) {
+		const struct session *s = p->shard == shard->index && p->qos
+		                                  ? session_find(shard, edged_slice(p->client, p->len))
+		                                  : NULL;
+		if (!s || !must_wait(s))
+			continue;
+		pressure_count(shard->broker, PRESSURE_KEEP);
+		return true;
+	}
+	return false;
+}
+
+static bool goes_abroad(const struct shard *shard, const struct message *m, const struct pick *picks, bool others)
+{
+	while (picks && picks->shard == shard->index)
+		picks = picks->next;
+	return others || picks || (m->retain && shard->index);
+}
+
+/* May it be accepted? *ret_alone: yes, if other shards do. */
+static bool admit(const struct shard *shard, const struct message *m, size_t n, const struct pick *picks,
+        bool others, bool *ret_alone)
+{
+	*ret_alone = goes_abroad(shard, m, picks, others);
+	if (sheds(shard, m, n) || sheds_pick(shard, picks))
+		return false;
+	if (!*ret_alone || m->qos == 1)
+		return true;
+	pressure_count(shard->broker, PRESSURE_KEEP);
+	return false;
+}
+
+/* --- to all of them ---------------------------------------------------------------------------------------------------------- */
+
 /* Gives the message to the n receivers that were found. */
 static int distribute(struct shard *shard, struct message *m, size_t n, struct outcome *outcome)
 {
@@ -204,6 +285,8 @@ int shard_distribute(struct shard *shard, struct message *m, const struct sessio
 	int r = find_receivers(shard, message_topic(m), from, &n);
 	if (r)
 		return r;
+	if (m->scarce && sheds(shard, m, n))
+		return -ENOBUFS;
 	if (m->qos && !m->row && durable_receiver(shard, n) && !(copy = message_copy(m)))
 		return -ENOMEM;
 	r = distribute(shard, copy ? copy : m, n, ret);
@@ -227,8 +310,10 @@ static bool retained_full(const struct shard *shard, const struct message *m)
 	size_t bytes = shard->retained.bytes - (old ? message_size(old) : 0) + message_size(m);
 	if ((!old && shard->retained.count >= limits->retained_messages) || bytes > limits->retained_bytes)
 		return true;
+	if (m->qos) /* it has been accepted, see scarce() */
+		return false;
 	pressure_update(shard->broker);
-	if (pressure_of(shard->broker) < PRESSURE_KEEP || (old && message_size(m) <= message_size(old)))
+	if (pressure_of(shard->broker) < PRESSURE_KEEP || !retained_grows(shard, m))
 		return false;
 	pressure_count(shard->broker, PRESSURE_KEEP);
 	return true;
@@ -287,7 +372,7 @@ static int spread(struct shard *shard, struct message *m, size_t n, bool others,
 	return 0;
 }
 
-/* Gives it to the member that was picked, who lives here. 0; -ENOSPC, -ENOMEM; -ESTALE: it is gone. */
+/* Gives it to the member that was picked, who lives here; see publish.h. */
 int shard_hand_pick(struct shard *shard, struct message *m, const struct pick *pick, struct outcome *outcome)
 {
 	struct session *s = session_find(shard, edged_slice(pick->client, pick->len));
@@ -295,6 +380,10 @@ int shard_hand_pick(struct shard *shard, struct message *m, const struct pick *p
 		pick->id != 0 };
 	if (!s) /* it has ended meanwhile: a publisher that waits hears so, and may send the message again */
 		return -ESTALE;
+	if (m->scarce && pick->qos && must_wait(s)) {
+		pressure_count(shard->broker, PRESSURE_KEEP);
+		return -ENOBUFS;
+	}
 	return session_deliver(s, &d, &outcome->wait);
 }
 
@@ -331,7 +420,13 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 		picks_free(picks);
 		return -ENOMEM;
 	}
-	r = spread(shard, m, n, others, ret);
+	m->scarce = scarce(shard->broker, m);
+	if (m->scarce && !admit(shard, m, n, picks, others, &ret->alone))
+		r = -ENOBUFS;
+	if (!r && ret->alone)
+		turn_close(shard);
+	if (!r)
+		r = spread(shard, m, n, others, ret);
 	if (r)
 		picks_free(picks);
 	else

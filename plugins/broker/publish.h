@@ -10,16 +10,19 @@ struct outcome {
 	bool wait;          /* an acknowledgement has to wait for the turn */
 	bool refused;       /* some receiver or the retained store had no room */
 	bool lost; /* no memory, or no store, to keep it for some receiver: it must not be acknowledged */
+	bool alone; /* memory is short, and another shard may refuse it: the caller closes the turn (turn_close()) after
+	             * its acknowledgement, so that the answer is about this message only */
 };
 
-/* Publishes; `from` is the publisher's session or NULL. 0, -ENOMEM or the store's error (then not all have got it). */
+/* Publishes; `from` is the publisher's session or NULL. 0; -ENOBUFS: memory is short, and nobody has got it; -ENOMEM or the
+ * store's error: not all have got it. */
 int shard_publish(struct shard *shard, const struct message_parts *parts, const struct session *from,
         struct outcome *ret);
-/* Gives a message that came from another shard to the receivers here. */
+/* Gives a message that came from another shard to the receivers here. As shard_publish(). */
 int shard_distribute(
         struct shard *shard, struct message *message, const struct session *from, struct outcome *ret);
-/* Gives it to the member of a shared subscription that was picked, who lives here. 0; -ENOSPC: no room; -ESTALE: it has
- * ended. */
+/* Gives it to the member of a shared subscription that was picked, who lives here. 0; -ENOSPC: no room; -ENOBUFS: memory
+ * is short, and it would have to wait; -ESTALE: it has ended. */
 int shard_hand_pick(
         struct shard *shard, struct message *message, const struct pick *pick, struct outcome *outcome);
 /* A will; takes the caller's reference. */

@@ -80,7 +80,10 @@ static int publish_with(struct pubsub *pubsub, const struct edged_message *m, st
 	if (outcome.refused && !outcome.wait && outcome.receivers <= 1)
 		return -ENOBUFS;
 	struct todo todo = { .kind = TODO_CALL, .fn = done, .arg = arg };
-	return done ? turn_todo(home(pubsub), &todo) : 0;
+	r = done ? turn_todo(home(pubsub), &todo) : 0;
+	if (outcome.alone)
+		turn_close(home(pubsub));
+	return r;
 }
 
 static int publish(void *ctx, struct edged_host *host, const struct edged_message *message,

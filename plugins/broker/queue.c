@@ -155,18 +155,6 @@ static bool queue_full(struct session *s, const struct message *m)
 	       (f->bytes && f->bytes + message_size(m) > broker->limits.queue_bytes);
 }
 
-/* Memory is short, and it would have to wait. */
-static bool shed(const struct session *s)
-{
-	struct broker *broker = s->shard->broker;
-	bool waits = !s->client || s->flight->count >= s->client->window;
-	pressure_update(broker);
-	if (!waits || pressure_of(broker) < PRESSURE_KEEP)
-		return false;
-	pressure_count(broker, PRESSURE_KEEP);
-	return true;
-}
-
 /* A retained message that a durable session gets has no row among the queued messages: it gets a copy that has. */
 static struct message *storable(struct broker *broker, struct message *m)
 {
@@ -206,10 +194,7 @@ static int deliver_queued(struct session *s, const struct delivery *d, bool *ret
 		count_dropped(s, d->message, figures->dropped_memory, "no-memory");
 		return -ENOMEM;
 	}
-	bool full = queue_full(s, d->message);
-	if (full || shed(s)) {
-		if (s->inside && !full)
-			inside_dropped(s, 1);
+	if (queue_full(s, d->message)) {
 		count_dropped(s, d->message, figures->dropped_queue, "queue-full");
 		return -ENOSPC;
 	}

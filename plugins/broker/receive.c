@@ -56,7 +56,8 @@ static int judge_response_topic(const struct client *c, const struct publish *p)
 }
 
 /* Publishes and gives the reason for the acknowledgement. */
-static uint8_t hand_in(struct client *c, const struct publish *p, const struct author *author, bool *ret_wait)
+static uint8_t hand_in(struct client *c, const struct publish *p, const struct author *author, bool *ret_wait,
+        bool *ret_alone)
 {
 	if (!topic_open_to_clients(p->topic)) {
 		count_one(c->broker->figures.dropped_quota);
@@ -79,6 +80,7 @@ static uint8_t hand_in(struct client *c, const struct publish *p, const struct a
 	struct outcome outcome;
 	int r = shard_publish(c->shard, &parts, c->session, &outcome);
 	*ret_wait |= outcome.wait;
+	*ret_alone = outcome.alone;
 	if (r) {
 		count_one(c->broker->figures.dropped_memory);
 		return REASON_QUOTA;
@@ -118,7 +120,7 @@ static int store_again(struct client *c, const struct publish *p)
 static int receive_qos2(struct client *c, const struct publish *p, const struct author *author)
 {
 	struct session *s = c->session;
-	bool wait = false;
+	bool wait = false, alone = false; /* never: see publish.c */
 	if (!s->flight && !(s->flight = flight_new()))
 		return REASON_QUOTA;
 	if (flight_has_incoming(s->flight, p->id)) {
@@ -137,7 +139,7 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 			return REASON_QUOTA;
 		wait = true;
 	}
-	uint8_t reason = hand_in(c, p, author, &wait);
+	uint8_t reason = hand_in(c, p, author, &wait, &alone);
 	if (reason >= 0x80) {
 		(void)flight_drop_incoming(s->flight, p->id);
 		if (s->row)
@@ -181,13 +183,14 @@ static int receive_publish(struct client *c, const struct frame *frame)
 	if (tracing(c->broker))
 		trace_publish(c, &p);
 	struct session *s = c->session;
+	struct shard *shard = c->shard;
 	struct author author = { 0 };
 	uint8_t denied = s->standing ? judge_author(c, &p, &author) : 0;
 	if (denied)
 		return deny(c, &p, denied);
-	bool wait = false;
+	bool wait = false, alone = false;
 	if (p.qos == 0) {
-		(void)hand_in(c, &p, &author, &wait);
+		(void)hand_in(c, &p, &author, &wait, &alone);
 		return 0;
 	}
 	unsigned open = s->unacked + (s->flight ? s->flight->incoming_count : 0u);
@@ -196,8 +199,10 @@ static int receive_publish(struct client *c, const struct frame *frame)
 		return REASON_RECEIVE_MAX;
 	if (p.qos == 2)
 		return receive_qos2(c, &p, &author);
-	uint8_t reason = hand_in(c, &p, &author, &wait);
+	uint8_t reason = hand_in(c, &p, &author, &wait, &alone);
 	answer(c, PUBACK, p.id, reason, wait);
+	if (alone)
+		turn_close(shard);
 	return 0;
 }
 

@@ -74,7 +74,8 @@ static int aws_error(struct broker *b, edged_handle request, int error)
 		        "The message is larger than limits.packet of the broker allows.");
 	case -ENOBUFS:
 		return rest_aws_reply(b, request, 429, "ThrottlingException",
-		        "The queue of a receiver is full (limits.queue_messages, limits.queue_bytes).");
+		        "The queue of a receiver is full (limits.queue_messages, limits.queue_bytes), or "
+		        "memory is short (limits.memory).");
 	default:
 		return rest_aws_reply(b, request, 503, "ServiceUnavailableException",
 		        "The message could not be stored; see the daemon's log.");

@@ -79,12 +79,18 @@ static void run(const struct todo *todo, int result)
 		session_release(session);
 }
 
+/* A message that another shard refused (-ENOBUFS) is the publisher's business only. */
+static int not_stored(const struct turn *turn)
+{
+	return turn->result == -ENOBUFS ? 0 : turn->result;
+}
+
 /* What a commit that failed should have stored is still not on the disk: the next write for that session stores all
  * of it again, so that nothing acknowledged later hangs in the air. */
 static void settle(struct turn *turn)
 {
 	for (uint32_t i = 0; i < turn->touched_count; i++) {
-		turn->touched[i]->unsaved |= turn->result != 0;
+		turn->touched[i]->unsaved |= not_stored(turn) != 0;
 		session_release(turn->touched[i]);
 	}
 	free(turn->touched);
@@ -127,9 +133,9 @@ static void complete(struct shard *shard)
 		shard->first = turn->next;
 		if (!shard->first)
 			shard->last = NULL;
-		if (turn->result)
+		if (not_stored(turn))
 			count_one(shard->broker->figures.store_failures);
-		removals_done(shard, turn->removals, turn->result);
+		removals_done(shard, turn->removals, not_stored(turn));
 		settle(turn);
 		for (uint32_t i = 0; i < turn->count; i++)
 			run(&turn->todos[i], turn->result);
@@ -140,7 +146,7 @@ static void complete(struct shard *shard)
 
 void turn_report(struct turn *turn, int result)
 {
-	if (result && !turn->result)
+	if (result && !not_stored(turn))
 		turn->result = result;
 	turn->pending--;
 	complete(turn->shard);

@@ -39,7 +39,7 @@ struct turn {
 	struct todo *todos;
 	uint32_t count, size;
 	unsigned pending;         /* commit and parcels not yet reported */
-	int result;               /* the first failure */
+	int result;               /* the first failure; -ENOBUFS only if there is no other */
 	struct session **touched; /* held: what was written belongs to them */
 	uint32_t touched_count;
 	struct removal *removals; /* rows that this turn takes out */
