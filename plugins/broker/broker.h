@@ -84,6 +84,7 @@ struct broker {
 	struct rates rates;
 	uint64_t pressure_said; /* atomic: ms, when the log was last told */
 	uint8_t pressure;       /* atomic: enum pressure */
+	bool relieving;         /* atomic: pressure_relieve() is going from shard to shard */
 	struct shared shared;   /* with several loops */
 	struct presence presence;
 	uint64_t key[2];   /* of the hash tables */

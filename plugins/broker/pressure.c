@@ -63,14 +63,65 @@ static int by_age(const void *a, const void *b)
 	return x->left < y->left ? -1 : x->left > y->left;
 }
 
-static size_t gather(const struct session_table *table, struct session **ret)
+static size_t gather(const struct session_table *table, bool inside, struct session **ret)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < table->size; i++)
 		for (struct session *s = table->buckets[i]; s; s = s->chain)
-			if (!s->client && s->flight && s->flight->count)
+			if (!s->client && s->inside == inside && s->flight && s->flight->count)
 				ret[n++] = s;
 	return n;
+}
+
+static bool relieved(const struct broker *b)
+{
+	return pressure_memory(b) < (int64_t)b->limits.memory / 100 * 95;
+}
+
+/* Of the clients of this shard that are away, or of the plugins that are. True: that was enough. */
+static bool drop_waiting(struct shard *shard, bool inside)
+{
+	struct broker *b = shard->broker;
+	struct session **away = malloc((shard->sessions.count + 1) * sizeof(struct session *));
+	if (!away)
+		return true; /* not now */
+	size_t n = gather(&shard->sessions, inside, away);
+	qsort(away, n, sizeof(struct session *), by_age);
+	bool wrote = false;
+	for (size_t i = 0; i < n && !relieved(b); i++) {
+		uint32_t dropped = session_purge(away[i]);
+		edged_metric_add(b->figures.shed[PRESSURE_AWAY - 1], dropped);
+		wrote |= away[i]->row != 0;
+	}
+	free(away);
+	if (wrote)
+		(void)turn_wrote(shard);
+	pressure_update(b);
+	return relieved(b);
+}
+
+static void visit(void *arg);
+
+/* What plugins have spooled lives on shard 0, and goes when there is nothing else on any shard: 0 is visited last. */
+static void go_on(struct shard *shard)
+{
+	struct broker *b = shard->broker;
+	unsigned next = (shard->index + 1) % b->shard_count;
+	if (b->loop->post(b->host, next, visit, NULL, b->shards[next]))
+		__atomic_store_n(&b->relieving, false, __ATOMIC_RELEASE);
+}
+
+static void visit(void *arg)
+{
+	struct shard *shard = arg;
+	struct broker *b = shard->broker;
+	bool enough = drop_waiting(shard, false), last = shard->index == 0;
+	if (!enough && last)
+		(void)drop_waiting(shard, true);
+	if (enough || last)
+		__atomic_store_n(&b->relieving, false, __ATOMIC_RELEASE);
+	else
+		go_on(shard);
 }
 
 void pressure_relieve(struct shard *shard)
@@ -80,20 +131,10 @@ void pressure_relieve(struct shard *shard)
 	if (shard->relieved == now) /* it has to go over all sessions */
 		return;
 	shard->relieved = now;
-	struct session **away = malloc((shard->sessions.count + 1) * sizeof(struct session *));
-	if (!away)
+	if (drop_waiting(shard, false) || __atomic_exchange_n(&b->relieving, true, __ATOMIC_ACQ_REL))
 		return;
-	size_t n = gather(&shard->sessions, away);
-	qsort(away, n, sizeof(struct session *), by_age);
-	int64_t enough = (int64_t)b->limits.memory / 100 * 95;
-	bool wrote = false;
-	for (size_t i = 0; i < n && pressure_memory(b) >= enough; i++) {
-		uint32_t dropped = session_purge(away[i]);
-		edged_metric_add(b->figures.shed[PRESSURE_AWAY - 1], dropped);
-		wrote |= away[i]->row != 0;
-	}
-	free(away);
-	if (wrote)
-		(void)turn_wrote(shard);
-	pressure_update(b);
+	if (b->shard_count > 1)
+		go_on(b->shards[0]);
+	else
+		visit(shard);
 }

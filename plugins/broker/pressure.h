@@ -8,7 +8,8 @@
  *   from 90 %  nothing is kept: retained messages, and what would wait for a client, are refused before they are
  *              acknowledged (0x97; older clients are closed); see publish.c
  *   from 95 %  publishers are not read
- *   from 100 % what waits for clients that are away is dropped, of the one that left first to begin with, down to 95 %
+ *   from 100 % what waits for clients that are away is dropped, of the one that left first to begin with, down to 95 %;
+ *              when there is nothing left of that, what plugins (bridges) have spooled that are away
  *
  * What counts: messages that wait for clients, retained messages, bytes that wait in sockets' queues, and what
  * connections, sessions and subscriptions take.
@@ -39,7 +40,7 @@ int64_t pressure_memory(const struct broker *broker); /* bytes */
 void pressure_update(struct broker *broker);
 /* Something was shed at this step. */
 void pressure_count(struct broker *broker, enum pressure step);
-/* The last step, for the sessions of this shard. Not inside a delivery. */
+/* The last step: for the sessions of this shard, and of the others if that is not enough. Not inside a delivery. */
 void pressure_relieve(struct shard *shard);
 
 #endif

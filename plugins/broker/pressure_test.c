@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is shed when memory is short, step by step. */
+#include "edged/cap_session.h"
 #include "fake_disk.h"
 #include "pressure.h"
 #include "rig_test.h"
@@ -220,7 +221,8 @@ static int two_loops(void **state)
 }
 
 /* A client that lives on that loop; the name is made for it. */
-static struct fake_peer *join_on(unsigned loop, uint8_t version, const char *kind, uint8_t flags, char name[16])
+static struct fake_peer *join_on(
+        unsigned loop, uint8_t version, const char *kind, uint8_t flags, char name[16])
 {
 	for (int i = 0; i < 200; i++) {
 		snprintf(name, 16, "%s%d", kind, i);
@@ -342,12 +344,116 @@ static void the_ready_go_on(void **state)
 	assert_true(got.len >= 4 && (got.len == 4 || (uint8_t)got.ptr[4] == 0x10));
 }
 
+/* --- what bridges have spooled ---------------------------------------------------------------------------------------------- */
+
+static bool deliver(void *arg, const struct edged_session_message *m, uint16_t id, bool again)
+{
+	(void)arg;
+	(void)m;
+	(void)id;
+	(void)again;
+	return true;
+}
+
+static void ignore_release(void *arg, uint16_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static void ignore_end(void *arg, int reason)
+{
+	(void)arg;
+	(void)reason;
+}
+
+/* A bridge whose other side is away. */
+static const struct edged_session_1 *spool(edged_handle *ret)
+{
+	static const struct edged_session_handler handler = { .struct_size = sizeof(handler),
+		.deliver = deliver,
+		.release = ignore_release,
+		.detached = ignore_end };
+	static const struct edged_session_options options = { .struct_size = sizeof(options),
+		.name = "test/a",
+		.queue_messages = 1000,
+		.queue_bytes = 16 * MIB };
+	const struct edged_session_1 *sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, ret), 0);
+	return sessions;
+}
+
+static uint64_t spooled(void)
+{
+	edged_handle handle;
+	const struct edged_session_1 *sessions = spool(&handle);
+	struct edged_session_figures f = { .struct_size = sizeof(f) };
+	assert_int_equal(sessions->figures(sessions->ctx, handle, &f), 0);
+	return f.waiting;
+}
+
+/* n messages of 20,000 bytes wait for a bridge, and the same for a client on the last loop; then the limit is a mebibyte. */
+static void fill_and_lower(unsigned loops, bool client, int n)
+{
+	char id[16];
+	edged_handle handle;
+	const char *filter = "q";
+	uint8_t qos = 1;
+	boot(loops, NULL);
+	fake_auto_commit(host, true);
+	const struct edged_session_1 *sessions = spool(&handle);
+	assert_int_equal(sessions->subscribe(sessions->ctx, handle, &filter, &qos, 1), 0);
+	fake_run(host);
+	if (client) {
+		struct fake_peer *away = join_on(loops - 1, 4, "away", KEEP, id);
+		subscribe(away, "q", 1);
+		fake_hang_up(away);
+	}
+	struct fake_peer *p = join(5, "p", CLEAN);
+	for (int i = 0; i < n; i++) {
+		publish(p, 0x32, 'q', 20000);
+		assert_true(acknowledged(p, 0));
+	}
+	fake_host_free(host, true);
+	boot(loops, tight);
+	fake_auto_commit(host, true);
+	fake_run(host);
+}
+
+static void what_is_spooled_goes_last(void **state)
+{
+	(void)state;
+	for (unsigned loops = 1; loops <= 3; loops++) {
+		fill_and_lower(loops, true, 30);
+		assert_int_equal(shed("away"), 30);
+		assert_int_equal(spooled(), 30);
+		assert_int_equal(step(), PRESSURE_NONE);
+		fake_host_free(host, true);
+		fake_disk_free(disk);
+		setup(state);
+	}
+}
+
+static void but_it_goes(void **state)
+{
+	(void)state;
+	for (unsigned loops = 1; loops <= 3; loops++) {
+		fill_and_lower(loops, false, 60);
+		assert_int_equal(shed("away"), 60);
+		assert_int_equal(spooled(), 0);
+		fake_host_free(host, true);
+		fake_disk_free(disk);
+		setup(state);
+	}
+}
+
 /* In one go of bytes: of two messages the one that nobody must keep is acknowledged. */
 static void a_refusal_is_about_one_message(void **state)
 {
 	(void)state;
 	char id[16], name[16];
-	struct fake_peer *away = join_on(1, 4, "away", KEEP, id), *there = join_on(1, 4, "there", CLEAN, name);
+	struct fake_peer *away = join_on(1, 4, "away", KEEP, id),
+	                 *there = join_on(1, 4, "there", CLEAN, name);
 	subscribe(away, "q", 1);
 	subscribe(there, "s", 1);
 	quiet(there);
@@ -372,6 +478,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        at_last_those_away_lose_what_waits_for_them, old_setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lower_limit_is_kept_at_the_next_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_spooled_goes_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(but_it_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_loop_refuses_for_mqtt_5, two_loops, teardown),
 		cmocka_unit_test_setup_teardown(another_loop_refuses_for_mqtt_3, two_loops, teardown),
 		cmocka_unit_test_setup_teardown(the_ready_go_on, two_loops, teardown),
