@@ -215,6 +215,7 @@ static void take_standing(struct session *s, struct standing *standing)
 {
 	standing_free(s->shard->broker, s->standing);
 	s->standing = standing;
+	shared_standing(s);
 	if (standing && standing->who)
 		subscriptions_judge(s);
 }

@@ -72,17 +72,25 @@ static int add_match(struct shard *shard, size_t *n, const struct sub *sub, cons
 	return 0;
 }
 
-static bool present(const struct sub *sub)
+static enum member_state judge_member(void *arg, const struct sub *sub)
 {
-	const struct session *s = (const struct session *)sub->target;
-	return sub->target->kind != TARGET_SESSION ||
-	       (s->client && !s->client->closing && client_has_room(s->client));
+	const struct edged_slice *topic = arg;
+	struct session *s = (struct session *)sub->target;
+	if (sub->target->kind != TARGET_SESSION)
+		return MEMBER_PRESENT;
+	if (rights_receive(s, *topic) == 0)
+		return MEMBER_BARRED;
+	return s->client && !s->client->closing && client_has_room(s->client) ? MEMBER_PRESENT : MEMBER_AWAY;
 }
 
 /* A shared subscription is one of its own: its message is not merged with that of another subscription. */
-static int add_group(struct shard *shard, size_t *n, struct sub_group *group)
+static int add_group(struct shard *shard, size_t *n, struct sub_group *group, struct edged_slice topic)
 {
-	const struct sub *sub = sub_group_take_turn(group, present);
+	const struct sub *sub = sub_group_take_turn(group, judge_member, &topic);
+	if (!sub) {
+		count_one(shard->broker->figures.denied[DENIED_RECEIVE]);
+		return 0;
+	}
 	if (room(shard, *n + 1, 0))
 		return -ENOMEM;
 	shard->matches[(*n)++] = (struct match){
@@ -117,7 +125,7 @@ static int find_receivers(
 			if (shard->broker->shard_count > 1 && g->subs->target->kind != TARGET_LOCAL)
 				continue;
 			else
-				r = add_group(shard, ret, g);
+				r = add_group(shard, ret, g, topic);
 	}
 	return r;
 }

@@ -98,9 +98,14 @@ int rights_stands(const struct broker *broker, const struct message *m)
 	return r;
 }
 
+int rights_receive(struct session *s, struct edged_slice topic)
+{
+	return ask_topic(s, EDGED_RECEIVE, topic);
+}
+
 int rights_judge_delivery(struct session *s, const struct message *m)
 {
-	int r = ask_topic(s, EDGED_RECEIVE, message_topic(m));
+	int r = rights_receive(s, message_topic(m));
 	if (r == 0)
 		count_one(s->shard->broker->figures.denied[DENIED_RECEIVE]);
 	return r > 0 ? rights_stands(s->shard->broker, m) : r;

@@ -42,6 +42,8 @@ uint8_t rights_publish(
         struct session *session, struct edged_slice topic, bool retain, struct author *ret_author);
 /* May the message still go out, as far as its author is concerned? As rights_ask(). */
 int rights_stands(const struct broker *broker, const struct message *message);
+/* May messages on that topic go to the session? As rights_ask(). */
+int rights_receive(struct session *session, struct edged_slice topic);
 int rights_judge_delivery(struct session *session, const struct message *message);
 
 /* May this message go to this session now? */

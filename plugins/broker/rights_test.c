@@ -14,6 +14,7 @@
 static struct {
 	bool connect, publish, retain, receive, subscribe; /* of everybody */
 	const char *not_from;                              /* who may not publish */
+	const char *not_to;                                /* who may not receive */
 	bool silent;                                       /* it does not answer */
 	unsigned asked;
 } may;
@@ -46,7 +47,7 @@ static bool allow(const char *principal, enum edged_action action, struct edged_
 	case EDGED_RETAIN_PUBLISH:
 		return may.retain;
 	case EDGED_RECEIVE:
-		return may.receive;
+		return may.receive && (!may.not_to || strcmp(principal + 5, may.not_to) != 0);
 	case EDGED_SUBSCRIBE:
 		return may.subscribe;
 	default:
@@ -58,7 +59,7 @@ static const struct fake_decider decider = { who, allow };
 
 static int begin(void **state)
 {
-	may = (typeof(may)){ true, true, true, true, true, NULL, false, 0 };
+	may = (typeof(may)){ true, true, true, true, true, NULL, NULL, false, 0 };
 	return setup(state);
 }
 
@@ -385,6 +386,78 @@ static void revoked_shared_subscriptions_go(void **state)
 	}
 }
 
+static unsigned hears(struct fake_peer *p)
+{
+	return (unsigned)(fake_take(p).len / (sizeof(PUB0) - 1));
+}
+
+/* The others take turns as if it were not there; it takes part again when it may. */
+static void a_shared_message_goes_to_one_that_may_have_it(void **state)
+{
+	(void)state;
+	for (unsigned loops = 1; loops <= 3; loops++) {
+		boot_decided(loops);
+		may.not_to = NULL;
+		struct fake_peer *op = join(4, "o", CLEAN),
+		                 *ann = listener("a", "ann", "$share/g/a", 0, true),
+		                 *bob = listener("b", "bob", "$share/g/a", 0, true),
+		                 *cid = listener("c", "cid", "$share/g/a", 0, true);
+		may.not_to = "bob";
+		change();
+		for (int i = 0; i < 12; i++)
+			SEND(op, PUB0);
+		unsigned first = hears(ann), second = hears(cid);
+		assert_int_equal(first + second, 12);
+		assert_in_range(first, 4, 8); /* his turn falls to the one behind him */
+		assert_int_equal(hears(bob), 0);
+		assert_int_equal(fake_figure(host, "broker_denied_total", "action=\"receive\""), 0);
+		may.not_to = "nobody";
+		change();
+		for (int i = 0; i < 12; i++)
+			SEND(op, PUB0);
+		assert_int_equal(hears(bob), 4);
+		may.receive = false; /* nobody may */
+		change();
+		SEND(op, PUB0);
+		assert_int_equal(fake_figure(host, "broker_denied_total", "action=\"receive\""), 1);
+		may.receive = true;
+		change();
+		quiet(ann);
+		quiet(cid);
+		SEND(op, PUB0);
+		assert_int_equal(hears(ann) + hears(bob) + hears(cid), 1);
+		fake_decide(host, NULL);
+		fake_host_free(host, true);
+		host = NULL;
+	}
+}
+
+/* One that is away, and may have it, comes before one that is here and may not; a session keeps no rights of who had it. */
+static void a_shared_message_waits_for_one_that_may_have_it(void **state)
+{
+	(void)state;
+	for (unsigned loops = 1; loops <= 3; loops++) {
+		boot_decided(loops);
+		may.not_to = "bob";
+		struct fake_peer *op = join(4, "o", CLEAN),
+		                 *bob = listener("b", "bob", "$share/g/a", 1, true);
+		fake_hang_up(listener("a", "ann", "$share/g/a", 1, false));
+		SEND(op, PUB1);
+		assert_false(heard(bob));
+		struct fake_peer *ann = dial(4, "a", "ann", "pw", false, NULL, false);
+		assert_true(fake_take(ann).len > 4);
+		(void)dial(4, "a", "bob", "pw", true, NULL,
+		        false); /* takes the client id, and the session ends */
+		SEND(op, PUB1);
+		assert_false(heard(bob));
+		fake_decide(host, NULL);
+		fake_host_free(host, true);
+		fake_disk_free(disk);
+		disk = fake_disk_new();
+		host = NULL;
+	}
+}
+
 /* CVE-2021-34434: what was subscribed to outlived the right in a durable session. */
 static void a_durable_session_keeps_no_revoked_subscription(void **state)
 {
@@ -635,6 +708,8 @@ int main(void)
 		TEST(revoked_connections_end),
 		TEST(revoked_subscriptions_go),
 		TEST(revoked_shared_subscriptions_go),
+		TEST(a_shared_message_goes_to_one_that_may_have_it),
+		TEST(a_shared_message_waits_for_one_that_may_have_it),
 		TEST(a_durable_session_keeps_no_revoked_subscription),
 		TEST(queued_messages_are_judged_when_they_go_out),
 		TEST(messages_in_flight_are_judged_when_they_go_out_again),

@@ -4,11 +4,13 @@
 #include <errno.h>
 
 #include "codec.h"
+#include "rights.h"
 #include "shard.h"
 
 /* A session, as others see it. */
 struct member {
-	struct target target; /* first member */
+	struct target target;       /* first member */
+	struct edged_identity *who; /* held; NULL: it is not judged */
 	unsigned shard;
 	bool present;
 	uint16_t len;
@@ -41,6 +43,12 @@ static void count(struct shared *shared)
 	__atomic_store_n(&shared->count, (uint32_t)shared->subs.count, __ATOMIC_RELAXED);
 }
 
+static struct edged_identity *identity_of(const struct session *s)
+{
+	struct edged_identity *who = s->standing ? s->standing->who : NULL;
+	return who ? s->shard->broker->auth->hold(who) : NULL;
+}
+
 static struct member *member_of(struct session *s)
 {
 	if (s->member)
@@ -48,6 +56,7 @@ static struct member *member_of(struct session *s)
 	struct member *m = calloc(1, sizeof(*m) + s->id_len);
 	if (!m)
 		return NULL;
+	m->who = identity_of(s);
 	m->shard = s->shard->index;
 	m->present = s->client != NULL;
 	m->len = s->id_len;
@@ -91,6 +100,7 @@ void shared_forget(struct session *s)
 	subs_remove_all(&shared->subs, &s->member->target);
 	count(shared);
 	pthread_mutex_unlock(&shared->lock);
+	s->shard->broker->auth->drop(s->member->who);
 	free(s->member);
 	s->member = NULL;
 }
@@ -105,6 +115,19 @@ void shared_present(struct session *s, bool present)
 	pthread_mutex_unlock(&shared->lock);
 }
 
+void shared_standing(struct session *s)
+{
+	struct shared *shared = shared_of(s);
+	if (!s->member)
+		return;
+	struct edged_identity *who = identity_of(s), *before;
+	pthread_mutex_lock(&shared->lock);
+	before = s->member->who;
+	s->member->who = who;
+	pthread_mutex_unlock(&shared->lock);
+	s->shard->broker->auth->drop(before);
+}
+
 /* --- picking -------------------------------------------------------------------------------------------------------------------- */
 
 static const struct member *owner(const struct sub *sub)
@@ -112,14 +135,27 @@ static const struct member *owner(const struct sub *sub)
 	return (const struct member *)sub->target;
 }
 
-static bool present(const struct sub *sub)
+struct question {
+	const struct broker *broker;
+	struct edged_slice topic;
+};
+
+static enum member_state judge_member(void *arg, const struct sub *sub)
 {
-	return owner(sub)->present;
+	const struct question *q = arg;
+	const struct member *m = owner(sub);
+	if (m->who && q->broker->auth->allow(m->who, EDGED_RECEIVE, q->topic) == 0)
+		return MEMBER_BARRED;
+	return m->present ? MEMBER_PRESENT : MEMBER_AWAY;
 }
 
-static int pick(struct sub_group *group, struct pick ***last)
+static int pick(struct sub_group *group, struct question *question, struct pick ***last)
 {
-	const struct sub *sub = sub_group_take_turn(group, present);
+	const struct sub *sub = sub_group_take_turn(group, judge_member, question);
+	if (!sub) {
+		count_one(question->broker->figures.denied[DENIED_RECEIVE]);
+		return 0;
+	}
 	const struct member *m = owner(sub);
 	struct pick *p = malloc(sizeof(*p) + m->len);
 	if (!p)
@@ -138,13 +174,14 @@ int shared_match(struct broker *broker, struct edged_slice topic, struct pick **
 	*ret = NULL;
 	if (__atomic_load_n(&shared->count, __ATOMIC_RELAXED) == 0)
 		return 0;
+	struct question question = { broker, topic };
 	struct pick *picks = NULL, **last = &picks;
 	struct sub_node *const *nodes;
 	pthread_mutex_lock(&shared->lock);
 	int n = subs_match(&shared->subs, topic, &nodes), r = n < 0 ? n : 0;
 	for (int i = 0; i < n && !r; i++)
 		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
-			r = pick(g, &last);
+			r = pick(g, &question, &last);
 	pthread_mutex_unlock(&shared->lock);
 	if (r)
 		picks_free(picks);

@@ -38,7 +38,9 @@ void shared_remove(struct session *session, const struct filter *filter);
 void shared_forget(struct session *session);
 /* Members that are connected come first. */
 void shared_present(struct session *session, bool present);
-/* From any loop: one pick for each group that matches; malloc'ed. -ENOMEM. */
+/* Members that may not have a message are passed over: the session belongs to somebody else now. */
+void shared_standing(struct session *session);
+/* From any loop: one pick for each group that matches and has a member that may have it; malloc'ed. -ENOMEM. */
 int shared_match(struct broker *broker, struct edged_slice topic, struct pick **ret);
 void picks_free(struct pick *picks);
 

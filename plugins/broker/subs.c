@@ -268,22 +268,21 @@ size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size
 	return n + path;
 }
 
-const struct sub *sub_group_take_turn(struct sub_group *group, bool (*present)(const struct sub *sub))
+const struct sub *sub_group_take_turn(
+        struct sub_group *group, enum member_state (*judge)(void *arg, const struct sub *sub), void *arg)
 {
 	uint32_t count = 0, at = 0;
 	for (const struct sub *sub = group->subs; sub; sub = sub->next)
 		count++;
-	const struct sub *first = NULL, *any = group->subs, *next = NULL;
+	const struct sub *first[MEMBER_PRESENT + 1] = { NULL }, *next[MEMBER_PRESENT + 1] = { NULL };
 	uint32_t turn = group->turn++ % count;
 	for (const struct sub *sub = group->subs; sub; sub = sub->next, at++) {
-		if (at == turn)
-			any = sub;
-		if (!present(sub))
-			continue;
-		if (!first)
-			first = sub;
-		if (!next && at >= turn)
-			next = sub;
+		enum member_state state = judge(arg, sub);
+		if (!first[state])
+			first[state] = sub;
+		if (!next[state] && at >= turn)
+			next[state] = sub;
 	}
-	return next ? next : first ? first : any;
+	enum member_state best = first[MEMBER_PRESENT] ? MEMBER_PRESENT : MEMBER_AWAY;
+	return next[best] ? next[best] : first[best];
 }

@@ -67,7 +67,10 @@ int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *con
  * length. */
 size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size_t size);
 
-/* The member whose turn it is: the next one that is present, else the next one. */
-const struct sub *sub_group_take_turn(struct sub_group *group, bool (*present)(const struct sub *sub));
+/* What a member of a group is, for a message. */
+enum member_state { MEMBER_BARRED, MEMBER_AWAY, MEMBER_PRESENT };
+/* The member whose turn it is: the next one that is present, else the next one that is away; NULL: all are barred. */
+const struct sub *sub_group_take_turn(
+        struct sub_group *group, enum member_state (*judge)(void *arg, const struct sub *sub), void *arg);
 
 #endif
