@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "packets.h"
 
-enum { CLEAN_START = 2, HAS_PASSWORD = 0x40, HAS_USER = 0x80, BRIDGE_BIT = 0x80, USERS_MOST = 1000 };
+enum { CLEAN_START = 2, HAS_PASSWORD = 0x40, HAS_USER = 0x80, USERS_MOST = 1000 };
 
 static void write_hello_props(struct writer *w, const struct hello *h)
 {

@@ -39,6 +39,7 @@ struct client {
 	bool held;      /* reading is paused until acknowledgements are out */
 	bool terse;     /* it wants no reason strings */
 	bool framed;    /* over WebSocket: each packet gets a frame */
+	bool bridge;    /* of mosquitto's kind: its subscriptions have no local and retain as published */
 	bool named;     /* it brought a user name */
 	bool asked;     /* the plugin that decides was asked who it is */
 	bool parted;    /* the end has a reason: */

@@ -45,11 +45,14 @@ static int read_protocol(struct reader *r, struct connect *c)
 	c->version = read_u8(r);
 	if (r->failed)
 		return REASON_MALFORMED;
-	if (edged_slice_is(name, "MQIsdp"))
-		return c->version == MQTT_3_1 ? 0 : REASON_VERSION;
-	if (!edged_slice_is(name, "MQTT"))
-		return REASON_VERSION;
-	return c->version == MQTT_3_1_1 || c->version == MQTT_5 ? 0 : REASON_VERSION;
+	uint8_t plain = c->version & (uint8_t)~BRIDGE_BIT;
+	bool old = edged_slice_is(name, plain == MQTT_3_1 ? "MQIsdp" : "MQTT") &&
+	           (plain == MQTT_3_1 || plain == MQTT_3_1_1);
+	if (!old)
+		return c->version == MQTT_5 && edged_slice_is(name, "MQTT") ? 0 : REASON_VERSION;
+	c->bridge = c->version != plain;
+	c->version = plain;
+	return 0;
 }
 
 static int read_connect_flags(struct reader *r, struct connect *c)

@@ -81,10 +81,15 @@ int frame_read(const uint8_t *bytes, size_t n, size_t max, struct frame *ret);
 
 /* --- from clients --- */
 
+/* Mosquitto's bridges set it in the protocol level, unless their "try_private" is false (mosquitto.conf(5)): no
+ * specification knows it. */
+#define BRIDGE_BIT 0x80
+
 struct connect {
 	uint8_t version;
 	uint8_t will_qos;
 	bool clean, will, will_retain, has_user, has_password;
+	bool bridge;         /* MQTT 3: another broker, see BRIDGE_BIT */
 	uint16_t keep_alive; /* seconds */
 	struct edged_slice client_id, user, password, will_topic, will_payload;
 	struct props props, will_props;

@@ -242,6 +242,7 @@ static int attach(struct client *c, const struct connect *p, struct edged_slice 
 	s->will = p->will ? make_will(p, id, &author) : NULL;
 	s->will_delay = p->will_props.will_delay;
 	c->version = p->version;
+	c->bridge = p->bridge;
 	uint32_t expiry = session_expiry(c, p);
 	c->tell_expiry = p->version == MQTT_5 && expiry != p->props.session_expiry;
 	tune(c, p);

@@ -205,6 +205,60 @@ static void a_connection_with_the_same_id_takes_over(void **state)
 	}
 }
 
+/* As mosquitto treats them: nothing of its own comes back, and what is retained says so. */
+static void a_bridge_of_mosquitto_is_known_by_a_bit(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} hello[] = { { "\x10\x0f\0\6MQIsdp\x83\2\0\x3c\0\1b", 17 },
+		{ "\x10\x0d\0\4MQTT\x84\2\0\x3c\0\1b", 15 } };
+	boot(1, NULL);
+	struct fake_peer *other = join(4, "other", CLEAN);
+	for (size_t i = 0; i < 2; i++) {
+		struct fake_peer *bridge = fake_connect(host, 0, true);
+		fake_send(bridge, hello[i].bytes, hello[i].len, 0);
+		EXPECT(bridge, "\x20\2\0\0");
+		subscribe(bridge, "t", 0);
+		subscribe(bridge, "$share/g/s", 0);
+		quiet(bridge);
+		SEND(bridge, "\x30\4\0\1tx");
+		EXPECT(bridge, "");
+		SEND(bridge, "\x30\4\0\1sx"); /* which is not said of shared subscriptions */
+		EXPECT(bridge, "\x30\4\0\1sx");
+		SEND(other, "\x31\4\0\1ty");
+		EXPECT(bridge, "\x31\4\0\1ty");
+		SEND(other, "\x31\3\0\1t");
+		EXPECT(bridge, "\x31\3\0\1t");
+		SEND(other, "\x30\4\0\1tz");
+		EXPECT(bridge, "\x30\4\0\1tz");
+	}
+	struct fake_peer *p = fake_connect(host, 0, true);
+	SEND(p, "\x10\x0e\0\4MQTT\x85\2\0\x3c\0\0\1b"); /* MQTT 5 has options for that */
+	REFUSED(p, REASON_VERSION);
+}
+
+/* By its will and by itself. */
+static void a_bridge_of_mosquitto_says_that_it_is_there(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *bridge = fake_connect(host, 0, true), *s = join(4, "s", CLEAN);
+	subscribe(s, "$SYS/broker/#", 0);
+	quiet(s);
+	SEND(bridge, "\x10\x30\0\4MQTT\x84\6\0\x3c\0\1b\0\x1e$SYS/broker/connection/b/state\0\1"
+	             "0");
+	EXPECT(bridge, "\x20\2\0\0");
+	SEND(bridge, "\x30\x21\0\x1e$SYS/broker/connection/b/state1");
+	EXPECT(s, "\x30\x21\0\x1e$SYS/broker/connection/b/state1");
+	SEND(bridge, "\x30\x12\0\x0f$SYS/broker/loaz"); /* nowhere else */
+	SEND(bridge, "\x30\x1c\0\x19$SYS/broker/connection/b/1");
+	EXPECT(s, "");
+	fake_hang_up(bridge);
+	EXPECT(s, "\x30\x21\0\x1e$SYS/broker/connection/b/state0");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +272,8 @@ int main(void)
 		T(the_client_says_how_much_it_wants_to_hear),
 		T(where_to_answer_is_told_to_who_asks),
 		T(a_connection_with_the_same_id_takes_over),
+		T(a_bridge_of_mosquitto_is_known_by_a_bit),
+		T(a_bridge_of_mosquitto_says_that_it_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,13 @@
 
 /* --- PUBLISH ----------------------------------------------------------------------------------------------------------- */
 
+/* Mosquitto's bridges say there whether they are connected; those that speak MQTT 5 can't be told from other clients. */
+#define BRIDGE_STATES "$SYS/broker/connection/+/state"
+
 bool topic_open_to_clients(struct edged_slice topic)
 {
-	return topic.ptr[0] != '$' || edged_slice_starts(topic, "$aws/");
+	return topic.ptr[0] != '$' || edged_slice_starts(topic, "$aws/") ||
+	       filter_matches(edged_str(BRIDGE_STATES), topic);
 }
 
 static int set_alias(struct client *c, uint16_t alias, struct edged_slice topic)

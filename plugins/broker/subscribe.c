@@ -65,6 +65,8 @@ static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t opt
 		reason = judge_rights(s, text);
 	if (reason)
 		return reason;
+	if (c->bridge)
+		options |= OPT_RETAIN_AS_PUBLISHED | (filter.group.len ? 0 : OPT_NO_LOCAL);
 	if (s->row && persist_sub(s, text, options, id))
 		return REASON_QUOTA;
 	q->wrote |= s->row != 0;

@@ -442,6 +442,44 @@ def test_two_nodes_that_bridge_to_each_other():
         client.end()
 
 
+def test_mosquitto_bridges_to_us():
+    """The other way round, with mosquitto's own bridge and its defaults: a rule in both directions makes no circle."""
+    for version in ("mqttv31", "mqttv311", "mqttv50"):
+        node = Node()
+        there = Mosquitto("connection up", f"address 127.0.0.1:{node.port('mqtt')}", "remote_clientid up",
+                          f"bridge_protocol_version {version}", "restart_timeout 1", "topic both/# both 1")
+        wait_for(lambda: any(c["clientId"] == "up" for c in node.get("/pubsub/v1/clients")["data"]), 30, "the bridge is here")
+        assert b"\nedged_broker_connects_refused_total 0\n" in node.get("/metrics"), version
+        subscribed = lambda: node.get("/pubsub/v1/subscriptions?clientId=up")["data"]
+        sub = wait_for(subscribed, 30, "it has subscribed")[0]
+        assert sub["noLocal"] and sub["retainAsPublished"], sub
+        here = Client(node.port("mqtt"), "here", ["both/#", "$SYS/broker/connection/#"])
+        over_there = Client(there.port, "there", ["both/#"])
+        publish(there.port, "both/a", [f"from there {i}" for i in range(20)])
+        publish(node.port("mqtt"), "both/a", [f"from here {i}" for i in range(20)])
+        expected = {f"from there {i}" for i in range(20)} | {f"from here {i}" for i in range(20)}
+        for name, client in (("here", here), ("there", over_there)):
+            wait_for(lambda: expected <= set(client.heard), 30, f"{name} has all ({version})")
+        # What is retained is retained on the other side, too, which a plain subscription would not do.
+        subprocess.run([edged.need("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(node.port("mqtt")), "-t", "both/kept",
+                        "-m", "kept", "-q", "1", "-r"], check=True, timeout=60)
+        wait_for(lambda: "kept" in over_there.heard, 30, "it has come")
+        late = Client(there.port, "late", ["both/kept"])
+        wait_for(lambda: late.messages, what="it was kept")
+        assert late.messages[0].retain and late.heard == ["kept"], late.heard
+        # A message behind all others has made the way there and back: there was no circle.
+        settled([here, over_there], 41)
+        for client in (here, over_there):
+            heard = [text for text in client.heard if text in expected]
+            assert sorted(heard) == sorted(expected), (version, [t for t in heard if heard.count(t) > 1])
+        assert [m.payload for m in here.messages if m.topic.startswith("$SYS")][-1:] == [b"1"], here.messages
+        there.kill()
+        wait_for(lambda: [m.payload for m in here.messages if m.topic.startswith("$SYS")][-1:] == [b"0"], what="its will")
+        for client in (here, over_there, late):
+            client.end()
+        assert node.stop() == 0
+
+
 def make_certificates(folder):
     def openssl(*words):
         subprocess.run([edged.need("openssl"), *words], cwd=folder, check=True, capture_output=True)
