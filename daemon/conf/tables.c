@@ -113,8 +113,9 @@ static const struct edged_setting plugin_table[] = {
 		"Most clients that wait, in one plugin, for the plugin that says who they are" },
 	{ "workers", EDGED_TYPE_INT, "1", 1, 16, "threads", NULL,
 		"Threads for slow work of all plugins, such as hashing passwords (19 MiB of memory each)" },
-	{ "works", EDGED_TYPE_INT, "64", 1, 100000, "pieces", NULL,
-		"Most pieces of slow work of one plugin that wait or are being done; beyond, clients are told to try later" },
+	{ "works", EDGED_TYPE_INT, "1000", 1, 100000, "pieces", NULL,
+		"Most pieces of slow work of one plugin that wait or are being done, such as passwords of clients that come "
+		"back all at once (20 ms each); beyond, clients are told to try later" },
 	{ 0 }
 };
 

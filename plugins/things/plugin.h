@@ -5,9 +5,9 @@
 
 #include "edged/cap_http.h"
 #include "edged/cap_loop.h"
+#include "edged/cap_work.h"
 #include "authority.h"
 #include "registry.h"
-#include "worker.h"
 
 enum {
 	POLICIES_MAX = 10,
@@ -25,9 +25,9 @@ struct things {
 	const struct edged_http_1 *http;
 	const struct edged_loop_1 *loop;
 	const struct edged_node_1 *node;
+	const struct edged_work_1 *work;
 	struct registry *registry;
 	struct authority *authority;
-	struct worker *worker; /* for passwords */
 	struct gate *gate;
 	struct pairing *pairing;
 	size_t policy_bytes; /* of a document */

@@ -89,6 +89,7 @@ static int begin(void *self, edged_handle request, bool replace)
 	struct hashing *h = calloc(1, sizeof(*h));
 	json_t *body = NULL;
 	char why[DOC_WHY_MAX];
+	struct edged_work *begun;
 	if (!h)
 		return -ENOMEM;
 	*h = (struct hashing){ .things = t, .request = request, .replace = replace };
@@ -104,7 +105,7 @@ static int begin(void *self, edged_handle request, bool replace)
 	if (!r && doc_check(t->registry, KIND_USER, body, why))
 		r = rest_problem(t, request, 400, "bad-member", "The user is not valid", why);
 	if (!r) {
-		r = worker_do(t->worker, work, done, hashing_free, h);
+		r = t->work->begin(t->host, work, done, hashing_free, h, &begun);
 		if (r == -ENOSPC || r == -EAGAIN)
 			r = rest_problem(t, request, 503, "busy", "Too many passwords are waiting",
 			        "Try again in a moment.");

@@ -44,7 +44,6 @@ static void destroy(void *self)
 	registry_free(plugin->things.registry); /* first: it has last words for the others */
 	pairing_free(plugin->things.pairing);
 	gate_free(plugin->things.gate);
-	worker_free(plugin->things.worker);
 	decider_free(plugin->decider);
 	authority_free(plugin->things.authority);
 	free(plugin);
@@ -62,15 +61,13 @@ static int create(struct edged_host *host, void **ret_self)
 		.http = edged_cap(host, EDGED_HTTP_1),
 		.loop = edged_cap(host, EDGED_LOOP_1),
 		.node = edged_cap(host, EDGED_NODE_1),
+		.work = edged_cap(host, EDGED_WORK_1),
 		.policy_bytes = (size_t)config->integer(host, "policy_size") };
 	int r = authority_open(host->v1->folder(host), &plugin->things.authority, why);
 	if (r)
 		plugin->things.log->log(host, EDGED_ERROR, "%s", why);
 	if (!r)
 		r = make_registry(plugin);
-	if (!r)
-		r = worker_new(host, plugin->things.loop, (size_t)config->integer(host, "passwords"),
-		        &plugin->things.worker);
 	if (!r)
 		r = gate_new(&plugin->things, &plugin->things.gate);
 	if (!r)
@@ -107,7 +104,6 @@ static void stop(void *self)
 	struct plugin *plugin = self;
 	gate_free(plugin->things.gate);
 	plugin->things.gate = NULL;
-	worker_stop(plugin->things.worker);
 	decider_stop(plugin->decider);
 }
 
@@ -252,15 +248,13 @@ static const struct edged_setting settings[] = {
 	{ "certificates", EDGED_TYPE_INT, "200000", 1, 20000000, "certificates", NULL,
 	        "Most certificates of things" },
 	{ "users", EDGED_TYPE_INT, "10000", 1, 1000000, "users", NULL, "Most users" },
-	{ "passwords", EDGED_TYPE_INT, "1000", 1, 100000, "passwords", NULL,
-	        "Most passwords that wait to be judged; each takes 0.1 to 1 s" },
 	{ "policy_size", EDGED_TYPE_SIZE, "2048", 256, 65536, "bytes", NULL,
 	        "Largest policy document, white space not counted" },
 	{ 0 },
 };
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_HTTP_1, EDGED_LOOP_1,
-	EDGED_METRICS_1, EDGED_AUTH_1, EDGED_NODE_1, NULL };
+	EDGED_METRICS_1, EDGED_AUTH_1, EDGED_NODE_1, EDGED_WORK_1, NULL };
 
 EDGED_PLUGIN(.name = "things", .version = EDGED_VERSION,
         .summary = "Devices, their certificates, and AWS IoT policies", .needs = needs, .settings = settings,

@@ -6,18 +6,28 @@
 #include <sys/random.h>
 #include "password.h"
 
-enum { REMEMBERED = 1024 };
+enum { REMEMBERED = 8192 }; /* where few collide of a thousand; pages without any cost nothing */
+
+struct attempt;
 
 struct users {
 	struct things *things;
+	struct attempt *attempts; /* that are waiting or being judged */
 	const struct edged_auth_1 *auth;
 	uint8_t key[32];
 	uint8_t right[REMEMBERED][PASSWORD_QUICK]; /* each where its first bytes say */
 };
 
+struct waiter {
+	struct waiter *next;
+	edged_handle login;
+};
+
 struct attempt {
 	struct users *users;
-	edged_handle login;
+	struct attempt *next;   /* of the users' */
+	struct waiter *waiters; /* who asked; more than one when a device comes again before its turn */
+	uint8_t quick[PASSWORD_QUICK];
 	bool fits;
 	char name[129], hash[PASSWORD_TEXT]; /* hash: empty when there is no such user */
 	size_t len;
@@ -76,10 +86,43 @@ static void read_hash(const struct users *users, const char *name, char ret[PASS
 	json_decref(doc);
 }
 
+/* --- one password, judged once however many wait for it ------------------------------------------------------------------ */
+
 static void attempt_free(void *arg)
 {
-	explicit_bzero(arg, sizeof(struct attempt));
-	free(arg);
+	struct attempt *a = arg;
+	for (struct waiter *w; (w = a->waiters) != NULL; free(w))
+		a->waiters = w->next;
+	explicit_bzero(a, sizeof(*a));
+	free(a);
+}
+
+static int attempt_add(struct attempt *a, edged_handle login)
+{
+	struct waiter *w = malloc(sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	*w = (struct waiter){ a->waiters, login };
+	a->waiters = w;
+	return 0;
+}
+
+/* The same name and the same password, or NULL. */
+static struct attempt *attempt_find(
+        const struct users *users, const char *name, const uint8_t quick[PASSWORD_QUICK])
+{
+	struct attempt *a = users->attempts;
+	while (a && (!password_same(a->quick, quick) || strcmp(a->name, name) != 0))
+		a = a->next;
+	return a;
+}
+
+static void forget(struct users *users, struct attempt *a)
+{
+	struct attempt **at = &users->attempts;
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
 }
 
 static void work(void *arg)
@@ -93,19 +136,49 @@ static void done(void *arg)
 	struct attempt *a = arg;
 	struct users *users = a->users;
 	char now[PASSWORD_TEXT];
-	uint8_t quick[PASSWORD_QUICK];
 	read_hash(users, a->name, now);
-	if (!a->hash[0]) {
-		answer(users, a->login, EDGED_LOGIN_UNKNOWN, NULL);
-	} else if (!a->fits || strcmp(now, a->hash) != 0) {
-		answer(users, a->login, EDGED_LOGIN_WRONG_SECRET, "wrong password");
-	} else {
-		password_quick(users->key, a->hash, edged_slice(a->password, a->len), quick);
-		memcpy(slot(users, quick), quick, sizeof(quick));
-		welcome(users, a->login, a->name);
+	bool right = a->hash[0] && a->fits && strcmp(now, a->hash) == 0;
+	if (right)
+		memcpy(slot(users, a->quick), a->quick, sizeof(a->quick));
+	for (const struct waiter *w = a->waiters; w; w = w->next) {
+		if (right)
+			welcome(users, w->login, a->name);
+		else if (!a->hash[0])
+			answer(users, w->login, EDGED_LOGIN_UNKNOWN, NULL);
+		else
+			answer(users, w->login, EDGED_LOGIN_WRONG_SECRET, "wrong password");
 	}
+	forget(users, a);
 	attempt_free(a);
 }
+
+/* A name that is not known takes as long as one that is. The work runs to its end even when the client has left: it comes
+ * again, and is remembered. */
+static int judge(
+        struct users *users, const struct attempt *from, struct edged_slice password, edged_handle login)
+{
+	struct things *t = users->things;
+	struct edged_work *begun;
+	struct attempt *a = malloc(sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	*a = *from;
+	a->len = password.len;
+	if (a->len)
+		memcpy(a->password, password.ptr, a->len);
+	int r = attempt_add(a, login);
+	if (!r)
+		r = t->work->begin(t->host, work, done, attempt_free, a, &begun);
+	if (r) {
+		attempt_free(a);
+		return r;
+	}
+	a->next = users->attempts;
+	users->attempts = a;
+	return 0;
+}
+
+/* --- at the door ---------------------------------------------------------------------------------------------------------- */
 
 /* The name in front of what AWS' device SDKs append to it: "ann?SDK=...". */
 static bool read_name(struct edged_slice user, char ret[129])
@@ -121,32 +194,21 @@ static bool read_name(struct edged_slice user, char ret[129])
 
 void users_login(struct users *users, const struct edged_door *door, edged_handle login)
 {
-	char name[129], hash[PASSWORD_TEXT];
-	uint8_t quick[PASSWORD_QUICK];
-	if (!door->has_user || !door->has_password || !read_name(door->user, name) ||
+	struct attempt a = { .users = users };
+	if (!door->has_user || !door->has_password || !read_name(door->user, a.name) ||
 	        door->password.len > PASSWORD_MAX ||
 	        registry_table(users->things->registry, KIND_USER)->count == 0) {
 		answer(users, login, EDGED_LOGIN_UNKNOWN, NULL);
 		return;
 	}
-	read_hash(users, name, hash);
-	password_quick(users->key, hash, door->password, quick);
-	if (hash[0] && password_same(quick, slot(users, quick))) {
-		welcome(users, login, name);
+	read_hash(users, a.name, a.hash);
+	password_quick(users->key, a.hash, door->password, a.quick);
+	if (a.hash[0] && password_same(a.quick, slot(users, a.quick))) {
+		welcome(users, login, a.name);
 		return;
 	}
-	struct attempt *a = calloc(1, sizeof(*a));
-	if (a) {
-		*a = (struct attempt){ .users = users, .login = login, .len = door->password.len };
-		memcpy(a->name, name, sizeof(name));
-		memcpy(a->hash, hash, sizeof(hash));
-		if (a->len)
-			memcpy(a->password, door->password.ptr, a->len);
-	}
-	/* a name that is not known takes as long as one that is */
-	if (!a || worker_do(users->things->worker, work, done, attempt_free, a)) {
+	struct attempt *same = attempt_find(users, a.name, a.quick);
+	int r = same ? attempt_add(same, login) : judge(users, &a, door->password, login);
+	if (r)
 		answer(users, login, EDGED_LOGIN_UNDECIDED, "too many passwords are waiting");
-		if (a)
-			attempt_free(a);
-	}
 }

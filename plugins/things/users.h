@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Users: clients that are known by a name and a password instead of a certificate. A password is judged by the worker's
- * thread; one that has just been right is remembered (as a hash with a key of this process) and need not wait again, so
- * that many clients can come back at once. Main loop.
+ * Users: clients that are known by a name and a password instead of a certificate. A password is judged on a thread of
+ * edged.work/1; one that has just been right is remembered (as a hash with a key of this process) and need not wait again,
+ * and one that comes again before its turn keeps its place, so that many clients can come back at once. Main loop.
  */
 #ifndef THINGS_USERS_H
 #define THINGS_USERS_H
