@@ -59,11 +59,13 @@ LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
 PLUGIN_LIBS_broker    = $(call libs,jansson openssl libsodium)
-PLUGIN_LIBS_things    = $(call libs,jansson openssl) -lm
+PLUGIN_LIBS_things    = $(call libs,jansson openssl libsodium) -lm
 PLUGIN_LIBS_bridge    = $(call libs,jansson)
 PLUGIN_LIBS_cache     = $(call libs,jansson)
-# Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec, which is pure
+# Files of other plugins that a plugin is linked with, all of them pure: the bridge speaks MQTT with the broker's codec,
+# things keeps passwords as the broker does
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
+PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text)
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "doc.h"
-#include "password.h"
+#include "../broker/password.h"
 #include "rest_common.h"
 #include "routes.h"
 
@@ -16,7 +16,7 @@ struct hashing {
 	bool replace; /* the whole record, not the password alone */
 	json_t *doc;
 	int result;
-	char hash[PASSWORD_TEXT];
+	char hash[HASH_MAX];
 	size_t len;
 	char password[PASSWORD_MAX];
 };

@@ -205,7 +205,7 @@ static const struct edged_route routes[] = {
 	{ "GET", "/things/v1/users/{user}", get_user, "A user", NULL, EDGED_SCOPE_ACCOUNT, 0 },
 	{ "PUT", "/things/v1/users/{user}", put_user,
 	        "Makes or replaces a user, who comes with a name and a password",
-	        JSON_BODY("The password is kept as a hash (scrypt)",
+	        JSON_BODY("The password is kept as a hash (Argon2id)",
 	                OBJECT(TEXT("password") "," TEXT("thing") "," TEXTS("policies") "," TRUTH(
 	                        "enabled"))),
 	        EDGED_SCOPE_NODE, 0 },

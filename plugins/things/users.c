@@ -2,11 +2,13 @@
 #include "users.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include "password.h"
+#include "../broker/password.h"
 
-enum { REMEMBERED = 8192 }; /* where few collide of a thousand; pages without any cost nothing */
+enum { QUICK = 32, REMEMBERED = 8192 }; /* where few collide of a thousand; pages without any cost nothing */
 
 struct attempt;
 
@@ -15,7 +17,7 @@ struct users {
 	struct attempt *attempts; /* that are waiting or being judged */
 	const struct edged_auth_1 *auth;
 	uint8_t key[32];
-	uint8_t right[REMEMBERED][PASSWORD_QUICK]; /* each where its first bytes say */
+	uint8_t right[REMEMBERED][QUICK]; /* each where its first bytes say */
 };
 
 struct waiter {
@@ -27,9 +29,9 @@ struct attempt {
 	struct users *users;
 	struct attempt *next;   /* of the users' */
 	struct waiter *waiters; /* who asked; more than one when a device comes again before its turn */
-	uint8_t quick[PASSWORD_QUICK];
+	uint8_t quick[QUICK];
 	bool fits;
-	char name[129], hash[PASSWORD_TEXT]; /* hash: empty when there is no such user */
+	char name[129], hash[HASH_MAX]; /* hash: empty when there is no such user */
 	size_t len;
 	char password[PASSWORD_MAX];
 };
@@ -57,7 +59,27 @@ void users_free(struct users *users)
 	free(users);
 }
 
-static uint8_t *slot(struct users *users, const uint8_t quick[PASSWORD_QUICK])
+/* --- what was right just now ---------------------------------------------------------------------------------------------- */
+
+/* A keyed hash that holds in this process alone, of a password and the slow hash that it is to fit. */
+static void quick_hash(
+        const uint8_t key[32], const char *hash, struct edged_slice password, uint8_t ret[QUICK])
+{
+	uint8_t inner[QUICK];
+	unsigned n = QUICK;
+	memset(ret, 0, QUICK);
+	if (HMAC(EVP_sha256(), key, 32, (const uint8_t *)hash, strlen(hash), inner, &n) &&
+	        HMAC(EVP_sha256(), inner, (int)n, (const uint8_t *)password.ptr, password.len, ret, &n))
+		OPENSSL_cleanse(inner, sizeof(inner));
+}
+
+static bool quick_same(const uint8_t a[QUICK], const uint8_t b[QUICK])
+{
+	static const uint8_t none[QUICK];
+	return CRYPTO_memcmp(a, none, QUICK) != 0 && CRYPTO_memcmp(a, b, QUICK) == 0;
+}
+
+static uint8_t *slot(struct users *users, const uint8_t quick[QUICK])
 {
 	return users->right[(quick[0] << 8 | quick[1]) % REMEMBERED];
 }
@@ -77,12 +99,12 @@ static void welcome(struct users *users, edged_handle login, const char *name)
 }
 
 /* The hash of the record, or "". */
-static void read_hash(const struct users *users, const char *name, char ret[PASSWORD_TEXT])
+static void read_hash(const struct users *users, const char *name, char ret[HASH_MAX])
 {
 	const struct record *record = registry_find(users->things->registry, KIND_USER, edged_str(name));
 	json_t *doc = record ? record_json(record) : NULL;
 	const char *hash = json_string_value(json_object_get(doc, "hash"));
-	snprintf(ret, PASSWORD_TEXT, "%s", hash ? hash : "");
+	snprintf(ret, HASH_MAX, "%s", hash ? hash : "");
 	json_decref(doc);
 }
 
@@ -108,11 +130,10 @@ static int attempt_add(struct attempt *a, edged_handle login)
 }
 
 /* The same name and the same password, or NULL. */
-static struct attempt *attempt_find(
-        const struct users *users, const char *name, const uint8_t quick[PASSWORD_QUICK])
+static struct attempt *attempt_find(const struct users *users, const char *name, const uint8_t quick[QUICK])
 {
 	struct attempt *a = users->attempts;
-	while (a && (!password_same(a->quick, quick) || strcmp(a->name, name) != 0))
+	while (a && (!quick_same(a->quick, quick) || strcmp(a->name, name) != 0))
 		a = a->next;
 	return a;
 }
@@ -128,14 +149,14 @@ static void forget(struct users *users, struct attempt *a)
 static void work(void *arg)
 {
 	struct attempt *a = arg;
-	a->fits = password_fits(a->hash, edged_slice(a->password, a->len));
+	a->fits = password_fits(a->hash[0] ? a->hash : password_decoy(), edged_slice(a->password, a->len));
 }
 
 static void done(void *arg)
 {
 	struct attempt *a = arg;
 	struct users *users = a->users;
-	char now[PASSWORD_TEXT];
+	char now[HASH_MAX];
 	read_hash(users, a->name, now);
 	bool right = a->hash[0] && a->fits && strcmp(now, a->hash) == 0;
 	if (right)
@@ -202,8 +223,8 @@ void users_login(struct users *users, const struct edged_door *door, edged_handl
 		return;
 	}
 	read_hash(users, a.name, a.hash);
-	password_quick(users->key, a.hash, door->password, a.quick);
-	if (a.hash[0] && password_same(a.quick, slot(users, a.quick))) {
+	quick_hash(users->key, a.hash, door->password, a.quick);
+	if (a.hash[0] && quick_same(a.quick, slot(users, a.quick))) {
 		welcome(users, login, a.name);
 		return;
 	}
