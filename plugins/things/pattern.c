@@ -179,15 +179,20 @@ static size_t character(struct edged_slice text, size_t at)
 	return n;
 }
 
-/* memmem(3); in the short texts that names are, looking for the first byte is quicker than preparing a search. */
+/* memmem(3); in the short texts that names are, looking for one byte is quicker than preparing a search: the first that is
+ * no "/", of which names are full, and no comparison where the last one is another. */
 static const char *find(const char *text, size_t n, struct edged_slice want)
 {
 	enum { SHORT = 256 };
 	if (n > SHORT)
 		return memmem(text, n, want.ptr, want.len);
+	size_t key = want.ptr[0] == '/' && want.len > 1, last = want.len - 1;
 	for (const char *end = text + n - want.len; text <= end; text++) {
-		text = memchr(text, want.ptr[0], (size_t)(end - text) + 1);
-		if (!text || memcmp(text, want.ptr, want.len) == 0)
+		const char *at = memchr(text + key, want.ptr[key], (size_t)(end - text) + 1);
+		if (!at)
+			return NULL;
+		text = at - key;
+		if (text[last] == want.ptr[last] && memcmp(text, want.ptr, last) == 0)
 			return text;
 	}
 	return NULL;
@@ -212,7 +217,8 @@ static size_t next_start(
 }
 
 /* The pieces up to the next `*` (or the end) at exactly this place; returns the place behind, SIZE_MAX: no. */
-static size_t run_at(const struct piece *pieces, size_t count, size_t *p, struct edged_slice text, size_t at)
+static inline size_t run_at(
+        const struct piece *pieces, size_t count, size_t *p, struct edged_slice text, size_t at)
 {
 	for (; *p < count && pieces[*p].kind != PIECE_MANY; (*p)++) {
 		struct edged_slice want = pieces[*p].text;
