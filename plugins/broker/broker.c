@@ -16,6 +16,7 @@
 #include "rights.h"
 #include "shard.h"
 #include "sse.h"
+#include "strict.h"
 #include "sys.h"
 #include "trace.h"
 
@@ -51,6 +52,9 @@ static const struct edged_setting settings[] = {
 	        "who must have issued a token (iss); empty means anybody with the key" },
 	{ "jwt.audience", EDGED_TYPE_STRING, "\"\"", 0, 255, NULL, NULL,
 	        "for whom a token must be (aud); empty means anybody" },
+	{ "strict", EDGED_TYPE_CHOICE, "\"no\"", 0, 0, NULL, "no|aws",
+	        "take only what AWS IoT Core takes, so that what works here works there; see the broker's "
+	        "README" },
 	{ "limits.packet", EDGED_TYPE_SIZE, "\"256k\"", 1024, 16777216, "bytes", NULL, "the largest packet" },
 	{ "limits.topic_length", EDGED_TYPE_INT, "1000", 16, 1000, "bytes", NULL,
 	        "the longest topic or filter" },
@@ -146,6 +150,9 @@ static void configure(struct broker *b)
 		.session_expiry = (uint32_t)((setting(b, "session_expiry") + 999) / 1000),
 		.keep_alive = (uint16_t)setting(b, "keep_alive"),
 	};
+	b->strict = strcmp(b->config->string(b->host, "strict"), "aws") == 0;
+	if (b->strict)
+		strict_limits(&b->limits);
 }
 
 /* --- figures -------------------------------------------------------------------------------------------------------------- */
@@ -270,6 +277,7 @@ static int make_parts(struct broker *b)
 {
 	b->shards = calloc(b->shard_count, sizeof(struct shard *));
 	int r = b->shards ? shared_init(&b->shared, b->key) : -ENOMEM;
+	b->shared.subs.strict = b->strict;
 	for (unsigned i = 0; i < b->shard_count && !r; i++)
 		r = shard_new(b, i, &b->shards[i]);
 	if (!r)

@@ -76,6 +76,7 @@ struct broker {
 	const struct edged_work_1 *work;
 	const uint32_t *generation; /* of rights */
 	struct limits limits;
+	bool strict; /* see strict.h */
 	struct figures figures;
 	struct home *home; /* what stored messages and entries take */
 	struct shard **shards;

@@ -261,6 +261,12 @@ static void write_connack_props(struct writer *w, const struct connack *c)
 		write_u16(w, c->alias_max);
 		write_u8(w, PROP_SHARED_AVAILABLE);
 		write_u8(w, c->shared);
+		if (c->strict) {
+			write_u8(w, PROP_MAX_QOS);
+			write_u8(w, 1);
+			write_u8(w, PROP_SUBSCRIPTION_ID_AVAILABLE);
+			write_u8(w, 0);
+		}
 	}
 	if (c->has_session_expiry) {
 		write_u8(w, PROP_SESSION_EXPIRY);

@@ -61,6 +61,7 @@ enum reason {
 	REASON_QUOTA = 0x97,
 	REASON_ADMIN = 0x98,
 	REASON_FORMAT = 0x99,
+	REASON_QOS = 0x9b,
 	REASON_NO_SHARED = 0x9e,
 	REASON_RATE = 0x9f,
 	REASON_NO_SUBSCRIPTION_IDS = 0xa1
@@ -147,6 +148,7 @@ struct connack {
 	uint16_t receive_max, alias_max;
 	uint32_t max_packet;
 	bool shared;
+	bool strict; /* no QoS 2, no subscription identifiers */
 	struct edged_slice assigned_id;
 	uint16_t keep_alive;
 	bool has_keep_alive;

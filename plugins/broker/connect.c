@@ -14,6 +14,7 @@
 #include "receive.h"
 #include "rights.h"
 #include "shard.h"
+#include "strict.h"
 #include "subscribe.h"
 #include "trace_packet.h"
 
@@ -167,13 +168,12 @@ static void tune(struct client *c, const struct connect *p)
 	c->tell_response = p->props.request_response;
 	c->window =
 	        p->props.receive_max < limits->inflight ? p->props.receive_max : (uint16_t)limits->inflight;
-	c->keep_alive = p->keep_alive;
+	c->keep_alive = c->broker->strict ? strict_keep_alive(p->keep_alive) : p->keep_alive;
 	c->since = wall_ms();
 	if (p->version == MQTT_5 && limits->keep_alive &&
-	        (!p->keep_alive || p->keep_alive > limits->keep_alive)) {
+	        (!c->keep_alive || c->keep_alive > limits->keep_alive))
 		c->keep_alive = limits->keep_alive;
-		c->tell_keep_alive = true;
-	}
+	c->tell_keep_alive = p->version == MQTT_5 && c->keep_alive != p->keep_alive;
 	c->broker->stream->set_read_limit(c->stream, limits->packet + 5);
 	c->broker->stream->deadline(c->stream, 0);
 }
@@ -287,6 +287,7 @@ void client_accepted(struct client *c, int result)
 		.alias_max = (uint16_t)limits->aliases,
 		.max_packet = (uint32_t)limits->packet,
 		.shared = true,
+		.strict = c->broker->strict,
 		.assigned_id = c->assigned ? session_id(c->session) : edged_slice(NULL, 0),
 		.keep_alive = c->keep_alive,
 		.has_keep_alive = c->tell_keep_alive && !result,
@@ -341,6 +342,8 @@ static int process(struct client *c, const struct frame *frame, bool authenticat
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
 	if (!r && !c->connect && !rate_connect(c)) /* one that is kept has been counted */
 		r = REASON_RATE;
+	if (!r && c->broker->strict)
+		r = strict_connect(&p);
 	if (!r)
 		r = judge(c, &p);
 	c->named = !r && p.has_user;

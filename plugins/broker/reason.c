@@ -25,6 +25,8 @@ struct edged_slice reason_text(uint8_t reason)
 		{ REASON_ALIAS, "the topic alias is 0 or over the topic alias maximum" },
 		{ REASON_TOO_LARGE, "a packet was larger than the maximum packet size" },
 		{ REASON_ADMIN, "an operator has ended this connection" },
+		{ REASON_QOS, "QoS 2 is not taken here (strict)" },
+		{ REASON_NO_SUBSCRIPTION_IDS, "subscription identifiers are not taken here (strict)" },
 		{ REASON_RATE, "too many attempts to connect or to log in; wait before the next one" },
 		{ REASON_MESSAGE_RATE, "more messages than rates.messages for longer than rates.patience" },
 		{ REASON_QUOTA, "a limit of the broker was reached, or its disk is full" },

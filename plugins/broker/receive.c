@@ -8,6 +8,7 @@
 #include "rights.h"
 #include "receive.h"
 #include "shard.h"
+#include "strict.h"
 #include "subscribe.h"
 #include "trace_packet.h"
 
@@ -181,6 +182,12 @@ static int receive_publish(struct client *c, const struct frame *frame)
 		r = resolve_topic(c, &p);
 	if (!r)
 		r = judge_response_topic(c, &p);
+	if (!r && c->broker->strict)
+		r = strict_publish(c->version, &p);
+	if (r == STRICT_SILENCE) {
+		count_one(c->broker->figures.dropped_quota);
+		return 0;
+	}
 	if (r)
 		return r;
 	count_one(c->broker->figures.received[p.qos]);

@@ -29,6 +29,7 @@ int shard_new(struct broker *broker, unsigned index, struct shard **ret)
 	shard->parcels = calloc(broker->shard_count, sizeof(struct parcel *));
 	if (!shard->parcels || subs_init(&shard->subs, broker->key))
 		goto no_memory;
+	shard->subs.strict = broker->strict;
 	if (index == 0 && retained_init(&shard->retained, broker->key))
 		goto no_memory;
 	*ret = shard;

@@ -248,7 +248,8 @@ int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *con
 	}
 	for (size_t i = 0; i < width; i++) {
 		n = note(subs->found, n, now[i]);
-		n = note(subs->found, n, child(subs, now[i], hash));
+		if (!subs->strict)
+			n = note(subs->found, n, child(subs, now[i], hash));
 	}
 	*ret = subs->found;
 	return (int)n;

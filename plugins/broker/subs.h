@@ -47,6 +47,7 @@ struct subs {
 	size_t count;            /* subscriptions */
 	struct sub_node **found; /* room for a match */
 	size_t found_size;
+	bool strict; /* "a/#" does not match "a" */
 };
 
 /* -ENOMEM. */

@@ -7,6 +7,7 @@
 #include "queue.h"
 #include "rights.h"
 #include "shard.h"
+#include "strict.h"
 #include "subscribe.h"
 
 #define FILTER_MAX 2048 /* bytes: the longest topic, and the name of a group */
@@ -22,7 +23,7 @@ struct request {
 static uint8_t judge(const struct client *c, struct edged_slice text, uint8_t options, struct filter *ret)
 {
 	const struct broker *broker = c->broker;
-	if (!filter_parse(text, &broker->limits.topic, ret))
+	if (!filter_parse(text, &broker->limits.topic, ret) || (broker->strict && !strict_filter(text)))
 		return REASON_FILTER;
 	if (ret->group.len && (options & OPT_NO_LOCAL))
 		return REASON_PROTOCOL;
@@ -83,7 +84,9 @@ static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t opt
 			drop(s, sub);
 		return REASON_QUOTA;
 	}
-	if (wants_retained(&filter, options, r == 0) && retained_ask(s, filter.filter, options & OPT_QOS, id))
+	if (wants_retained(&filter, options, r == 0) &&
+	        (!c->broker->strict || strict_retained(filter.filter)) &&
+	        retained_ask(s, filter.filter, options & OPT_QOS, id))
 		count_one(c->broker->figures.dropped_memory);
 	return options & OPT_QOS;
 }
@@ -143,8 +146,10 @@ static int receive(struct client *c, const struct frame *frame)
 {
 	struct filters f;
 	int r = parse_filters(frame, c->version, c->broker->limits.user_properties, &f);
+	if (!r && c->broker->strict && f.options)
+		r = strict_subscribe(c->version, &f);
 	if (r)
-		return r;
+		return r == STRICT_SILENCE ? 0 : r;
 	struct request q = { .client = c };
 	q.codes = malloc(f.count);
 	if (!q.codes)

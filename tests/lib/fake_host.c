@@ -94,8 +94,13 @@ static int64_t config_integer(struct edged_host *host, const char *name)
 	return fake_setting(fake(host)->settings, fake(host)->plugin->settings, name);
 }
 
+static const char *config_string(struct edged_host *host, const char *name)
+{
+	return fake_text(fake(host)->settings, fake(host)->plugin->settings, name);
+}
+
 static const struct edged_config_1 config_cap = {
-	.struct_size = sizeof(config_cap), .string = fake_text, .integer = config_integer
+	.struct_size = sizeof(config_cap), .string = config_string, .integer = config_integer
 };
 
 static int64_t *figure(struct edged_host *host, enum edged_metric_type type, const char *name,

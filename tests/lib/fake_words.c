@@ -59,8 +59,18 @@ int64_t fake_setting(
 	abort();
 }
 
-const char *fake_text(struct edged_host *host, const char *name)
+const char *fake_text(
+        const struct fake_setting *settings, const struct edged_setting *defaults, const char *name)
 {
-	(void)host, (void)name;
-	return "";
+	static char text[32];
+	const struct edged_setting *s = defaults;
+	while (s->name && strcmp(s->name, name) != 0)
+		s++;
+	if (!s->name || s->type != EDGED_TYPE_CHOICE)
+		return "";
+	const char *choice = s->choices;
+	for (int64_t i = fake_setting(settings, defaults, name); i > 0; i--)
+		choice = strchr(choice, '|') + 1;
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(choice, "|"), choice);
+	return text;
 }

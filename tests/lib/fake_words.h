@@ -12,7 +12,8 @@ extern const struct edged_log_1
 /* What was set, else the default. Aborts when there is none of that name. */
 int64_t fake_setting(
         const struct fake_setting *settings, const struct edged_setting *defaults, const char *name);
-/* All settings of text are empty. */
-const char *fake_text(struct edged_host *host, const char *name);
+/* A choice is set by its number, from 0; good until the next call. All other settings of text are empty. */
+const char *fake_text(
+        const struct fake_setting *settings, const struct edged_setting *defaults, const char *name);
 
 #endif
