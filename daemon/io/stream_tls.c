@@ -128,6 +128,8 @@ static int meet_peer(struct edged_stream *s)
 {
 	struct stream_tls *tls = s->tls;
 	X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+	if (SSL_is_server(tls->ssl))
+		s->peer.server_name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
 	if (!certificate)
 		return 0;
 	tls->subject = subject_of(certificate);

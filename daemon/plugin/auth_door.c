@@ -63,6 +63,7 @@ static void write_peer(struct out *out, const struct edged_peer *from, struct ed
 	to->subject = put_string(out, from->subject);
 	to->fingerprint = put_string(out, from->fingerprint);
 	to->node_id = put_string(out, from->node_id);
+	to->server_name = put_string(out, from->server_name);
 	put(out, &from->uid, sizeof(from->uid));
 	put(out, flags, sizeof(flags));
 }

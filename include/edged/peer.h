@@ -28,6 +28,8 @@ struct edged_peer {
 	/* When it connected, before TLS and everything else, in ms of CLOCK_MONOTONIC modulo 2^32; a WebSocket: when it
 	 * connected to become one. What a client must do within a time counts from here. */
 	uint32_t accepted_ms;
+	/* TLS: the name of this server that the client asked for (SNI, RFC 6066 section 3), as it was sent; NULL: none. */
+	const char *server_name;
 };
 
 /* For how many ms it has been connected, by `now` of edged.loop/1; up to 24 days. The clock of a loop may be a little

@@ -267,6 +267,7 @@ static struct edged_peer peer_with(const char *fingerprint)
 	return (struct edged_peer){ .struct_size = sizeof(struct edged_peer),
 		.address = "192.0.2.7",
 		.tls = true,
+		.server_name = "edge.local",
 		.fingerprint = fingerprint };
 }
 
@@ -419,6 +420,16 @@ static void the_door_is_part_of_the_judgement(void **state)
 	assert_true(rig->table->bind(rig->decider, &stored_door, "user:ann", &rights) < 0);
 }
 
+static void the_server_name_is_a_variable(void **state)
+{
+	struct rig *rig = *state;
+	const char *fingerprint = lamp(rig);
+	set(rig, KIND_POLICY, "p", ALLOW("iot:Publish", "topic/${iot:DomainName}/x"));
+	patch(rig, KIND_CERTIFICATE, fingerprint, "{\"policies\":[\"p\"]}");
+	assert_true(may(rig, fingerprint, EDGED_PUBLISH, "edge.local/x"));
+	assert_false(may(rig, fingerprint, EDGED_PUBLISH, "edge.remote/x"));
+}
+
 static void changes_are_told_to_those_they_concern(void **state)
 {
 	struct rig *rig = *state;
@@ -531,6 +542,7 @@ int main(void)
 		TEST(what_admits_nobody),
 		TEST(policies_of_certificate_thing_and_groups_hold_together),
 		TEST(the_door_is_part_of_the_judgement),
+		TEST(the_server_name_is_a_variable),
 		TEST(changes_are_told_to_those_they_concern),
 		TEST(a_certificate_that_was_replaced_ends_by_itself),
 		TEST(a_user_comes_with_a_password),

@@ -156,6 +156,7 @@ static int bind_record(struct things *t, const struct edged_door *door, enum kin
 	const char *why = doc ? rights_flaw(t->registry, kind, doc) : "no memory";
 	struct who who = { .client_id = door->client_id,
 		.address = door->peer ? door->peer->address : NULL,
+		.domain = door->peer && EDGED_HAS(door->peer, server_name) ? door->peer->server_name : NULL,
 		.connected = door->peer != NULL,
 		.tls = door->peer && door->peer->tls,
 		.thing = json_string_value(json_object_get(doc, "thing")) };

@@ -115,15 +115,13 @@ bool variable_read(struct edged_slice name, struct variable *ret)
 		ret->id = VARIABLE_THING_ATTRIBUTE;
 		return read_key(name, ret);
 	}
-	if (take(&name, "iot:Certificate.Subject.AlternativeName.")) {
-		ret->id = VARIABLE_ALTERNATIVE;
+	bool subject = take(&name, "iot:Certificate.Subject.");
+	if (!subject && !take(&name, "iot:Certificate.Issuer."))
+		return false;
+	if (take(&name, "AlternativeName.")) {
+		ret->id = subject ? VARIABLE_ALTERNATIVE : VARIABLE_ISSUER_ALTERNATIVE;
 		return read_field(name, alternatives, ALTERNATIVES, ret);
 	}
-	ret->id = VARIABLE_SUBJECT;
-	if (!take(&name, "iot:Certificate.Subject.")) {
-		ret->id = VARIABLE_ISSUER;
-		if (!take(&name, "iot:Certificate.Issuer."))
-			return false;
-	}
+	ret->id = subject ? VARIABLE_SUBJECT : VARIABLE_ISSUER;
 	return read_field(name, fields, FIELDS, ret);
 }

@@ -17,11 +17,12 @@ enum variable_id {
 	VARIABLE_THING_ATTRIBUTE, /* ...Thing.Attributes[key] */
 	VARIABLE_ATTACHED,        /* ...Thing.IsAttached: "true" or "false" */
 	VARIABLE_CERTIFICATE_ID,
-	VARIABLE_CERTIFICATE_SERIAL,
-	VARIABLE_SUBJECT,     /* ${iot:Certificate.Subject.FIELD}, of enum variable_field */
-	VARIABLE_ISSUER,      /* ${iot:Certificate.Issuer.FIELD} */
+	VARIABLE_CERTIFICATE_SERIAL, /* this and those down to ISSUER_ALTERNATIVE are read from the certificate */
+	VARIABLE_SUBJECT,            /* ${iot:Certificate.Subject.FIELD}, of enum variable_field */
+	VARIABLE_ISSUER,             /* ${iot:Certificate.Issuer.FIELD} */
 	VARIABLE_ALTERNATIVE, /* ${iot:Certificate.Subject.AlternativeName.FIELD}, of enum variable_alternative */
-	VARIABLE_TLS,         /* aws:SecureTransport: "true" or "false" */
+	VARIABLE_ISSUER_ALTERNATIVE, /* ${iot:Certificate.Issuer.AlternativeName.FIELD} */
+	VARIABLE_TLS,                /* aws:SecureTransport: "true" or "false" */
 	/* those below change from request to request: in a Condition only */
 	VARIABLE_TIME,       /* aws:CurrentTime, aws:EpochTime */
 	VARIABLE_ATTRIBUTES, /* iot:ConnectAttributes */

@@ -39,6 +39,8 @@ static bool single_value(struct who *who, const struct variable *variable, struc
 		return who->client_id.len > 0;
 	case VARIABLE_SOURCE_IP:
 		return text(who->connected ? who->address : NULL, ret);
+	case VARIABLE_DOMAIN:
+		return text(who->domain, ret);
 	case VARIABLE_THING:
 		return text(who->thing, ret);
 	case VARIABLE_THING_TYPE:
@@ -51,13 +53,13 @@ static bool single_value(struct who *who, const struct variable *variable, struc
 		return text(who->certificate_id, ret);
 	case VARIABLE_TLS:
 		return text(!who->connected ? NULL : who->tls ? "true" : "false", ret);
-	case VARIABLE_DOMAIN: /* listeners do not tell it */
 	case VARIABLE_TIME:
 	case VARIABLE_ATTRIBUTES:
 	case VARIABLE_CERTIFICATE_SERIAL:
 	case VARIABLE_SUBJECT:
 	case VARIABLE_ISSUER:
 	case VARIABLE_ALTERNATIVE:
+	case VARIABLE_ISSUER_ALTERNATIVE:
 		break;
 	}
 	return false;
@@ -66,8 +68,7 @@ static bool single_value(struct who *who, const struct variable *variable, struc
 static bool value(const void *arg, const struct variable *variable, unsigned index, struct edged_slice *ret)
 {
 	struct who *who = (struct who *)(uintptr_t)arg;
-	if (variable->id == VARIABLE_SUBJECT || variable->id == VARIABLE_ISSUER ||
-	        variable->id == VARIABLE_ALTERNATIVE || variable->id == VARIABLE_CERTIFICATE_SERIAL)
+	if (variable->id >= VARIABLE_CERTIFICATE_SERIAL && variable->id <= VARIABLE_ISSUER_ALTERNATIVE)
 		return certificate_value(who, variable, index, ret);
 	return index == 0 && single_value(who, variable, ret);
 }

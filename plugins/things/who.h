@@ -13,11 +13,12 @@ struct x509_st;
 struct who {
 	struct edged_slice client_id;
 	const char *address; /* without port */
+	const char *domain;  /* the server name that it asked for */
 	const char *thing;
 	const json_t *thing_doc;
 	const char *certificate_id;
 	const struct x509_st *certificate;
-	bool connected; /* there is a connection: address and tls are known */
+	bool connected; /* there is a connection: address, domain and tls are known */
 	bool tls;
 	struct arena texts; /* values that had to be written out; who_fini() */
 };

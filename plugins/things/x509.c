@@ -127,14 +127,14 @@ static char *general_text(const GENERAL_NAME *name)
 	}
 }
 
-static char *alternative_value(const X509 *certificate, uint8_t field, unsigned index)
+static char *alternative_value(const X509 *certificate, int nid, uint8_t field, unsigned index)
 {
 	static const int types[ALTERNATIVES] = { [ALTERNATIVE_EMAIL] = GEN_EMAIL,
 		[ALTERNATIVE_DNS] = GEN_DNS,
 		[ALTERNATIVE_DIRECTORY] = GEN_DIRNAME,
 		[ALTERNATIVE_URI] = GEN_URI,
 		[ALTERNATIVE_IP] = GEN_IPADD };
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, nid, NULL, NULL);
 	char *text = NULL;
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
@@ -165,7 +165,9 @@ char *x509_value(const X509 *certificate, const struct variable *variable, unsig
 	case VARIABLE_ISSUER:
 		return entry_value(X509_get_issuer_name(certificate), variable->field, index);
 	case VARIABLE_ALTERNATIVE:
-		return alternative_value(certificate, variable->field, index);
+		return alternative_value(certificate, NID_subject_alt_name, variable->field, index);
+	case VARIABLE_ISSUER_ALTERNATIVE:
+		return alternative_value(certificate, NID_issuer_alt_name, variable->field, index);
 	case VARIABLE_CERTIFICATE_SERIAL:
 		return index ? NULL : serial_value(certificate);
 	default:

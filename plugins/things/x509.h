@@ -16,7 +16,7 @@ bool x509_fingerprint(const struct x509_st *certificate, char ret[65]);
 char *x509_text(struct x509_st *certificate);
 /* Seconds since 1970; INT64_MAX: for ever. */
 int64_t x509_until(const struct x509_st *certificate);
-/* The value of a VARIABLE_SUBJECT, VARIABLE_ISSUER, VARIABLE_ALTERNATIVE or VARIABLE_CERTIFICATE_SERIAL; malloc'ed UTF-8,
+/* The value of a variable that is read from the certificate (enum variable_id); malloc'ed UTF-8,
  * NULL: there is none. */
 char *x509_value(const struct x509_st *certificate, const struct variable *variable, unsigned index);
 

@@ -41,11 +41,12 @@ static struct {
 	size_t bytes, wrong;
 	struct edged_stream *stream;
 	uint8_t key[32];
-	char subject[64], fingerprint[80], node_id[64];
+	char subject[64], fingerprint[80], node_id[64], server_name[64];
 	bool trusted, tls;
 	const char *protocol;
 } server, client;
 static int failures, failed_with;
+static const char *asks_for; /* server name */
 static char failed_why[200];
 static bool says_big, hangs;
 
@@ -56,6 +57,8 @@ static void note_peer(struct edged_stream *stream, typeof(server) *side)
 	snprintf(side->fingerprint, sizeof(side->fingerprint), "%s",
 	        peer->fingerprint ? peer->fingerprint : "-");
 	snprintf(side->node_id, sizeof(side->node_id), "%s", peer->node_id ? peer->node_id : "-");
+	snprintf(side->server_name, sizeof(side->server_name), "%s",
+	        peer->server_name ? peer->server_name : "-");
 	side->trusted = peer->trusted;
 	side->tls = peer->tls;
 	if (peer->tls)
@@ -220,6 +223,7 @@ static void dial_them(
 	struct dial_options options = { .addresses = addresses,
 		.tls = tls,
 		.alpn = alpn,
+		.server_name = asks_for,
 		.timeout_ms = timeout,
 		.handler = &talker,
 		.failed = on_failed };
@@ -247,11 +251,23 @@ static void both_ends_know_each_other(void **state)
 	assert_string_equal(server.protocol, "edged-link/1");
 	assert_true(server.tls && client.tls && server.trusted && client.trusted);
 	assert_string_equal(server.subject, "CN=client");
+	assert_string_equal(server.server_name, "-");
 	assert_string_equal(client.subject, "CN=server");
 	assert_string_equal(server.node_id, "some-node-id");
 	assert_int_equal(strlen(server.fingerprint), 64);
 	assert_int_equal(strspn(server.fingerprint, "0123456789abcdef"), 64);
 	assert_memory_equal(server.key, client.key, sizeof(server.key));
+}
+
+static void the_server_knows_which_name_was_asked_for(void **state)
+{
+	(void)state;
+	asks_for = "edge.local";
+	dial_it("edged-link/1");
+	asks_for = NULL;
+	assert_int_equal(client.opened, 1);
+	assert_string_equal(server.server_name, "edge.local");
+	assert_string_equal(client.server_name, "-"); /* nobody asked it */
 }
 
 static void a_stranger_comes_in_untrusted(void **state)
@@ -416,6 +432,7 @@ int main(void)
 	log_set_level(EDGED_ERROR);
 	const struct CMUnitTest tests[] = {
 		ON_STAGE(both_ends_know_each_other),
+		ON_STAGE(the_server_knows_which_name_was_asked_for),
 		ON_STAGE(a_stranger_comes_in_untrusted),
 		ON_STAGE(much_data_goes_through_in_both_directions),
 		ON_STAGE(an_unknown_alpn_does_not_fail_the_handshake),

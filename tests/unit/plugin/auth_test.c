@@ -150,7 +150,7 @@ static int tear_down(void **state)
 
 struct grant {
 	bool allowed;
-	char principal[64], client[64], address[64], password[64];
+	char principal[64], client[64], address[64], domain[64], password[64];
 };
 
 static struct {
@@ -193,6 +193,8 @@ static int bind_grant(void *self, const struct edged_door *door, const char *pri
 	snprintf(grant->principal, sizeof(grant->principal), "%s", principal);
 	snprintf(grant->client, sizeof(grant->client), "%s", door->client_id.ptr);
 	snprintf(grant->address, sizeof(grant->address), "%s", door->peer ? door->peer->address : "?");
+	snprintf(grant->domain, sizeof(grant->domain), "%s",
+	        door->peer && door->peer->server_name ? door->peer->server_name : "?");
 	snprintf(grant->password, sizeof(grant->password), "%s", door->password.ptr);
 	mind.binds++;
 	*ret = grant;
@@ -280,7 +282,8 @@ static const struct edged_peer peer = { .struct_size = sizeof(peer),
 	.address = "[2001:db8::7]:4242",
 	.listener = "mqtt=*:1883",
 	.uid = -1,
-	.fingerprint = "abcd" };
+	.fingerprint = "abcd",
+	.server_name = "edge.local" };
 
 static void door(struct asked *asked, const char *user, const char *password)
 {
@@ -393,6 +396,7 @@ static void each_outcome_comes_back_on_its_loop(void **state)
 		assert_string_equal(grant->principal, "thing:lamp");
 		assert_string_equal(grant->client, "c1");
 		assert_string_equal(grant->address, "2001:db8::7");
+		assert_string_equal(grant->domain, "edge.local");
 		assert_string_equal(grant->password, "");
 		cap_auth.drop(asked.identity);
 		assert_int_equal(log_in(&asked, loop, "lamp", "guess"), EDGED_LOGIN_WRONG_SECRET);
