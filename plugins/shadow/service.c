@@ -37,6 +37,7 @@ int service_new(const struct service_deps *deps, struct service **ret)
 	service->deps = *deps;
 	service->teller = (struct teller){ deps->host, deps->log, deps->pubsub };
 	slots_init(&service->slots, deps->cache_bytes);
+	busy_init(&service->busy, deps->in_flight, deps->rate);
 	static const char *const labels[] = { "verb=\"get\"", "verb=\"update\"", "verb=\"delete\"" };
 	for (unsigned i = 0; i < 3; i++)
 		service->requests[i] = deps->metrics->figure(deps->host, EDGED_COUNTER,
@@ -77,6 +78,7 @@ void service_free(struct service *service)
 	if (!service)
 		return;
 	slots_fini(&service->slots, operation_drop);
+	busy_fini(&service->busy);
 	free(service);
 }
 
@@ -327,13 +329,17 @@ static int parse(struct service *service, const struct shadow_call *call, struct
 static bool enqueue(struct service *service, const struct shadow_name *name, struct operation *operation,
         struct shadow_error *error)
 {
-	int r = busy_add(&service->busy, name->thing, service->deps.in_flight);
+	const struct service_deps *deps = &service->deps;
+	int r = busy_add(&service->busy, name->thing, deps->rate ? deps->loop->now(deps->host) : 0);
 	struct slot *slot = r ? NULL : slots_get(&service->slots, name);
 	if (!slot && !r)
 		busy_remove(&service->busy, name->thing);
 	if (r == -EBUSY)
-		(void)shadow_refuse(error, 429, "Too many requests: %u of this thing are in flight",
-		        service->deps.in_flight);
+		(void)shadow_refuse(
+		        error, 429, "Too many requests: %u of this thing are in flight", deps->in_flight);
+	else if (r == -EAGAIN)
+		(void)shadow_refuse(
+		        error, 429, "Too many requests: a thing may make %u in a second", deps->rate);
 	else if (!slot)
 		(void)shadow_refuse(error, 500, "Internal service failure");
 	if (!slot)

@@ -2,12 +2,13 @@
 /*
  * The shadow service: get, update, delete and list, whoever asks (MQTT or REST). An answer to a change comes
  * once the change is on the disk. Operations on one shadow run one after another, in the order they came; at
- * most `in_flight` of a thing wait, beyond that is 429. Main loop only.
+ * most `in_flight` of a thing wait, beyond that is 429, as is what comes faster than `rate`. Main loop only.
  */
 #ifndef SHADOW_SERVICE_H
 #define SHADOW_SERVICE_H
 
 #include "edged/cap_log.h"
+#include "edged/cap_loop.h"
 #include "edged/cap_metrics.h"
 #include "edged/cap_pubsub.h"
 #include "edged/cap_store.h"
@@ -20,11 +21,13 @@ struct service;
 struct service_deps {
 	struct edged_host *host;
 	const struct edged_log_1 *log;
+	const struct edged_loop_1 *loop; /* for the rate */
 	const struct edged_store_1 *store;
 	const struct edged_pubsub_1 *pubsub;
 	const struct edged_metrics_1 *metrics;
 	struct document_limits limits;
 	unsigned in_flight;   /* operations of one thing, on all its shadows */
+	unsigned rate;        /* of one thing in a second; 0: any */
 	size_t cache_bytes;   /* of memory for documents that nobody works on */
 	size_t payload;       /* bytes of a request */
 	int64_t (*now)(void); /* seconds since 1970 */

@@ -146,6 +146,15 @@ static const struct edged_store_1 store = {
 static const struct edged_pubsub_1 pubsub = {
 	.struct_size = sizeof(pubsub), .publish = publish, .wanted = wanted
 };
+static uint64_t clock_ms = 5000;
+
+static uint64_t loop_now(struct edged_host *host)
+{
+	(void)host;
+	return clock_ms;
+}
+
+static const struct edged_loop_1 loop = { .struct_size = sizeof(loop), .now = loop_now };
 static const struct edged_log_1 log_1 = { sizeof(log_1), log_nothing };
 static const struct edged_metrics_1 metrics = { sizeof(metrics), one_figure };
 
@@ -160,15 +169,16 @@ static int64_t last_version;
 static unsigned answers;
 static char last_body[16384];
 
-static int setup(void **state)
+static int setup_with(unsigned rate)
 {
-	(void)state;
 	const struct service_deps deps = { .log = &log_1,
 		.store = &store,
 		.pubsub = &pubsub,
 		.metrics = &metrics,
 		.limits = { 8192, 8 },
+		.loop = &loop,
 		.in_flight = 3,
+		.rate = rate,
 		.cache_bytes = 2000,
 		.payload = 1000,
 		.now = noon };
@@ -176,6 +186,18 @@ static int setup(void **state)
 	answers = 0;
 	assert_true(shadow_name_set(&lamp, edged_str("lamp"), edged_str("")));
 	return service_new(&deps, &service);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return setup_with(0);
+}
+
+static int setup_slow(void **state)
+{
+	(void)state;
+	return setup_with(20);
 }
 
 static int teardown(void **state)
@@ -339,6 +361,41 @@ static void a_thing_has_so_many_requests_in_flight(void **state)
 	assert_int_equal(last_code, 404);
 }
 
+static int get_code(const struct shadow_name *name)
+{
+	ask(name, SHADOW_GET, "", false);
+	settle();
+	return last_code;
+}
+
+static void a_thing_has_its_rate(void **state)
+{
+	(void)state;
+	struct shadow_name named, other;
+	assert_true(shadow_name_set(&named, edged_str("lamp"), edged_str("x")));
+	assert_true(shadow_name_set(&other, edged_str("other"), edged_str("")));
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(get_code(i % 2 ? &named : &lamp), 404);
+	assert_int_equal(get_code(&lamp), 429);
+	assert_int_equal(get_code(&named), 429); /* all its shadows together */
+	assert_int_equal(get_code(&other), 404);
+	clock_ms += 100; /* what is refused costs nothing */
+	assert_int_equal(get_code(&lamp), 404);
+	assert_int_equal(get_code(&lamp), 404);
+	assert_int_equal(get_code(&lamp), 429);
+	clock_ms += 2000;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(get_code(&lamp), 404);
+	assert_int_equal(get_code(&lamp), 429);
+	for (int i = 0; i < 100; i++) { /* others come and are forgotten */
+		char text[16];
+		snprintf(text, sizeof(text), "thing%d", i);
+		assert_true(shadow_name_set(&other, edged_str(text), edged_str("")));
+		assert_int_equal(get_code(&other), 404);
+		clock_ms += 30;
+	}
+}
+
 static void a_document_too_large_changes_nothing(void **state)
 {
 	(void)state;
@@ -456,6 +513,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_could_not_be_stored_did_not_happen, setup, teardown),
 		cmocka_unit_test_setup_teardown(conditions_hold_on_the_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_merge_patch_changes_the_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_thing_has_its_rate, setup_slow, teardown),
 		cmocka_unit_test_setup_teardown(a_thing_has_so_many_requests_in_flight, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_document_too_large_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(operations_on_one_shadow_keep_their_order, setup, teardown),

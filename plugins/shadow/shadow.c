@@ -8,6 +8,7 @@
 #include "edged/plugin.h"
 #include "rest.h"
 #include "service.h"
+#include "strict.h"
 
 /* Requests come on these; not on `#`, so that our own answers do not come back to us. */
 static const char *const filters[] = {
@@ -68,7 +69,7 @@ static int create(struct edged_host *host, void **ret_self)
 	const struct edged_config_1 *config = edged_cap(host, EDGED_CONFIG_1);
 	shadow->host = host;
 	shadow->pubsub = edged_cap(host, EDGED_PUBSUB_1);
-	const struct service_deps deps = {
+	struct service_deps deps = {
 		.host = host,
 		.log = edged_cap(host, EDGED_LOG_1),
 		.store = edged_cap(host, EDGED_STORE_1),
@@ -76,11 +77,15 @@ static int create(struct edged_host *host, void **ret_self)
 		.metrics = edged_cap(host, EDGED_METRICS_1),
 		.limits = { .bytes = (size_t)config->integer(host, "document"),
 		        .depth = (unsigned)config->integer(host, "depth") },
+		.loop = edged_cap(host, EDGED_LOOP_1),
 		.in_flight = (unsigned)config->integer(host, "in_flight"),
+		.rate = (unsigned)config->integer(host, "rate"),
 		.cache_bytes = (size_t)config->integer(host, "cache"),
 		.payload = (size_t)config->integer(host, "payload"),
 		.now = wall_seconds,
 	};
+	if (strcmp(config->string(host, "strict"), "aws") == 0)
+		strict_limits(&deps);
 	const struct edged_http_1 *http = edged_cap(host, EDGED_HTTP_1);
 	shadow->gate = (struct gate){ .host = host, .http = http, .auth = edged_cap(host, EDGED_AUTH_1) };
 	LIST_INIT(&shadow->gate.visits);
@@ -229,6 +234,10 @@ static const struct edged_setting settings[] = {
 	{ "payload", EDGED_TYPE_SIZE, "\"128k\"", 1024, 1048576, "bytes", NULL, "Largest request" },
 	{ "in_flight", EDGED_TYPE_INT, "10", 1, 1000, "requests", NULL,
 	        "Requests of one thing that may be in flight; further ones get 429" },
+	{ "rate", EDGED_TYPE_INT, "0", 0, 100000, "requests", NULL,
+	        "Requests of one thing in a second, and in one go; further ones get 429. 0 means any" },
+	{ "strict", EDGED_TYPE_CHOICE, "\"no\"", 0, 0, NULL, "no|aws",
+	        "Take only what AWS IoT takes; see the plugin's README" },
 	{ "cache", EDGED_TYPE_SIZE, "\"4M\"", 0, 1073741824, "bytes", NULL,
 	        "Memory for shadows that nobody works on; others are read from the disk" },
 	{ "scan", EDGED_TYPE_INT, "2000", 1, 100000, "shadows", NULL,
@@ -239,7 +248,7 @@ static const struct edged_setting settings[] = {
 };
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_PUBSUB_1, EDGED_HTTP_1,
-	EDGED_METRICS_1, NULL };
+	EDGED_LOOP_1, EDGED_METRICS_1, NULL };
 
 EDGED_PLUGIN(.name = "shadow", .version = EDGED_VERSION, .summary = "AWS IoT device shadows", .needs = needs,
         .settings = settings, .routes = routes, .create = create, .start = start, .stop = stop,
