@@ -126,18 +126,23 @@ static int judge_loopback(const struct access *access, const struct access_reque
 	return 401;
 }
 
+static bool for_anybody(const struct access_request *request)
+{
+	if (edged_slice_is(request->path, "/healthz") || edged_slice_is(request->path, "/readyz"))
+		return true;
+	return request->peer->tls && edged_slice_is(request->path, "/edge/v1/account/sign") &&
+	       edged_slice_is(request->method, "POST");
+}
+
 int access_judge(const struct access *access, const struct access_request *request, const char **ret_title,
         const char **ret_detail)
 {
 	const struct edged_peer *peer = request->peer;
-	if (edged_slice_is(request->path, "/healthz") || edged_slice_is(request->path, "/readyz"))
-		return 0;
 	if (peer->trusted || (peer->tls && key_fits(access, request->authorization)))
 		return 0;
+	if (for_anybody(request))
+		return ACCESS_ANYBODY;
 	if (peer->tls) {
-		if (edged_slice_is(request->path, "/edge/v1/account/sign") &&
-		        edged_slice_is(request->method, "POST"))
-			return 0;
 		*ret_title = "A trusted certificate is needed";
 		*ret_detail =
 		        "This port serves only those whose certificate was signed by the node's account. "

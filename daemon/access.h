@@ -22,7 +22,9 @@ struct access_request {
 	struct edged_slice method, path, host, authorization; /* headers: .ptr NULL when absent */
 	const struct edged_peer *peer;
 };
-/* 0, or the status of the refusal (401, 403) with a title and a detail, static text. */
+/* What is asked for is for anybody; who asks is not trusted for that. */
+enum { ACCESS_ANYBODY = 1 };
+/* 0: it may use this node; ACCESS_ANYBODY; or the status of the refusal (401, 403) with a title and a detail, static text. */
 int access_judge(const struct access *access, const struct access_request *request, const char **ret_title,
         const char **ret_detail);
 

@@ -129,14 +129,22 @@ static int admit(
         void *arg, const struct http_admission *admission, const char **ret_title, const char **ret_detail)
 {
 	struct app *app = arg;
-	if (admission->peer->tls && router_is_open(app->router, admission->method, admission->segments))
-		return 0;
 	struct access_request request = { .method = admission->method,
 		.path = admission->path,
 		.host = admission->host,
 		.authorization = admission->authorization,
 		.peer = admission->peer };
-	return access_judge(app->access, &request, ret_title, ret_detail);
+	int status = access_judge(app->access, &request, ret_title, ret_detail);
+	bool open =
+	        admission->websocket || router_is_open(app->router, admission->method, admission->segments);
+	return status == ACCESS_ANYBODY || (status && open && admission->peer->tls) ? HTTP_ANYBODY : status;
+}
+
+static enum edged_login_outcome signer(
+        void *arg, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX])
+{
+	struct app *app = arg;
+	return plugins_signer(app->plugins, message, ret);
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------------- */
@@ -421,7 +429,8 @@ static int make_http(struct app *app, struct err *err)
 		.limits = settings_http(app->conf),
 		.head_bytes = (size_t)conf_int(app->conf, "http.header"),
 		.admit = admit,
-		.admit_arg = app,
+		.signer = signer,
+		.arg = app,
 	};
 	return http_server_new(&options, &app->http, err);
 }

@@ -76,12 +76,13 @@ static void answer(struct link_stream *stream, int status, const char *document)
 	link_stream_finish(stream, true);
 }
 
+/* Whatever it says: it came over this link. */
 static unsigned read_hops(const struct link_message *message)
 {
 	for (size_t i = 0; i < message->header_count; i++) {
 		const struct header *header = &message->headers[i];
 		if (link_header_is(header->name, "edged-hops") && header->value.len == 1 &&
-		        *header->value.ptr >= '0' && *header->value.ptr <= '9')
+		        *header->value.ptr >= '1' && *header->value.ptr <= '9')
 			return (unsigned)(*header->value.ptr - '0');
 	}
 	return 1;

@@ -502,13 +502,14 @@ static void answer_asterisk(struct router *router, edged_handle handle, struct s
 
 /* Clients of this node have been admitted by the front end. Nodes of the same account are trusted by their
  * certificates; a foreign node may use what is offered to its network or vicinity, the former only by itself
- * and not on behalf of a node behind it. */
-static bool in_scope(enum edged_scope scope, const struct edged_peer *peer, unsigned hops)
+ * and not on behalf of a node behind it. A device whose key could be a node's is for the route to judge, when
+ * that is open and the device comes by itself. */
+static bool in_scope(const struct edged_route *route, const struct edged_peer *peer, unsigned hops)
 {
 	bool node = peer && peer->node_id && *peer->node_id;
-	if (!node)
+	if (!node || (hops == 0 && route->flags & EDGED_ROUTE_OPEN))
 		return true;
-	switch (scope) {
+	switch (route->scope) {
 	case EDGED_SCOPE_ACCOUNT:
 		return peer->trusted;
 	case EDGED_SCOPE_NODE:
@@ -564,7 +565,7 @@ void router_dispatch(struct router *router, edged_handle handle)
 		return;
 	}
 	const struct edged_peer *peer = request_peer(requests, handle);
-	if (!in_scope(search.found->route->scope, peer, request_hops(requests, handle)))
+	if (!in_scope(search.found->route, peer, request_hops(requests, handle)))
 		request_problem(requests, handle, 403, "out-of-scope", NULL,
 		        "This service is not offered to the node that asks. Its owner may offer it to more "
 		        "nodes.");

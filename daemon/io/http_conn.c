@@ -279,11 +279,43 @@ static bool admitted(struct http_conn *conn, const struct target *target)
 		.segments = target->segments,
 		.host = head->host,
 		.authorization = http_head_header(head, "Authorization"),
-		.peer = server->streams->peer(conn->stream) };
+		.peer = server->streams->peer(conn->stream),
+		.websocket = http_upgrade_wanted(head, target->path) };
 	int status = server->options.admit
-	                     ? server->options.admit(server->options.admit_arg, &admission, &title, &detail)
+	                     ? server->options.admit(server->options.arg, &admission, &title, &detail)
 	                     : 0;
-	return status ? refuse_admission(conn, status, title, detail) : true;
+	conn->trusted = status == 0;
+	return conn->trusted || status == HTTP_ANYBODY || refuse_admission(conn, status, title, detail);
+}
+
+static enum edged_login_outcome ask_signer(struct http_conn *conn, struct edged_slice body)
+{
+	const struct http_server_options *options = &conn->server->options;
+	const struct http_head *head = conn->guard.head;
+	struct edged_http_field fields[HTTP_HEADERS_MAX];
+	const struct edged_http_message message = { .struct_size = sizeof(message),
+		.method = head->method,
+		.target = head->target,
+		.fields = fields,
+		.field_count = head->header_count,
+		.body = body };
+	for (size_t i = 0; i < head->header_count; i++)
+		fields[i] = (struct edged_http_field){ head->headers[i].name, head->headers[i].value };
+	return options->signer ? options->signer(options->arg, &message, conn->signer) : EDGED_LOGIN_UNKNOWN;
+}
+
+/* Who shows the access key asks as the operator, and not as the node that its certificate may be of. */
+const struct edged_peer *http_conn_caller(struct http_conn *conn, struct edged_slice body)
+{
+	struct edged_peer *peer = &conn->peer;
+	*peer = *conn->server->streams->peer(conn->stream);
+	if (conn->trusted && !peer->trusted)
+		peer->node_id = NULL;
+	peer->trusted = conn->trusted;
+	enum edged_login_outcome outcome = ask_signer(conn, body);
+	peer->signer = outcome == EDGED_LOGIN_UNKNOWN ? NULL : conn->signer;
+	peer->bad_signature = peer->signer && outcome != EDGED_LOGIN_KNOWN;
+	return peer;
 }
 
 /* A head has come. False: that was it, the rest of the bytes is not looked at. */

@@ -13,4 +13,7 @@ void http_conn_refuse(struct http_conn *conn, const char *more);
 void http_conn_stop(struct http_conn *conn);   /* ends once it has nothing to answer */
 void http_conn_detach(struct http_conn *conn); /* ends the daemon's side */
 
+/* Who sends the current request, now that it is whole. */
+const struct edged_peer *http_conn_caller(struct http_conn *conn, struct edged_slice body);
+
 #endif

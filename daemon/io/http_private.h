@@ -52,7 +52,10 @@ struct http_conn {
 	bool in_handler; /* it is calling us */
 	bool done;       /* it is through with the current request */
 	/* the current request */
-	edged_handle request; /* 0: none */
+	edged_handle request;          /* 0: none */
+	bool trusted;                  /* it was admitted as such */
+	struct edged_peer peer;        /* who asks */
+	char signer[EDGED_SIGNER_MAX]; /* who signed it, or what is wrong with the signature */
 	struct buf body;
 	bool opened; /* was brought to the router */
 	/* its answer */

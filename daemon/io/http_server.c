@@ -77,7 +77,7 @@ static void dispatch(struct http_conn *conn)
 		.headers = head->headers,
 		.header_count = head->header_count,
 		.body = buf_slice(&conn->body),
-		.peer = server->streams->peer(conn->stream),
+		.peer = http_conn_caller(conn, buf_slice(&conn->body)),
 		.front = &http_answer_front,
 		.front_data = conn };
 	edged_handle handle;

@@ -12,6 +12,7 @@
 #define IO_HTTP_SERVER_H
 
 #include "core/router.h"
+#include "edged/cap_auth.h"
 #include "io/listener.h"
 
 struct http_server;
@@ -24,7 +25,11 @@ struct http_admission {
 	struct edged_slice host;          /* the Host header; .ptr NULL: none */
 	struct edged_slice authorization; /* the header; .ptr NULL: none */
 	const struct edged_peer *peer;
+	bool websocket; /* it wants to become a stream of another protocol, whose handler judges it */
 };
+
+/* Let in as whoever it is: what it asks for is for anybody, or judges its clients itself. */
+#define HTTP_ANYBODY 1
 
 struct http_server_limits {
 	/* Absolute, from the first byte: the head; the body, which may take longer when it comes with 1 kB/s or more;
@@ -40,10 +45,14 @@ struct http_server_options {
 	struct router *router;
 	struct http_server_limits limits;
 	size_t head_bytes; /* of one request, request line included */
-	/* 0, or the status of a refusal (401, 403, ...) with a title and a detail, which outlive the call. */
+	/* 0: trusted, whether its certificate says so or not; HTTP_ANYBODY; or the status of a refusal (401, 403, ...) with
+	 * a title and a detail, which outlive the call. */
 	int (*admit)(void *arg, const struct http_admission *admission, const char **ret_title,
 	        const char **ret_detail);
-	void *admit_arg;
+	/* Who signed a request that has come whole: as signer() of struct edged_decider. NULL: nobody could say. */
+	enum edged_login_outcome (*signer)(
+	        void *arg, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX]);
+	void *arg; /* of both */
 };
 
 /* Serves "http" from now on, and lets requests expire in time. */

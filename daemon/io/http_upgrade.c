@@ -53,8 +53,10 @@ static int hand_over(struct http_conn *conn, const char *answer, const struct ed
 	int r = conn->server->streams->write(stream, answer, strlen(answer));
 	if (!r)
 		r = stream_become_websocket(stream);
-	/* The request was admitted (Origin, Host, key): so is what it asked for. */
-	stream_set_trusted(stream, true);
+	/* The request was judged (Origin, Host, key, signature): so is what it asked for. */
+	stream_set_trusted(stream, conn->trusted);
+	if (!r && conn->peer.signer)
+		r = stream_set_signer(stream, conn->peer.signer);
 	return r ? r : stream_hand_over(stream, handler, self, rest);
 }
 
@@ -74,6 +76,10 @@ void http_upgrade(struct http_conn *conn, struct edged_slice rest)
 		        "A WebSocket here needs a Sec-WebSocket-Key and the subprotocol 'mqtt' or "
 		        "'mqttv3.1'.",
 		        "");
+		return;
+	}
+	if (http_conn_caller(conn, edged_slice(NULL, 0))->bad_signature) {
+		refuse(conn, 403, "forbidden", conn->signer, "");
 		return;
 	}
 	void *self;

@@ -133,6 +133,7 @@ void stream_free(struct edged_stream *s)
 		free(s->transition->pending);
 	free(s->transition);
 	free(s->leftover);
+	free((char *)(uintptr_t)s->peer.signer); /* its own, see stream_set_signer() */
 	if (s->owner)
 		s->owner->gone(s->owner, s->reason);
 	atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
@@ -624,6 +625,16 @@ const struct edged_stream_1 stream_functions = {
 void stream_set_trusted(struct edged_stream *s, bool trusted)
 {
 	s->peer.trusted = trusted;
+}
+
+int stream_set_signer(struct edged_stream *s, const char *principal)
+{
+	char *copy = strdup(principal);
+	if (!copy)
+		return -ENOMEM;
+	free((char *)(uintptr_t)s->peer.signer);
+	s->peer.signer = copy;
+	return 0;
 }
 
 void stream_restart_clock(struct edged_stream *s)

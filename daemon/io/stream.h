@@ -79,6 +79,8 @@ void stream_disown(struct edged_stream *stream);
 void stream_restart_clock(struct edged_stream *stream);
 /* Changes what the peer may do, once it proved something (the access key). */
 void stream_set_trusted(struct edged_stream *stream, bool trusted);
+/* Who signed the request that it began with; copied. -ENOMEM. */
+EDGED_MUST_CHECK int stream_set_signer(struct edged_stream *stream, const char *principal);
 struct loop *stream_loop(const struct edged_stream *stream);
 /* The peer's certificate as DER, or an empty slice. Valid as long as the stream. */
 struct edged_slice stream_peer_certificate(const struct edged_stream *stream);

@@ -208,6 +208,18 @@ int auth_identity(
 	return r;
 }
 
+enum edged_login_outcome auth_signer(
+        struct auth *auth, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX])
+{
+	struct loop_charge charge;
+	if (!auth->decider || !auth->functions.signer)
+		return EDGED_LOGIN_UNKNOWN;
+	loop_enter(&charge, auth->owner->name);
+	enum edged_login_outcome outcome = auth->functions.signer(auth->self, message, ret);
+	loop_leave(&charge);
+	return outcome;
+}
+
 /* --- changes --- */
 
 static void moved(struct auth *auth)

@@ -61,6 +61,9 @@ int auth_decide(struct auth *auth, const struct plugin_context *owner, const str
 int auth_changed(struct auth *auth, const char *principal);
 /* Gives back rights of identities that have gone. */
 void auth_reap(struct auth *auth);
+/* As struct edged_decider says. */
+enum edged_login_outcome auth_signer(
+        struct auth *auth, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX]);
 int auth_watch(struct auth *auth, const struct plugin_context *owner, void (*changed)(void *arg), void *arg);
 int auth_allow(const struct edged_identity *identity, enum edged_action action, struct edged_slice resource);
 /* -EINVAL: no principal. With a reference, and with rights if there is a decider that gives it some. Main loop. */

@@ -56,7 +56,8 @@ static const char *put_address(struct out *out, const char *address)
 
 static void write_peer(struct out *out, const struct edged_peer *from, struct edged_peer *to)
 {
-	const bool flags[] = { from->loopback, from->tls, from->trusted, from->websocket };
+	const bool flags[] = { from->loopback, from->tls, from->trusted, from->websocket,
+		from->bad_signature };
 	*to = *from;
 	to->address = put_address(out, from->address);
 	to->listener = put_string(out, from->listener);
@@ -64,6 +65,7 @@ static void write_peer(struct out *out, const struct edged_peer *from, struct ed
 	to->fingerprint = put_string(out, from->fingerprint);
 	to->node_id = put_string(out, from->node_id);
 	to->server_name = put_string(out, from->server_name);
+	to->signer = put_string(out, from->signer);
 	put(out, &from->uid, sizeof(from->uid));
 	put(out, flags, sizeof(flags));
 }

@@ -95,6 +95,10 @@ static void ask(struct post *post)
 		finish(login, EDGED_LOGIN_UNDECIDED, "no memory");
 		return;
 	}
+	if (login->door.peer.bad_signature) {
+		finish(login, EDGED_LOGIN_REFUSED, login->door.peer.signer);
+		return;
+	}
 	timer_set(login->timer, auth->time_ms);
 	struct loop_charge charge;
 	__atomic_fetch_add(&login->refs, 1, __ATOMIC_RELAXED); /* it may answer, and look at the door again */
@@ -156,7 +160,8 @@ void auth_cancel(struct edged_login *login)
 /* Does it bring anything that only the decider could judge? */
 static bool brings_something(const struct edged_door *door)
 {
-	return door->has_user || (door->peer && door->peer->fingerprint);
+	const struct edged_peer *peer = door->peer;
+	return door->has_user || (peer && (peer->fingerprint || EDGED_HAS(peer, signer)));
 }
 
 int auth_login(struct auth *auth, struct ledger *ledger, const struct edged_door *door,

@@ -360,6 +360,12 @@ void plugins_reloaded(struct plugins *plugins)
 	}
 }
 
+enum edged_login_outcome plugins_signer(
+        struct plugins *plugins, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX])
+{
+	return auth_signer(plugins->auth, message, ret);
+}
+
 void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits)
 {
 	ledger_limits_set(&plugins->deps.limits.ledger, &limits->ledger);

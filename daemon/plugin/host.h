@@ -6,6 +6,7 @@
 #ifndef PLUGIN_HOST_H
 #define PLUGIN_HOST_H
 
+#include "edged/cap_auth.h"
 #include "edged/plugin.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -67,6 +68,9 @@ EDGED_MUST_CHECK int plugins_declare_in(
 void plugins_reloaded(struct plugins *plugins);
 /* From now on, also for those that run. Main loop. */
 void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits);
+/* Who signed the request, as the plugin that decides says (struct edged_decider). Main loop. */
+enum edged_login_outcome plugins_signer(
+        struct plugins *plugins, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX]);
 /* True once every plugin that was found at plugins_start() has started or failed. *ret_why (may be NULL) gets JSON array
  * text of reasons why not: [{"plugin":"broker","state":"starting"}]. */
 bool plugins_ready(const struct plugins *plugins, struct buf *ret_why);

@@ -73,6 +73,20 @@ struct edged_door {
 	bool persistent, will;
 };
 
+struct edged_http_field {
+	struct edged_slice name, value; /* as sent, the value without blanks around */
+};
+
+/* An HTTP request as it was sent, for whoever verifies a signature over it. */
+struct edged_http_message {
+	uint32_t struct_size;
+	struct edged_slice method;
+	struct edged_slice target; /* path and query, percent-encoded */
+	const struct edged_http_field *fields;
+	size_t field_count;
+	struct edged_slice body;
+};
+
 /* Opaque, with a count of references. */
 struct edged_identity;
 /* A question that is open; belongs to the loop that asked. */
@@ -86,7 +100,10 @@ enum edged_login_outcome {
 	EDGED_LOGIN_UNDECIDED /* nobody there who could judge, or too late: refuse (MQTT 0x88, HTTP 503) */
 };
 
-/* The decider's side; all members are needed. */
+/* What signer() may say of a request, in bytes with the NUL. */
+#define EDGED_SIGNER_MAX 256
+
+/* The decider's side; all members but signer are needed. */
 struct edged_decider {
 	uint32_t struct_size;
 	/* Who is it? Answer with answer(), now or later, within `auth.time`. The door is good until then, and until this returns. */
@@ -99,6 +116,12 @@ struct edged_decider {
 	void (*unbind)(void *self, void *rights);
 	/* May it? Any loop, also several at once; must not allocate, block, or call any function of this capability. */
 	bool (*allow)(const void *rights, enum edged_action action, struct edged_slice resource);
+	/* Who signed this request? EDGED_LOGIN_KNOWN and the principal: it stands in edged_peer.signer of whoever sent it, for
+	 * login() and bind() to look at. EDGED_LOGIN_UNKNOWN: it bears no signature that this decider knows.
+	 * EDGED_LOGIN_REFUSED and the reason in words: the signature is not good. Called for each request that came whole,
+	 * and for one that begins a WebSocket; must not block. Main loop. */
+	enum edged_login_outcome (*signer)(
+	        void *self, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX]);
 };
 
 struct edged_auth_1 {

@@ -97,8 +97,8 @@ struct edged_route {
 };
 
 /* Also served over TLS to whom the daemon does not trust (edged_peer.trusted): the plugin itself judges who may have an
- * answer, through `edged.auth/1` or by what is in the request. A client with a key of P-256 looks like a foreign node, so the
- * route's scope is EDGED_SCOPE_PROXIMITY. */
+ * answer, through `edged.auth/1` or by what is in the request. The scope holds for what other nodes pass on; who connects to
+ * this node is served whatever it is. */
 #define EDGED_ROUTE_OPEN 1u
 
 /* --- the plugin --- */

@@ -16,12 +16,21 @@ struct visit {
 	void *self;
 };
 
-static enum gate_outcome outcome_of(enum edged_login_outcome outcome)
+/* Of one whom no decider knows. */
+static enum gate_outcome by_trust(const struct gate *gate, edged_handle request)
+{
+	const struct edged_peer *peer = gate->http->peer(gate->host, request);
+	return peer && peer->trusted ? GATE_OPEN : GATE_CLOSED;
+}
+
+static enum gate_outcome outcome_of(
+        const struct gate *gate, edged_handle request, enum edged_login_outcome outcome)
 {
 	switch (outcome) {
 	case EDGED_LOGIN_KNOWN:
-	case EDGED_LOGIN_UNKNOWN: /* access to REST was judged by the daemon */
 		return GATE_OPEN;
+	case EDGED_LOGIN_UNKNOWN:
+		return by_trust(gate, request);
 	case EDGED_LOGIN_REFUSED:
 	case EDGED_LOGIN_WRONG_SECRET:
 		return GATE_CLOSED;
@@ -38,7 +47,7 @@ static void known(
 	struct gate *gate = visit->gate;
 	(void)reason;
 	LIST_REMOVE(visit, link);
-	int r = visit->done(visit->self, visit->request, outcome_of(outcome), identity);
+	int r = visit->done(visit->self, visit->request, outcome_of(gate, visit->request, outcome), identity);
 	if (r)
 		(void)gate->http->problem(gate->host, visit->request, 503, "no-memory",
 		        "Not enough memory for this request", NULL);
@@ -54,7 +63,7 @@ int gate_ask(struct gate *gate, edged_handle request, gate_done *done, void *sel
 		.protocol = "http",
 		.client_id = http->header(gate->host, request, "x-amzn-iot-thingname") };
 	if (!gate->auth)
-		return done(self, request, GATE_OPEN, NULL);
+		return done(self, request, by_trust(gate, request), NULL);
 	struct visit *visit = calloc(1, sizeof(*visit));
 	if (!visit)
 		return -ENOMEM;
@@ -65,7 +74,7 @@ int gate_ask(struct gate *gate, edged_handle request, gate_done *done, void *sel
 		return 0;
 	}
 	free(visit);
-	return r < 0 ? r : done(self, request, outcome_of((enum edged_login_outcome)r), NULL);
+	return r < 0 ? r : done(self, request, outcome_of(gate, request, (enum edged_login_outcome)r), NULL);
 }
 
 void gate_stop(struct gate *gate)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who asks over REST, and may they? Requests of identities that the decider knows (edged/cap_auth.h) are judged by their rights;
- * others are those that the daemon lets use REST at all. MQTT is judged by the broker, as publishing and subscribing are.
+ * of others, those whom the daemon trusts may do everything, and nobody else anything: the routes are open to strangers
+ * (EDGED_ROUTE_OPEN). MQTT is judged by the broker, as publishing and subscribing are. Also linked with the broker.
  * Main loop.
  */
 #ifndef SHADOW_GATE_H

@@ -19,6 +19,8 @@ static void *later_arg;
 static int held, cancelled, problems;
 static char allowed[64]; /* "action resource" that is allowed */
 static const char *thing_header;
+static struct edged_peer who_comes;
+static bool gone;
 
 /* An identity is opaque: any address will do. */
 static struct edged_identity *somebody(void)
@@ -77,7 +79,7 @@ static const struct edged_peer *peer(struct edged_host *host, edged_handle reque
 {
 	(void)host;
 	(void)request;
-	return NULL;
+	return gone ? NULL : &who_comes;
 }
 
 static struct edged_slice header(struct edged_host *host, edged_handle request, const char *name)
@@ -129,6 +131,8 @@ static int setup(void **state)
 	LIST_INIT(&gate.visits);
 	asked = held = cancelled = problems = done_result = 0;
 	thing_header = NULL;
+	who_comes = (struct edged_peer){ .struct_size = sizeof(who_comes), .trusted = true };
+	gone = false;
 	return 0;
 }
 
@@ -147,6 +151,34 @@ static void outcomes_at_once(void **state)
 	gate.auth = NULL; /* a daemon that has no such capability */
 	assert_int_equal(gate_ask(&gate, 7, note, NULL), 0);
 	assert_true(asked == 3 && last == GATE_OPEN);
+}
+
+/* The routes are open to whoever has a certificate, of whatever CA. */
+static void strangers_stay_outside(void **state)
+{
+	(void)state;
+	who_comes = (struct edged_peer){ .struct_size = sizeof(who_comes), .tls = true };
+	login_result = EDGED_LOGIN_UNKNOWN;
+	assert_int_equal(gate_ask(&gate, 7, note, NULL), 0);
+	assert_true(asked == 1 && last == GATE_CLOSED && who == NULL);
+	login_result = 0;
+	assert_int_equal(gate_ask(&gate, 7, note, NULL), 0);
+	later(later_arg, EDGED_LOGIN_UNKNOWN, NULL, "");
+	assert_true(asked == 2 && last == GATE_CLOSED);
+	who_comes.tls = false; /* however it came */
+	assert_int_equal(gate_ask(&gate, 7, note, NULL), 0);
+	later(later_arg, EDGED_LOGIN_UNKNOWN, NULL, "");
+	assert_true(asked == 3 && last == GATE_CLOSED);
+	who_comes.trusted = true;
+	assert_int_equal(gate_ask(&gate, 7, note, NULL), 0);
+	gone = true; /* nobody is there to be trusted */
+	later(later_arg, EDGED_LOGIN_UNKNOWN, NULL, "");
+	assert_true(asked == 4 && last == GATE_CLOSED);
+	gone = false;
+	gate.auth = NULL;
+	who_comes.trusted = false;
+	assert_int_equal(gate_ask(&gate, 7, note, NULL), 0);
+	assert_true(asked == 5 && last == GATE_CLOSED);
 }
 
 static void outcomes_later(void **state)
@@ -201,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(outcomes_at_once, setup),
+		cmocka_unit_test_setup(strangers_stay_outside, setup),
 		cmocka_unit_test_setup(outcomes_later, setup),
 		cmocka_unit_test_setup(rights_are_asked_for_by_resource, setup),
 		cmocka_unit_test_setup(who_waits_at_the_end_is_let_go, setup),

@@ -59,9 +59,7 @@ static void judge(struct question *q, enum edged_login_outcome outcome, struct e
 	if (outcome == EDGED_LOGIN_KNOWN && identity)
 		allowed = q->gate->auth->allow(identity, q->action, edged_slice(q->resource, q->len)) == 1;
 	else if (outcome == EDGED_LOGIN_UNKNOWN)
-		allowed =
-		        peer && (peer->trusted ||
-		                        !peer->tls); /* without TLS come only those whom the daemon lets in */
+		allowed = peer && peer->trusted;
 	q->then(t, q->request, allowed);
 	question_free(q);
 }

@@ -511,6 +511,7 @@ static void scopes_are_kept(void **state)
 		{ "n", true, 1, 200, 403, 200, 200 },
 		{ "n", false, 1, 403, 403, 200, 200 },
 		{ "n", false, 2, 403, 403, 403, 200 },
+		{ "n", false, 0, 403, 403, 200, 200 },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		world->peer.node_id = rows[i].node;
@@ -521,6 +522,24 @@ static void scopes_are_kept(void **state)
 		assert_int_equal(ask("POST", "/topics/x"), rows[i].link_local);
 		assert_int_equal(ask("GET", "/near"), rows[i].proximity);
 	}
+}
+
+static void an_open_route_judges_those_who_come_by_themselves(void **state)
+{
+	(void)state;
+	static const struct edged_route open_routes[] = {
+		{ "GET", "/open", serve_echo, NULL, NULL, EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_OPEN },
+		{ "GET", "/shut", serve_echo, NULL, NULL, EDGED_SCOPE_ACCOUNT, 0 },
+		{ 0 },
+	};
+	assert_int_equal(
+	        router_add(world->router, &other_owner, open_routes, sizeof(open_routes[0]), NULL), 0);
+	world->peer.node_id = "n";
+	assert_int_equal(ask("GET", "/open"), 200);
+	assert_int_equal(ask("GET", "/shut"), 403);
+	world->hops = 1; /* a foreign node */
+	assert_int_equal(ask("GET", "/open"), 403);
+	router_remove(world->router, &other_id);
 }
 
 static void failing_services_become_problems(void **state)
@@ -792,6 +811,7 @@ int main(void)
 		TEST(adding_survives_lack_of_memory),
 		TEST(longer_rows_of_a_later_abi_are_read),
 		TEST(scopes_are_kept),
+		TEST(an_open_route_judges_those_who_come_by_themselves),
 		TEST(failing_services_become_problems),
 		TEST(routes_can_be_walked_and_charged),
 		TEST(requests_are_read),

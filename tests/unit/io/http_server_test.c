@@ -387,6 +387,27 @@ SCRIPT(only_the_admitted_are_served)
 	CHECK(starts(answer, "HTTP/1.1 200 "));
 }
 
+SCRIPT(a_service_hears_whether_who_asks_is_trusted)
+{
+	CHECK(has(exchange("GET /who HTTP/1.1\r\n" H "Connection: close\r\n\r\n"),
+	        "trusted, signed by nobody, not by nobody\n"));
+	/* each request by itself, on one connection */
+	const char *answer = exchange("GET /who HTTP/1.1\r\n" H "\r\n"
+	                              "GET /anybody HTTP/1.1\r\n" H "Connection: close\r\n\r\n");
+	CHECK(has(answer, "trusted, ") && has(answer, "anybody, "));
+}
+
+SCRIPT(a_service_hears_who_signed_the_request)
+{
+	const char *answer =
+	        exchange("POST /who HTTP/1.1\r\n" H "X-Signed-By: ann\r\nContent-Length: 2\r\n\r\nhi"
+	                 "GET /who HTTP/1.1\r\n" H "\r\n"
+	                 "GET /who HTTP/1.1\r\n" H "X-Signed-By: mallory\r\nConnection: close\r\n\r\n");
+	CHECK(has(answer, "signed by ann hi, not by nobody\n"));
+	CHECK(has(answer, "signed by nobody, not by nobody\n"));
+	CHECK(has(answer, "signed by nobody, not by mallory \n"));
+}
+
 /* --- WebSocket -------------------------------------------------------------------------------------------------- */
 
 static int broker_open(void *self, struct edged_stream *stream, void **ret_conn)
@@ -424,18 +445,22 @@ SCRIPT(connections_become_websockets)
 	                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: x, mqtt\r\n\r\n"
 	                             "\x82\x82\x01\x02\x03\x04"
 	                             "ii";
-	CHECK(starts(exchange_n(wanted, sizeof(wanted) - 1), "HTTP/1.1 503 "));
+	const char *answer = exchange_n(wanted, sizeof(wanted) - 1);
+	CHECK(starts(answer, "HTTP/1.1 503 "));
 	world->listeners.broker = &broker;
 	CHECK(starts(exchange("GET /mqtt HTTP/1.1\r\n" H UPGRADE "Sec-WebSocket-Protocol: mqtt\r\n\r\n"),
 	        "HTTP/1.1 426 "));
 	CHECK(starts(exchange("GET /mqtt HTTP/1.1\r\n" H UPGRADE "Sec-WebSocket-Version: 13\r\n\r\n"),
 	        "HTTP/1.1 400 "));
+	answer = exchange("GET /mqtt HTTP/1.1\r\n" H UPGRADE "X-Signed-By: mallory\r\n"
+	                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n");
+	CHECK(starts(answer, "HTTP/1.1 403 ") && has(answer, "mallory"));
 	int fd = dial();
 	/* behind an ordinary request */
 	say(fd, "GET /echo HTTP/1.1\r\n" H "\r\n");
 	hear(fd, "[]\n");
 	say_n(fd, wanted, sizeof(wanted) - 1);
-	const char *answer = hear(fd, "hk");
+	answer = hear(fd, "hk");
 	CHECK(starts(answer, "HTTP/1.1 101 Switching Protocols\r\n"));
 	CHECK(has(answer, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
 	CHECK(has(answer, "Sec-WebSocket-Protocol: mqtt\r\n"));
@@ -485,6 +510,8 @@ int main(void)
 		TEST(a_slow_reader_makes_the_writer_wait),
 		TEST(a_broken_answer_is_seen_as_such),
 		TEST(only_the_admitted_are_served),
+		TEST(a_service_hears_whether_who_asks_is_trusted),
+		TEST(a_service_hears_who_signed_the_request),
 		TEST(connections_become_websockets),
 		TEST(it_stops_in_order),
 	};

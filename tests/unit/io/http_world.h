@@ -157,6 +157,17 @@ static int serve_caller(void *self, edged_handle handle)
 	return request_reply(world->requests, handle, 200, "text/plain", buf_slice(&text));
 }
 
+static int serve_who(void *self, edged_handle handle)
+{
+	(void)self;
+	const struct edged_peer *peer = request_peer(world->requests, handle);
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	buf_addf(&text, "%s, signed by %s, not by %s\n", peer->trusted ? "trusted" : "anybody",
+	        peer->signer && !peer->bad_signature ? peer->signer : "nobody",
+	        peer->bad_signature ? peer->signer : "nobody");
+	return request_reply(world->requests, handle, 200, "text/plain", buf_slice(&text));
+}
+
 static int serve_never(void *self, edged_handle handle)
 {
 	(void)self;
@@ -251,6 +262,9 @@ static const struct edged_route routes[] = {
 	{ "GET", "/caller", serve_caller, NULL, NULL, 0, 0 },
 	{ "GET", "/patient", serve_patient, NULL, NULL, 0, 0 },
 	{ "GET", "/secret", serve_echo, NULL, NULL, 0, 0 },
+	{ "POST", "/who", serve_who, NULL, NULL, 0, 0 },
+	{ "GET", "/who", serve_who, NULL, NULL, 0, 0 },
+	{ "GET", "/anybody", serve_who, NULL, NULL, 0, 0 },
 	{ NULL, NULL, NULL, NULL, NULL, 0, 0 },
 };
 static const struct edged_route full_routes[] = {
@@ -265,9 +279,25 @@ static int admit(
 	(void)arg;
 	*ret_title = "No key";
 	*ret_detail = "Bring the key.";
+	if (edged_slice_is(admission->path, "/anybody"))
+		return HTTP_ANYBODY;
 	if (!edged_slice_is(admission->path, "/secret"))
 		return 0;
 	return edged_slice_is(admission->authorization, "Bearer right") ? 0 : 401;
+}
+
+static enum edged_login_outcome signer(
+        void *arg, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX])
+{
+	(void)arg;
+	for (size_t i = 0; i < message->field_count; i++)
+		if (edged_slice_is(message->fields[i].name, "X-Signed-By")) {
+			snprintf(ret, EDGED_SIGNER_MAX, "%.*s %.*s",
+			        EDGED_SLICE_FMT(message->fields[i].value), EDGED_SLICE_FMT(message->body));
+			return edged_slice_is(message->fields[i].value, "mallory") ? EDGED_LOGIN_REFUSED
+			                                                           : EDGED_LOGIN_KNOWN;
+		}
+	return EDGED_LOGIN_UNKNOWN;
 }
 
 static int setup(void **state)
@@ -297,7 +327,8 @@ static int setup(void **state)
 		        .headers = 64,
 		        .body_bytes = 1024 * 1024 },
 		.head_bytes = 8192,
-		.admit = admit };
+		.admit = admit,
+		.signer = signer };
 	assert_int_equal(http_server_new(&options, &world->server, NULL), 0);
 	return 0;
 }

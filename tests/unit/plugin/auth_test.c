@@ -216,12 +216,21 @@ static bool allow(const void *rights, enum edged_action action, struct edged_sli
 	       !edged_slice_is(resource, "secret");
 }
 
+static enum edged_login_outcome read_signature(
+        void *self, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX])
+{
+	assert_ptr_equal(self, &rig.decider.context.host);
+	snprintf(ret, EDGED_SIGNER_MAX, "key:%.*s", EDGED_SLICE_FMT(message->target));
+	return EDGED_LOGIN_KNOWN;
+}
+
 static const struct edged_decider decider = {
 	.struct_size = sizeof(decider),
 	.login = judge,
 	.bind = bind_grant,
 	.unbind = unbind_grant,
 	.allow = allow,
+	.signer = read_signature,
 };
 
 static void decide(void *arg)
@@ -368,6 +377,52 @@ static void a_configured_decider_that_is_not_there_lets_nobody_in(void **state)
 	assert_true(cap_auth.decided(&rig.asker.context.host));
 	assert_int_equal(log_in(&asked, 1, "lamp", "secret"), EDGED_LOGIN_KNOWN);
 	cap_auth.drop(asked.identity);
+}
+
+static void sign(void *arg)
+{
+	char text[EDGED_SIGNER_MAX] = "";
+	const struct edged_http_message message = { .struct_size = sizeof(message),
+		.target = edged_str("x") };
+	int *outcome = arg;
+	*outcome = (int)auth_signer(rig.plugins.auth, &message, text);
+	if ((*outcome == EDGED_LOGIN_KNOWN) != (strcmp(text, "key:x") == 0))
+		abort();
+}
+
+/* Who brings nothing but a signature has brought something; a bad one is refused whatever else it brings. */
+static void a_signature_is_the_deciders_to_judge(void **state)
+{
+	(void)state;
+	struct asked asked;
+	struct edged_peer signed_by = {
+		.struct_size = sizeof(signed_by), .address = "unix", .signer = "key:x"
+	};
+	struct edged_peer forged = {
+		.struct_size = sizeof(forged), .address = "unix", .bad_signature = true, .signer = "forged"
+	};
+	int outcome;
+	begin("auth.decider=things");
+	on(0, sign, &outcome);
+	assert_int_equal(outcome, EDGED_LOGIN_UNKNOWN); /* nobody is there who could read it */
+	for (int i = 0; i < 2; i++) {
+		door(&asked, NULL, NULL);
+		asked.door.peer = i ? &forged : &signed_by;
+		on(0, ask, &asked);
+		assert_int_equal(asked.now, EDGED_LOGIN_UNDECIDED);
+	}
+	assert_int_equal(start_decider(), 0);
+	on(0, sign, &outcome);
+	assert_int_equal(outcome, EDGED_LOGIN_KNOWN);
+	door(&asked, "lamp", "secret");
+	asked.door.peer = &forged;
+	on(1, ask, &asked);
+	wait_for(&asked);
+	assert_int_equal(asked.outcome, EDGED_LOGIN_REFUSED);
+	assert_string_equal(asked.reason, "forged");
+	on(0, decider_goes, NULL);
+	on(0, sign, &outcome);
+	assert_int_equal(outcome, EDGED_LOGIN_UNKNOWN);
 }
 
 static void only_the_named_plugin_decides_and_only_one(void **state)
@@ -810,6 +865,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(without_a_decider_nobody_is_asked),
 		TEST(a_configured_decider_that_is_not_there_lets_nobody_in),
+		TEST(a_signature_is_the_deciders_to_judge),
 		TEST(only_the_named_plugin_decides_and_only_one),
 		TEST(each_outcome_comes_back_on_its_loop),
 		TEST(who_does_not_want_to_know_is_not_told),
