@@ -66,6 +66,8 @@ PLUGIN_LIBS_cache     = $(call libs,jansson)
 # things keeps passwords as the broker does
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
 PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text)
+# The broker's data plane asks who comes as the shadows' does
+PLUGIN_MORE_broker   := plugins/shadow/gate.c
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))

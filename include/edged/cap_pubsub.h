@@ -39,6 +39,7 @@ struct edged_message {
 	struct edged_blob *blob;
 	/* Delivered: so many messages of this subscription were dropped in front of this one, for want of room. */
 	uint32_t lost;
+	bool utf8; /* MQTT 5 payload format indicator: the payload is UTF-8 text */
 };
 
 struct edged_pubsub_1 {

@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "credentials.h"
+#include "dataplane.h"
 #include "home.h"
 #include "inside_open.h"
 #include "load.h"
@@ -254,6 +255,7 @@ static void destroy(void *self)
 	struct broker *b = self;
 	load_free(b->load);
 	sse_free(b->sse);
+	dataplane_free(b->dataplane);
 	trace_free(b->trace);
 	sys_free(b->sys);
 	for (unsigned i = 0; b->shards && i < b->shard_count; i++)
@@ -286,6 +288,8 @@ static int make_parts(struct broker *b)
 		r = insides_new(b, &b->insides);
 	if (!r)
 		r = sse_new(b, &b->sse);
+	if (!r)
+		r = dataplane_new(b, &b->dataplane);
 	if (!r)
 		r = sys_new(b, &b->sys);
 	if (!r)
@@ -378,6 +382,7 @@ static void stop(void *self)
 {
 	struct broker *b = self;
 	sse_stop(b->sse);
+	dataplane_stop(b->dataplane);
 	trace_stop(b->trace);
 	sys_stop(b->sys);
 	shard_stop(b->shards[0]);

@@ -60,6 +60,7 @@ struct pubsub;
 struct insides;
 struct sse;
 struct load;
+struct dataplane;
 struct sys;
 struct trace;
 
@@ -98,6 +99,7 @@ struct broker {
 	struct pubsub *pubsub;
 	struct insides *insides;
 	struct sse *sse;
+	struct dataplane *dataplane;
 	struct load *load;
 	struct sys *sys;
 	struct trace *trace;

@@ -132,6 +132,16 @@ static struct edged_slice property(struct edged_slice props, enum prop_id id)
 	return edged_slice(NULL, 0);
 }
 
+static bool is_utf8(struct edged_slice props)
+{
+	struct reader r = reader(props.ptr, props.len);
+	struct prop p;
+	while (prop_next(&r, &p))
+		if (p.id == PROP_FORMAT)
+			return p.number == 1;
+	return false;
+}
+
 /* User properties without the identifier bytes, into `out` of at least props.len bytes. */
 static struct edged_slice user_properties(struct edged_slice props, uint8_t *out)
 {
@@ -172,6 +182,7 @@ static void deliver(struct local *local, const struct item *item)
 		.user_properties = user_properties(props, users),
 		.blob = &m->blob,
 		.lost = item->lost,
+		.utf8 = is_utf8(props),
 	};
 	local->deliver(local->arg, &message);
 	if (users != small)

@@ -34,6 +34,10 @@ static int write_props(struct writer *w, const struct edged_message *m)
 	for (size_t i = 0; i < 2; i++)
 		if (!utf8_valid(texts[i]))
 			return -EINVAL;
+	if (m->utf8) {
+		write_u8(w, PROP_FORMAT);
+		write_u8(w, 1);
+	}
 	write_text(w, PROP_CONTENT_TYPE, m->content_type);
 	write_text(w, PROP_RESPONSE_TOPIC, m->response_topic);
 	write_text(w, PROP_CORRELATION, m->correlation);
@@ -57,7 +61,7 @@ static int judge(const struct broker *broker, const struct edged_message *m, siz
 }
 
 static int publish_with(struct pubsub *pubsub, const struct edged_message *m, struct edged_slice props,
-        void (*done)(void *arg, int result), void *arg)
+        const struct author *author, void (*done)(void *arg, int result), void *arg)
 {
 	uint64_t now = wall_ms();
 	struct message_parts parts = {
@@ -69,6 +73,7 @@ static int publish_with(struct pubsub *pubsub, const struct edged_message *m, st
 		.expires = m->expiry ? now + m->expiry * UINT64_C(1000) : 0,
 		.qos = m->qos,
 		.retain = m->retain,
+		.author = *author,
 	};
 	struct outcome outcome;
 	count_one(pubsub->broker->figures.received[m->qos]);
@@ -86,11 +91,9 @@ static int publish_with(struct pubsub *pubsub, const struct edged_message *m, st
 	return r;
 }
 
-static int publish(void *ctx, struct edged_host *host, const struct edged_message *message,
+int pubsub_publish(struct pubsub *pubsub, const struct edged_message *message, const struct author *author,
         void (*done)(void *arg, int result), void *arg)
 {
-	(void)host;
-	struct pubsub *pubsub = ctx;
 	struct edged_message m = { 0 };
 	memcpy(&m, message, message->struct_size < sizeof(m) ? message->struct_size : sizeof(m));
 	/* The users' identifiers are one byte for at least four of theirs. */
@@ -105,10 +108,18 @@ static int publish(void *ctx, struct edged_host *host, const struct edged_messag
 	struct writer w = writer(bytes, room);
 	r = write_props(&w, &m);
 	if (!r)
-		r = publish_with(pubsub, &m, edged_slice(bytes, (size_t)(w.at - bytes)), done, arg);
+		r = publish_with(pubsub, &m, edged_slice(bytes, (size_t)(w.at - bytes)), author, done, arg);
 	if (bytes != small)
 		free(bytes);
 	return r;
+}
+
+static int publish(void *ctx, struct edged_host *host, const struct edged_message *message,
+        void (*done)(void *arg, int result), void *arg)
+{
+	static const struct author nobody = { .who = NULL };
+	(void)host;
+	return pubsub_publish(ctx, message, &nobody, done, arg);
 }
 
 static bool wanted(void *ctx, struct edged_host *host, struct edged_slice topic)

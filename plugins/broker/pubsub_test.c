@@ -89,7 +89,8 @@ static void a_plugin_hears_when_its_message_is_durable(void **state)
 		.payload = edged_str("y"),
 		.retain = true,
 		.content_type = edged_str("text/plain"),
-		.user_properties = edged_slice("\0\1a\0\1b", 6) };
+		.user_properties = edged_slice("\0\1a\0\1b", 6),
+		.utf8 = true };
 	int result = 1;
 	assert_int_equal(ps->publish(ps->ctx, fake_host_of(host), &m, note, &result), 0);
 	fake_run(host);
@@ -98,7 +99,7 @@ static void a_plugin_hears_when_its_message_is_durable(void **state)
 	assert_int_equal(result, 0);
 	struct fake_peer *p = join(5, "p", CLEAN);
 	SEND(p, "\x82\x0c\0\1\0\0\6$aws/t\0");
-	EXPECT(p, "\x90\4\0\1\0\0\x31\x1e\0\6$aws/t\x14\3\0\x0atext/plain\x26\0\1a\0\1by");
+	EXPECT(p, "\x90\4\0\1\0\0\x31\x20\0\6$aws/t\x16\1\1\3\0\x0atext/plain\x26\0\1a\0\1by");
 }
 
 /* A subscriber that takes `room` messages and then pauses; it keeps what it got. */

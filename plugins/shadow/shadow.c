@@ -206,14 +206,14 @@ static int serve_events(void *self, edged_handle request)
 
 static const struct edged_route routes[] = {
 	{ "GET", "/things/{thing}/shadow", serve_get, "A shadow with state, metadata, version and delta",
-	        PARAMETERS(NAME), EDGED_SCOPE_ACCOUNT, 0 },
+	        PARAMETERS(NAME), EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_OPEN },
 	{ "POST", "/things/{thing}/shadow", serve_update,
 	        "Merge into a shadow: {\"state\": {\"desired\": ..}}", PARAMETERS(NAME "," MATCH),
-	        EDGED_SCOPE_ACCOUNT, 0 },
+	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_OPEN },
 	{ "DELETE", "/things/{thing}/shadow", serve_delete, "Delete a shadow", PARAMETERS(NAME "," MATCH),
-	        EDGED_SCOPE_ACCOUNT, 0 },
+	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_OPEN },
 	{ "GET", "/api/things/shadow/ListNamedShadowsForThing/{thing}", serve_list,
-	        "Names of a thing's named shadows", PARAMETERS(PAGE), EDGED_SCOPE_ACCOUNT, 0 },
+	        "Names of a thing's named shadows", PARAMETERS(PAGE), EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_OPEN },
 	{ "GET", "/shadow/v1/things", serve_things, "Things that have a shadow, by what it says",
 	        PARAMETERS(NAME "," THINGS), EDGED_SCOPE_ACCOUNT, 0 },
 	{ "GET", "/shadow/v1/things/{thing}", serve_thing, "A shadow, and whether its thing is connected",
