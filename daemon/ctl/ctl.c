@@ -42,6 +42,30 @@ int ctl_call(struct ctl *ctl, const struct http_request *request, struct http_an
 	return code;
 }
 
+int ctl_call_json(struct ctl *ctl, const char *method, const char *path, const json_t *body, json_t **ret)
+{
+	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	if (body && !text)
+		return ctl_say(EXIT_REFUSED, "no memory");
+	struct http_request request = { .method = method,
+		.path = path,
+		.body = edged_str(text),
+		.content_type = text ? "application/json" : NULL };
+	int code = ctl_call(ctl, &request, &answer);
+	free(text);
+	if (code)
+		return code;
+	json_t *json = json_loadb(answer.body.ptr ? answer.body.ptr : "", answer.body.len, 0, NULL);
+	if (!json && answer.body.len)
+		return ctl_say(EXIT_REFUSED, "edged answered %s with something that is no JSON", path);
+	if (ret)
+		*ret = json;
+	else
+		json_decref(json);
+	return EXIT_DONE;
+}
+
 int ctl_get(struct ctl *ctl, const char *path, json_t **ret)
 {
 	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };

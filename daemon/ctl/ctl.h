@@ -19,7 +19,11 @@ struct ctl {
 EDGED_MUST_CHECK int ctl_call(
         struct ctl *ctl, const struct http_request *request, struct http_answer *answer);
 /* GET of a JSON document; with --json it is printed and *ret stays NULL. */
-EDGED_MUST_CHECK int ctl_get(struct ctl *ctl, const char *path, json_t **ret);
+EDGED_MUST_CHECK /* JSON there and back, whatever --json says of the output; ret may be NULL. */
+        int
+        ctl_call_json(
+                struct ctl *ctl, const char *method, const char *path, const json_t *body, json_t **ret);
+int ctl_get(struct ctl *ctl, const char *path, json_t **ret);
 /* Says why the daemon refused; with --json what it answered goes to stdout. */
 int ctl_refused(const struct ctl *ctl, const struct http_answer *answer);
 int ctl_say(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

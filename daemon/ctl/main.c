@@ -4,6 +4,7 @@
 #include <locale.h>
 
 #include "ctl/act.h"
+#include "ctl/key.h"
 #include "ctl/listen.h"
 #include "ctl/nodes.h"
 #include "ctl/policy.h"
@@ -42,7 +43,10 @@ static const struct verb verbs[] = {
 	        "make a device and its folder of key, certificate and how to connect; see and change "
 	        "devices" },
 	{ "policy", "create|list|show|attach|detach|delete [NAME] [FILE|-|TARGET]", 1, 3, "", false,
-	        policy_verb, "AWS IoT policies; TARGET is THING, group:NAME, user:NAME or certificate:ID" },
+	        policy_verb,
+	        "AWS IoT policies; TARGET is THING, group:NAME, user:NAME, key:ID or certificate:ID" },
+	{ "key", "create|list|enable|disable|delete [NAME|ID]", 1, 2, "PT", false, key_verb,
+	        "access keys, with which AWS's command line and SDKs sign their requests" },
 	{ "api", "METHOD PATH [BODY|-]", 2, 3, "", false, act_api, "any request to the REST interface" },
 	{ "help", "", 0, 0, "", true, show_help, "print this" },
 	{ "version", "", 0, 0, "", true, show_version, "print the version" },

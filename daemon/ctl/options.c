@@ -32,7 +32,8 @@ static const struct row {
 	{ "folder", "DIR", 'O', false, false,
 	        "thing create, rotate: where the device's files go, instead of ./THING" },
 	{ "policy", "NAME", 'P', false, false,
-	        "thing create, pair: its policy, instead of one for its own topics" },
+	        "thing create, pair, key create: its policy, instead of one for its own topics" },
+	{ "thing", "THING", 'T', false, false, "key create: whose topics it may use, and whose shadow" },
 	{ "csr", "FILE", 'C', false, false,
 	        "thing create, rotate: a certificate request; the key stays where it is" },
 };
@@ -170,6 +171,9 @@ static int take(struct options *options, int letter, struct err *err)
 		break;
 	case 'P':
 		options->policy = optarg;
+		break;
+	case 'T':
+		options->thing = optarg;
 		break;
 	case 'C':
 		options->csr = optarg;

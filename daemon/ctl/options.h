@@ -30,7 +30,7 @@ struct options {
 	bool json, retain, session, help;
 	int qos;
 	int64_t time_s; /* --for, 0: not given */
-	const char *name, *folder, *policy, *csr;
+	const char *name, *folder, *policy, *csr, *thing;
 	uint64_t messages; /* --count, 0: no limit */
 };
 

@@ -129,7 +129,7 @@ static int target_path(const char *policy, const char *target, struct buf *ret)
 	static const struct {
 		const char *prefix, *kind;
 	} kinds[] = { { "thing:", "things" }, { "group:", "groups" }, { "certificate:", "certificates" },
-		{ "user:", "users" } };
+		{ "user:", "users" }, { "key:", "keys" } };
 	const char *kind = "things", *name = target;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (strncmp(target, kinds[i].prefix, strlen(kinds[i].prefix)) == 0) {

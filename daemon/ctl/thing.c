@@ -24,31 +24,6 @@ static int thing_path(const struct ctl *ctl, const char *tail, struct buf *ret)
 	               : EXIT_DONE;
 }
 
-/* JSON there and back, whatever --json says of the output. */
-static int call_json(struct ctl *ctl, const char *method, const char *path, const json_t *body, json_t **ret)
-{
-	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	if (body && !text)
-		return no_memory();
-	struct http_request request = { .method = method,
-		.path = path,
-		.body = edged_str(text),
-		.content_type = text ? "application/json" : NULL };
-	int code = ctl_call(ctl, &request, &answer);
-	free(text);
-	if (code)
-		return code;
-	json_t *json = json_loadb(answer.body.ptr ? answer.body.ptr : "", answer.body.len, 0, NULL);
-	if (!json && answer.body.len)
-		return ctl_say(EXIT_REFUSED, "edged answered %s with something that is no JSON", path);
-	if (ret)
-		*ret = json;
-	else
-		json_decref(json);
-	return EXIT_DONE;
-}
-
 /* --- making a device ------------------------------------------------------------------------------------------------------ */
 
 static int add_request(const struct ctl *ctl, json_t *wish)
@@ -72,9 +47,9 @@ static int add_request(const struct ctl *ctl, json_t *wish)
 static int write_kit(struct ctl *ctl, const char *folder, const json_t *issued)
 {
 	json_t *account = NULL, *node = NULL, *connect = NULL;
-	int code = call_json(ctl, "POST", "/edge/v1/account", NULL, &account);
+	int code = ctl_call_json(ctl, "POST", "/edge/v1/account", NULL, &account);
 	if (!code)
-		code = call_json(ctl, "GET", "/edge/v1/node", NULL, &node);
+		code = ctl_call_json(ctl, "GET", "/edge/v1/node", NULL, &node);
 	if (!code) {
 		const struct kit kit = { .folder = folder,
 			.thing = ctl->options->arguments[1],
@@ -102,7 +77,7 @@ static int create_in(struct ctl *ctl, const char *folder)
 {
 	const char *policy = ctl->options->policy;
 	json_t *account = NULL, *answer = NULL;
-	int code = call_json(ctl, "POST", "/edge/v1/account", NULL,
+	int code = ctl_call_json(ctl, "POST", "/edge/v1/account", NULL,
 	        &account); /* so that its CA stays the same from now on */
 	json_decref(account);
 	if (!code && !policy)
@@ -113,7 +88,7 @@ static int create_in(struct ctl *ctl, const char *folder)
 	if (!code)
 		code = body ? add_request(ctl, wish) : no_memory();
 	if (!code)
-		code = call_json(ctl, "POST", "/things/v1/things", body, &answer);
+		code = ctl_call_json(ctl, "POST", "/things/v1/things", body, &answer);
 	if (!code)
 		code = write_kit(ctl, folder, json_object_get(answer, "certificate"));
 	json_decref(wish);
@@ -134,7 +109,7 @@ static int rotate_in(struct ctl *ctl, const char *folder)
 	if (!code)
 		code = add_request(ctl, wish);
 	if (!code)
-		code = call_json(ctl, "POST", path.ptr, wish, &answer);
+		code = ctl_call_json(ctl, "POST", path.ptr, wish, &answer);
 	if (!code)
 		code = write_kit(ctl, folder, answer);
 	json_decref(wish);
@@ -205,7 +180,7 @@ static int enable(struct ctl *ctl)
 	json_t *body = json_pack("{s:b}", "enabled", ctl->options->arguments[0][0] == 'e');
 	int code = thing_path(ctl, "", &path);
 	if (!code)
-		code = body ? call_json(ctl, "PATCH", path.ptr, body, NULL) : no_memory();
+		code = body ? ctl_call_json(ctl, "PATCH", path.ptr, body, NULL) : no_memory();
 	json_decref(body);
 	return code;
 }
@@ -214,7 +189,7 @@ static int delete (struct ctl *ctl)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
 	int code = thing_path(ctl, "", &path);
-	return code ? code : call_json(ctl, "DELETE", path.ptr, NULL, NULL);
+	return code ? code : ctl_call_json(ctl, "DELETE", path.ptr, NULL, NULL);
 }
 
 /* --- pairing ------------------------------------------------------------------------------------------------------------ */
@@ -247,7 +222,7 @@ static int decide(struct ctl *ctl, const json_t *candidate, const char *policy, 
 	                        http_add_encoded(&path,
 	                                edged_str(json_string_value(json_object_get(candidate, "id"))), false)
 	                ? no_memory()
-	                : call_json(ctl, "POST", path.ptr, body, NULL);
+	                : ctl_call_json(ctl, "POST", path.ptr, body, NULL);
 	json_decref(body);
 	return code;
 }
@@ -259,7 +234,7 @@ static int wait_for_device(struct ctl *ctl, const char *policy)
 	int code = EXIT_DONE;
 	while (!code && open && !accepted) {
 		json_t *state = NULL;
-		code = call_json(ctl, "GET", "/things/v1/pairing", NULL, &state);
+		code = ctl_call_json(ctl, "GET", "/things/v1/pairing", NULL, &state);
 		const json_t *first = json_array_get(json_object_get(state, "data"), 0);
 		open = json_is_true(json_object_get(state, "open"));
 		if (!code && first)
@@ -278,16 +253,16 @@ static int pair(struct ctl *ctl)
 	const char *policy = ctl->options->policy;
 	json_t *account = NULL, *body = json_pack("{s:I}", "seconds",
 	                                (json_int_t)(ctl->options->time_s ? ctl->options->time_s : 60));
-	int code = call_json(ctl, "POST", "/edge/v1/account", NULL, &account);
+	int code = ctl_call_json(ctl, "POST", "/edge/v1/account", NULL, &account);
 	if (!code && !policy)
 		code = policy_default(ctl, &policy);
 	if (!code)
-		code = body ? call_json(ctl, "POST", "/things/v1/pairing", body, NULL) : no_memory();
+		code = body ? ctl_call_json(ctl, "POST", "/things/v1/pairing", body, NULL) : no_memory();
 	if (!code) {
 		puts("Devices may introduce themselves now (POST /things/v1/pair on the secure port).");
 		fflush(stdout);
 		code = wait_for_device(ctl, policy);
-		int closed = call_json(ctl, "DELETE", "/things/v1/pairing", NULL, NULL);
+		int closed = ctl_call_json(ctl, "DELETE", "/things/v1/pairing", NULL, NULL);
 		code = code ? code : closed;
 	}
 	json_decref(account);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include "keys.h"
 #include "rest_certificates.h"
 #include "rights.h"
 #include "users.h"
@@ -19,6 +20,23 @@ struct decider {
 
 /* --- who is it, and what may it do ---------------------------------------------------------------------------------------- */
 
+/* It is this one; may it come in just now? */
+static void admit(struct decider *d, edged_handle handle, const char *principal)
+{
+	struct things *t = d->things;
+	struct edged_slice name = { NULL, 0 };
+	enum kind kind = principal_read(principal, &name);
+	const struct record *record = kind == KINDS ? NULL : registry_find(t->registry, kind, name);
+	json_t *doc = record ? record_json(record) : NULL;
+	const char *why = doc      ? rights_flaw(t->registry, kind, doc)
+	                  : record ? "no memory"
+	                           : "it has been deleted";
+	json_decref(doc);
+	edged_metric_add(why ? d->refused : d->logins, 1);
+	(void)d->auth->answer(
+	        t->host, handle, why ? EDGED_LOGIN_REFUSED : EDGED_LOGIN_KNOWN, why ? why : principal);
+}
+
 static void login(void *self, const struct edged_door *door, edged_handle handle)
 {
 	struct decider *d = self;
@@ -27,17 +45,22 @@ static void login(void *self, const struct edged_door *door, edged_handle handle
 	const struct record *record =
 	        fingerprint ? registry_find(t->registry, KIND_CERTIFICATE, edged_str(fingerprint)) : NULL;
 	char principal[PRINCIPAL_MAX];
+	if (door->peer && EDGED_HAS(door->peer, signer)) {
+		admit(d, handle, door->peer->signer);
+		return;
+	}
 	if (!record) {
 		users_login(d->users, door, handle);
 		return;
 	}
-	json_t *doc = record_json(record);
-	const char *why = doc ? rights_flaw(t->registry, KIND_CERTIFICATE, doc) : "no memory";
-	json_decref(doc);
-	edged_metric_add(why ? d->refused : d->logins, 1);
 	principal_write(KIND_CERTIFICATE, edged_str(record->name), principal);
-	(void)d->auth->answer(
-	        t->host, handle, why ? EDGED_LOGIN_REFUSED : EDGED_LOGIN_KNOWN, why ? why : principal);
+	admit(d, handle, principal);
+}
+
+static enum edged_login_outcome signer(
+        void *self, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX])
+{
+	return keys_signer(((struct decider *)self)->things, message, ret);
 }
 
 static int bind_rights(void *self, const struct edged_door *door, const char *principal, void **ret_rights)
@@ -126,7 +149,8 @@ static void tell_thing(struct decider *d, const char *name)
 {
 	struct change certificates[CHANGES_MAX];
 	size_t n = certificates_of(d->things->registry, name, certificates, CHANGES_MAX);
-	if (n == CHANGES_MAX || registry_table(d->things->registry, KIND_USER)->count) {
+	if (n == CHANGES_MAX || registry_table(d->things->registry, KIND_USER)->count ||
+	        registry_table(d->things->registry, KIND_KEY)->count) {
 		tell(d, NULL);
 		return;
 	}
@@ -136,7 +160,7 @@ static void tell_thing(struct decider *d, const char *name)
 
 void decider_changed(struct decider *d, enum kind kind, const char *name)
 {
-	if (kind == KIND_CERTIFICATE || kind == KIND_USER)
+	if (kind == KIND_CERTIFICATE || kind == KIND_USER || kind == KIND_KEY)
 		tell_record(d, kind, edged_str(name));
 	else if (kind == KIND_THING)
 		tell_thing(d, name);
@@ -152,7 +176,8 @@ static const struct edged_decider decider_table = { .struct_size = sizeof(decide
 	.login = login,
 	.bind = bind_rights,
 	.unbind = unbind,
-	.allow = allow };
+	.allow = allow,
+	.signer = signer };
 
 int decider_new(struct things *things, struct decider **ret)
 {
@@ -163,9 +188,9 @@ int decider_new(struct things *things, struct decider **ret)
 	d->things = things;
 	d->auth = edged_cap(things->host, EDGED_AUTH_1);
 	d->logins = metrics->figure(things->host, EDGED_COUNTER, "things_logins_total", "result=\"known\"",
-	        "Clients that came with a certificate of the registry");
+	        "Clients that came with a certificate or signature of the registry");
 	d->refused = metrics->figure(things->host, EDGED_COUNTER, "things_logins_total", "result=\"refused\"",
-	        "Clients that came with a certificate of the registry");
+	        "Clients that came with a certificate or signature of the registry");
 	d->timer = things->loop->timer_new(things->host, ended, d);
 	int r = d->timer ? users_new(things, &d->users) : -ENOMEM;
 	if (r)

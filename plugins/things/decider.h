@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The decider of `edged.auth/1`: who shows a certificate that the registry knows is "cert:FINGERPRINT", and does what its
- * policies, those of its thing and of the thing's groups allow. Who shows none is judged as a user by name and password. Who is not known is left to the daemon (edged_peer.trusted).
+ * policies, those of its thing and of the thing's groups allow. Who has signed with an access key is "key:ID"; who shows neither
+ * is judged as a user by name and password. Who is not known is left to the daemon (edged_peer.trusted).
  * Main loop, but for allow().
  */
 #ifndef THINGS_DECIDER_H

@@ -177,8 +177,8 @@ static int setup(void **state)
 	snprintf(file, sizeof(file), "%s/authority.pem", folder);
 	assert_int_equal(remove(file), 0);
 	assert_int_equal(remove(folder), 0);
-	struct registry_deps deps = { &rig->host, &store, &log, &metrics, { 99, 99, 99, 99, 99 }, 2048,
-		changed, rig };
+	struct registry_deps deps = { &rig->host, &store, &log, &metrics, { 99, 99, 99, 99, 99, 99 }, 2048,
+		changed, NULL, rig };
 	assert_int_equal(registry_new(&deps, &rig->things.registry), 0);
 	assert_int_equal(decider_new(&rig->things, &rig->decider), 0);
 	assert_int_equal(decider_start(rig->decider), 0);
@@ -534,6 +534,52 @@ static void a_user_comes_with_a_password(void **state)
 	assert_int_equal(rig->outcome, EDGED_LOGIN_WRONG_SECRET);
 }
 
+static int login_signed(struct rig *rig, const char *principal)
+{
+	struct edged_peer peer = peer_with(NULL);
+	const struct edged_door door = { .struct_size = sizeof(door), .peer = &peer, .protocol = "http" };
+	peer.signer = principal;
+	rig->table->login(rig->decider, &door, 5);
+	return rig->outcome;
+}
+
+/* The request is AWS's example, and so long ago that its signature has ended. */
+static void a_key_is_known_by_its_signature(void **state)
+{
+	struct rig *rig = *state;
+	char text[EDGED_SIGNER_MAX];
+	const struct edged_http_field fields[] = { { edged_str("Host"), edged_str("example.amazonaws.com") },
+		{ edged_str("X-Amz-Date"), edged_str("20150830T123600Z") },
+		{ edged_str("Authorization"),
+		        edged_str("AWS4-HMAC-SHA256 "
+		                  "Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+		                  "SignedHeaders=host;x-amz-date, Signature="
+		                  "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31") } };
+	struct edged_http_message message = { .struct_size = sizeof(message),
+		.method = edged_str("GET"),
+		.target = edged_str("/"),
+		.fields = fields,
+		.field_count = 3 };
+	assert_int_equal(rig->table->signer(rig->decider, &message, text), EDGED_LOGIN_UNKNOWN);
+	set(rig, KIND_KEY, "AKIDEXAMPLE", "{\"secret\":\"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\"}");
+	assert_int_equal(rig->table->signer(rig->decider, &message, text), EDGED_LOGIN_REFUSED);
+	assert_non_null(strstr(text, "expired"));
+	patch(rig, KIND_KEY, "AKIDEXAMPLE", "{\"secret\":\"wrong\"}");
+	assert_int_equal(rig->table->signer(rig->decider, &message, text), EDGED_LOGIN_REFUSED);
+	assert_non_null(strstr(text, "not that of this request"));
+	message.field_count = 2;
+	assert_int_equal(rig->table->signer(rig->decider, &message, text), EDGED_LOGIN_UNKNOWN);
+	assert_int_equal(login_signed(rig, "key:AKIDEXAMPLE"), EDGED_LOGIN_KNOWN);
+	assert_string_equal(rig->text, "key:AKIDEXAMPLE");
+	patch(rig, KIND_KEY, "AKIDEXAMPLE", "{\"enabled\":false}");
+	assert_string_equal(rig->changed, "key:AKIDEXAM ");
+	assert_int_equal(login_signed(rig, "key:AKIDEXAMPLE"), EDGED_LOGIN_REFUSED);
+	assert_string_equal(rig->text, "the key is disabled");
+	set(rig, KIND_KEY, "AKIDEXAMPLE", NULL);
+	assert_int_equal(login_signed(rig, "key:AKIDEXAMPLE"), EDGED_LOGIN_REFUSED);
+	assert_int_equal(login_signed(rig, "cert:0"), EDGED_LOGIN_REFUSED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -546,6 +592,7 @@ int main(void)
 		TEST(changes_are_told_to_those_they_concern),
 		TEST(a_certificate_that_was_replaced_ends_by_itself),
 		TEST(a_user_comes_with_a_password),
+		TEST(a_key_is_known_by_its_signature),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

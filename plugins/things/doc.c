@@ -128,13 +128,13 @@ static const struct member {
 	unsigned kinds;
 	int (*check)(const struct check *c);
 } members[] = {
-	{ "enabled", OF(THING) | OF(USER), check_enabled },
+	{ "enabled", OF(THING) | OF(USER) | OF(KEY), check_enabled },
 	{ "type", OF(THING), check_type },
-	{ "description", OF(GROUP), check_description },
+	{ "description", OF(GROUP) | OF(KEY), check_description },
 	{ "attributes", OF(THING), check_attributes },
 	{ "groups", OF(THING), check_groups },
-	{ "policies", OF(THING) | OF(GROUP) | OF(CERTIFICATE) | OF(USER), check_policies },
-	{ "thing", OF(CERTIFICATE) | OF(USER), check_thing },
+	{ "policies", OF(THING) | OF(GROUP) | OF(CERTIFICATE) | OF(USER) | OF(KEY), check_policies },
+	{ "thing", OF(CERTIFICATE) | OF(USER) | OF(KEY), check_thing },
 	{ "status", OF(CERTIFICATE), check_status },
 };
 
@@ -190,8 +190,10 @@ json_t *doc_public(const struct record *record, enum kind kind, bool whole)
 {
 	json_t *doc = record_json(record), *ret = json_object();
 	int r = !doc || !ret ||
-	        json_object_set_new(ret, kind == KIND_CERTIFICATE ? "id" : "name", json_string(record->name));
+	        json_object_set_new(ret, kind == KIND_CERTIFICATE || kind == KIND_KEY ? "id" : "name",
+	                json_string(record->name));
 	json_object_del(doc, "hash");
+	json_object_del(doc, "secret");
 	if (!whole) {
 		json_object_del(doc, "pem");
 		json_object_del(doc, "document");

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const char *const tables[KINDS] = { "things", "groups", "policies", "certificates", "users" };
+static const char *const tables[KINDS] = { "things", "groups", "policies", "certificates", "users", "keys" };
 
 struct write {
 	struct write *next, **at;
@@ -29,20 +29,32 @@ struct registry {
 
 const char *kind_word(enum kind kind)
 {
-	static const char *const words[KINDS] = { "thing", "group", "policy", "certificate", "user" };
+	static const char *const words[KINDS] = { "thing", "group", "policy", "certificate", "user", "key" };
 	return words[kind];
 }
 
 bool name_valid(enum kind kind, struct edged_slice name)
 {
-	const char *more = kind == KIND_POLICY ? "+=,.@-_" : kind == KIND_USER ? "+=,.@-_:" : ":_-";
-	if (name.len == 0 || name.len > 128 || (kind == KIND_CERTIFICATE && name.len != 64))
+	static const char digits[] = "0123456789";
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const struct {
+		size_t least, most;
+		const char *characters[3];
+	} rows[KINDS] = {
+		[KIND_THING] = { 1, 128, { letters, digits, ":_-" } },
+		[KIND_GROUP] = { 1, 128, { letters, digits, ":_-" } },
+		[KIND_POLICY] = { 1, 128, { letters, digits, "+=,.@-_" } },
+		[KIND_CERTIFICATE] = { 64, 64, { "abcdef", digits, "" } },
+		[KIND_USER] = { 1, 128, { letters, digits, "+=,.@-_:" } },
+		[KIND_KEY] = { 16, 128, { letters, digits, "" } },
+	};
+	if (name.len < rows[kind].least || name.len > rows[kind].most)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'), digit = c >= '0' && c <= '9';
-		if (kind == KIND_CERTIFICATE ? !digit && !(c >= 'a' && c <= 'f')
-		                             : !letter && !digit && (!c || !strchr(more, c)))
+		bool found = false;
+		for (size_t k = 0; k < 3 && name.ptr[i]; k++)
+			found |= strchr(rows[kind].characters[k], name.ptr[i]) != NULL;
+		if (!found)
 			return false;
 	}
 	return true;
@@ -51,7 +63,7 @@ bool name_valid(enum kind kind, struct edged_slice name)
 int registry_new(const struct registry_deps *deps, struct registry **ret)
 {
 	static const char *const help[KINDS] = { "Things in the registry", "Groups of things", "Policies",
-		"Certificates of things", "Users" };
+		"Certificates of things", "Users", "Access keys" };
 	struct registry *registry = calloc(1, sizeof(*registry));
 	if (!registry)
 		return -ENOMEM;

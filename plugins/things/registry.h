@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that the plugin knows: things, groups, policies, certificates and users, as records of JSON in memory and in
+ * Everything that the plugin knows: things, groups, policies, certificates, users and keys, as records of JSON in memory and in
  * the store. A change is in force at once and reported as done once it is on the disk. When the store fails, memory is
  * read anew from what is on the disk, so that both never differ for long. Main loop.
  *
@@ -9,6 +9,7 @@
  *     policies      {"document": {}, "created", "version"}
  *     certificates  {"pem", "status", "thing", "policies": [], "until", "created", "version"}; named by fingerprint
  *     users         {"hash", "thing", "policies": [], "enabled", "created", "version"}
+ *     keys          {"secret", "description", "thing", "policies": [], "enabled", "created", "version"}; named by id
  */
 #ifndef THINGS_REGISTRY_H
 #define THINGS_REGISTRY_H
@@ -18,7 +19,7 @@
 #include "edged/cap_store.h"
 #include "table.h"
 
-enum kind { KIND_THING, KIND_GROUP, KIND_POLICY, KIND_CERTIFICATE, KIND_USER, KINDS };
+enum kind { KIND_THING, KIND_GROUP, KIND_POLICY, KIND_CERTIFICATE, KIND_USER, KIND_KEY, KINDS };
 
 struct registry_deps {
 	struct edged_host *host;

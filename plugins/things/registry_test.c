@@ -38,7 +38,7 @@ static int create(struct edged_host *host, void **ret_self)
 		.store = edged_cap(host, EDGED_STORE_1),
 		.log = edged_cap(host, EDGED_LOG_1),
 		.metrics = edged_cap(host, EDGED_METRICS_1),
-		.most = { 3, 3, 3, 3, 3 },
+		.most = { 3, 3, 3, 3, 3, 3 },
 		.policy_bytes = 2048,
 		.changed = changed,
 		.arg = rig };
@@ -210,6 +210,9 @@ static void names_are_judged(void **state)
 	assert_false(name_valid(KIND_THING, edged_slice("a\0b", 3)));
 	assert_true(name_valid(KIND_POLICY, edged_str("a+b@c.d")));
 	assert_false(name_valid(KIND_CERTIFICATE, edged_str("abc")));
+	assert_true(name_valid(KIND_KEY, edged_str("AKIAIOSFODNN7EXAMPLE")));
+	assert_false(name_valid(KIND_KEY, edged_str("AKIAIOSFODNN7EX")));
+	assert_false(name_valid(KIND_KEY, edged_str("AKIAIOSFODNN7/EXAMPLE")));
 	char long_name[130];
 	memset(long_name, 'x', sizeof(long_name));
 	assert_true(name_valid(KIND_GROUP, edged_slice(long_name, 128)));

@@ -118,6 +118,11 @@ int list_users(void *self, edged_handle request)
 	return list(self, request, KIND_USER);
 }
 
+int list_keys(void *self, edged_handle request)
+{
+	return list(self, request, KIND_KEY);
+}
+
 int list_certificates(void *self, edged_handle request)
 {
 	return list(self, request, KIND_CERTIFICATE);
@@ -146,6 +151,11 @@ int get_policy(void *self, edged_handle request)
 int get_user(void *self, edged_handle request)
 {
 	return get(self, request, KIND_USER);
+}
+
+int get_key(void *self, edged_handle request)
+{
+	return get(self, request, KIND_KEY);
 }
 
 int get_certificate(void *self, edged_handle request)
@@ -231,6 +241,11 @@ int patch_user(void *self, edged_handle request)
 	return patch(self, request, KIND_USER);
 }
 
+int patch_key(void *self, edged_handle request)
+{
+	return patch(self, request, KIND_KEY);
+}
+
 int patch_certificate(void *self, edged_handle request)
 {
 	return patch(self, request, KIND_CERTIFICATE);
@@ -296,7 +311,7 @@ static int refuse_use(struct things *t, edged_handle request, enum kind kind, co
 
 static int check_unused(struct things *t, edged_handle request, enum kind kind, const char *name)
 {
-	static const enum kind users[] = { KIND_THING, KIND_GROUP, KIND_CERTIFICATE, KIND_USER };
+	static const enum kind users[] = { KIND_THING, KIND_GROUP, KIND_CERTIFICATE, KIND_USER, KIND_KEY };
 	const char *user = kind == KIND_GROUP ? named_by(t->registry, KIND_THING, "groups", name) : NULL;
 	if (user)
 		return refuse_use(t, request, KIND_THING, user);
@@ -338,6 +353,11 @@ int delete_policy(void *self, edged_handle request)
 int delete_user(void *self, edged_handle request)
 {
 	return delete (self, request, KIND_USER);
+}
+
+int delete_key(void *self, edged_handle request)
+{
+	return delete (self, request, KIND_KEY);
 }
 
 int delete_certificate(void *self, edged_handle request)

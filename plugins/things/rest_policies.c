@@ -54,7 +54,7 @@ static const struct {
 	const char *word;
 	enum kind kind;
 } kinds[] = { { "things", KIND_THING }, { "groups", KIND_GROUP }, { "certificates", KIND_CERTIFICATE },
-	{ "users", KIND_USER } };
+	{ "users", KIND_USER }, { "keys", KIND_KEY } };
 
 static int find_target(struct things *t, edged_handle request, enum kind *ret_kind, const struct record **ret)
 {
@@ -65,7 +65,7 @@ static int find_target(struct things *t, edged_handle request, enum kind *ret_ki
 			return rest_record(t, request, "name", kinds[i].kind, ret);
 		}
 	return rest_problem(t, request, 404, "no-such-kind", "Policies are not attached to such a thing",
-	        "They are attached to things, groups, certificates and users.");
+	        "They are attached to things, groups, certificates, users and keys.");
 }
 
 static int set_target(void *self, edged_handle request, bool in)

@@ -21,7 +21,7 @@ enum { POLICY_COUNT_MAX = POLICIES_MAX * (2 + GROUPS_MAX) };
 static const struct {
 	const char *prefix;
 	enum kind kind;
-} principals[] = { { "cert:", KIND_CERTIFICATE }, { "user:", KIND_USER } };
+} principals[] = { { "cert:", KIND_CERTIFICATE }, { "user:", KIND_USER }, { "key:", KIND_KEY } };
 
 void principal_write(enum kind kind, struct edged_slice name, char ret[PRINCIPAL_MAX])
 {
@@ -83,7 +83,7 @@ const char *rights_flaw(const struct registry *registry, enum kind kind, const j
 	if (why)
 		return why;
 	if (json_is_false(json_object_get(doc, "enabled")))
-		return "the user is disabled";
+		return kind == KIND_KEY ? "the key is disabled" : "the user is disabled";
 	if (of && !thing)
 		return "its thing is gone";
 	return thing && disabled(thing) ? "the thing is disabled" : NULL;

@@ -6,13 +6,13 @@
 #include "edged/cap_auth.h"
 #include "plugin.h"
 
-/* "cert:FINGERPRINT" and "user:NAME" */
+/* "cert:FINGERPRINT", "user:NAME" and "key:ID" */
 enum { PRINCIPAL_MAX = 160 };
 void principal_write(enum kind kind, struct edged_slice name, char ret[PRINCIPAL_MAX]);
 /* KINDS: it is none of ours. */
 enum kind principal_read(const char *principal, struct edged_slice *ret_name);
 
-/* Why this certificate or user admits nobody just now; NULL: it does. */
+/* Why this certificate, user or key admits nobody just now; NULL: it does. */
 const char *rights_flaw(const struct registry *registry, enum kind kind, const json_t *doc);
 
 struct rights; /* immutable */

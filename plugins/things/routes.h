@@ -11,18 +11,22 @@ int list_groups(void *self, edged_handle request);
 int list_policies(void *self, edged_handle request);
 int list_certificates(void *self, edged_handle request);
 int list_users(void *self, edged_handle request);
+int list_keys(void *self, edged_handle request);
 int get_group(void *self, edged_handle request);
 int get_policy(void *self, edged_handle request);
 int get_certificate(void *self, edged_handle request);
 int get_user(void *self, edged_handle request);
+int get_key(void *self, edged_handle request);
 int patch_thing(void *self, edged_handle request);
 int patch_group(void *self, edged_handle request);
 int patch_certificate(void *self, edged_handle request);
 int patch_user(void *self, edged_handle request);
+int patch_key(void *self, edged_handle request);
 int delete_group(void *self, edged_handle request);
 int delete_policy(void *self, edged_handle request);
 int delete_certificate(void *self, edged_handle request);
 int delete_user(void *self, edged_handle request);
+int delete_key(void *self, edged_handle request);
 
 /* rest_things.c */
 int create_thing(void *self, edged_handle request);
@@ -58,5 +62,8 @@ int pairing_decide(void *self, edged_handle request);
 /* rest_users.c */
 int put_user(void *self, edged_handle request);
 int set_password(void *self, edged_handle request);
+
+/* rest_keys.c */
+int create_key(void *self, edged_handle request);
 
 #endif

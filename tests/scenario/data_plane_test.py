@@ -1,12 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP data plane of AWS IoT on the secure port: who may do what with a certificate."""
+"""The HTTP data plane of AWS IoT on the secure port: who may do what with a certificate, and with a signature."""
 import base64
+import datetime
+import hashlib
+import hmac
 import http.client
 import json
 import os
 import ssl
 import subprocess
+import threading
+import urllib.parse
+
+import paho.mqtt.client as mqtt
 
 import edged
 from edged import Node, need
@@ -67,19 +74,41 @@ def stranger():
     return path
 
 
-class Caller:
-    """Requests on the secure port, with the certificate of a folder or without."""
+def signature(secret, date, scope, canonical):
+    """Signature Version 4, as its documentation has it."""
+    text = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + secret).encode()
+    for word in scope.split("/"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
-    def __init__(self, node, ca, folder=None):
-        self.node = node
+
+class Caller:
+    """Requests on the secure port: with the certificate of a folder, or signed with a key, or neither."""
+
+    def __init__(self, node, ca, folder=None, key=None, skew=0):
+        self.node, self.key, self.skew = node, key, skew
         self.tls = ssl.create_default_context(cafile=os.path.join(ca, "ca.pem"))
         if folder:
             self.tls.load_cert_chain(os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem"))
+
+    def sign(self, method, path, body, headers):
+        now = datetime.datetime.utcnow() + datetime.timedelta(seconds=self.skew)
+        date, scope = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d") + "/eu-central-1/iotdata/aws4_request"
+        path, _, query = path.partition("?")
+        signed = {**{k.lower(): v for k, v in headers.items()}, "x-amz-date": date}
+        canonical = "\n".join([method, urllib.parse.quote(path, safe="/~"), "&".join(sorted(query.split("&"))),
+                               *[f"{k}:{signed[k]}" for k in sorted(signed)], "", ";".join(sorted(signed)),
+                               hashlib.sha256((body or "").encode()).hexdigest()])
+        return {"X-Amz-Date": date, "Authorization": f"AWS4-HMAC-SHA256 Credential={self.key[0]}/{scope}, "
+                f"SignedHeaders={';'.join(sorted(signed))}, Signature={signature(self.key[1], date, scope, canonical)}"}
 
     def __call__(self, method, path, body=None, headers=None):
         """(status, headers, body) with the body parsed when it is JSON."""
         port = self.node.port("tls")
         headers = {"Host": f"localhost:{port}", **(headers or {})}
+        if self.key:
+            headers.update(self.sign(method, path, body, headers))
         connection = http.client.HTTPSConnection("localhost", port, timeout=20, context=self.tls)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -186,6 +215,106 @@ def test_messages_and_what_is_kept():
     # what one left behind who may not publish it any more goes to nobody
     call(node, "PATCH", f"/things/v1/certificates/{certificate_of(node, 'lamp')}", {"status": "REVOKED"})
     assert node.http("GET", "/retainedMessage/a%2Fkept")[0] == 404
+
+
+def files(folder):
+    return [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name != "edged.sock"]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def make_key(node, *options):
+    lines = dict(line.split("=", 1) for line in node.edgectl("key", "create", "tools", *options).split())
+    return lines["AWS_ACCESS_KEY_ID"], lines["AWS_SECRET_ACCESS_KEY"]
+
+
+def test_a_signature_is_judged_by_its_policies():
+    node = Node()
+    put_policy(node, "nothing", ("Allow", "iot:Connect", "client/none"))
+    lamp = make_thing(node, "lamp", "nothing")
+    key = make_key(node, "--policy", "nothing")
+    judge_routes(node, Caller(node, lamp, key=key), lambda name: node.edgectl("policy", "attach", name, f"key:{key[0]}"))
+    allow_everything(node)
+    good = Caller(node, lamp, key=key)
+    assert good("GET", SHADOW)[0] == 200
+    for skew, status in ((-290, 200), (290, 200), (-310, 403), (310, 403)):
+        assert Caller(node, lamp, key=key, skew=skew)("GET", SHADOW)[0] == status, skew
+    other = make_key(node, "--policy", "nothing")
+    refuse_all(Caller(node, lamp, key=(key[0], key[1][:-1] + ("a" if key[1][-1] != "a" else "b"))), "a wrong secret")
+    refuse_all(Caller(node, lamp, key=(key[0], other[1])), "another key's secret")
+    refuse_all(Caller(node, lamp, key=("AKIA" + "A" * 16, key[1])), "an unknown key")
+    refuse_all(Caller(node, lamp, lamp, (key[0], other[1])), "a bad signature is not made good by a certificate")
+    # the secret is told once
+    assert key[1] not in json.dumps(node.get("/things/v1/keys")) + json.dumps(node.get(f"/things/v1/keys/{key[0]}"))
+    kept = [path for path in files(node.state) if key[1].encode() in read(path)]
+    assert kept and all(os.stat(path).st_mode & 0o077 == 0 for path in kept), kept
+    node.kill()
+    node.restart()
+    assert good("GET", SHADOW)[0] == 200
+    node.edgectl("key", "disable", key[0])
+    refuse_all(good, "disabled")
+    node.edgectl("key", "enable", key[0])
+    assert good("GET", SHADOW)[0] == 200
+    assert "tools" in node.edgectl("key", "list")
+    node.edgectl("key", "delete", key[0])
+    refuse_all(good, "deleted")
+
+
+def presigned(node, key, skew=0):
+    """The path of a WebSocket, as the AWS IoT Device SDK v1 signs it."""
+    now = datetime.datetime.utcnow() + datetime.timedelta(seconds=skew)
+    date, scope = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d") + "/eu-central-1/iotdevicegateway/aws4_request"
+    query = urllib.parse.urlencode({"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"{key[0]}/{scope}",
+                                    "X-Amz-Date": date, "X-Amz-SignedHeaders": "host"})
+    canonical = f"GET\n/mqtt\n{query}\nhost:localhost:{node.port('tls')}\n\nhost\n{hashlib.sha256(b'').hexdigest()}"
+    return f"/mqtt?{query}&X-Amz-Signature={signature(key[1], date, scope, canonical)}"
+
+
+class WebSocket:
+    """An MQTT 5 client over WebSocket and TLS: `outcome` is the code of CONNACK, or why there is none."""
+
+    def __init__(self, node, ca, path="/mqtt", name="tool", folder=None):
+        self.outcome, self.ended = None, threading.Event()
+        self.mqtt = mqtt.Client(name, protocol=mqtt.MQTTv5, transport="websockets", reconnect_on_failure=False)
+        certificate = {"certfile": f"{folder}/certificate.pem", "keyfile": f"{folder}/key.pem"} if folder else {}
+        self.mqtt.tls_set(os.path.join(ca, "ca.pem"), **certificate)
+        self.mqtt.ws_set_options(path)
+        self.mqtt.on_connect = lambda client, data, flags, code, *rest: setattr(self, "outcome", code.value)
+        self.mqtt.on_disconnect = lambda *rest: self.ended.set()
+        try:
+            self.mqtt.connect("localhost", node.port("tls"), 60)
+        except mqtt.WebsocketConnectionError as error:
+            self.outcome = str(error)
+        else:
+            self.mqtt.loop_start()
+            edged.wait_for(lambda: self.outcome is not None, 20, "CONNACK")
+
+
+def test_a_websocket_is_whoever_signed_for_it():
+    node = Node()
+    put_policy(node, "tool", ("Allow", "iot:Connect", "client/tool"), ("Allow", "iot:Publish", "topic/a"))
+    lamp = make_thing(node, "lamp")
+    key = make_key(node, "--policy", "tool")
+    tool = WebSocket(node, lamp, presigned(node, key))
+    assert tool.outcome == 0, tool.outcome
+    client, = node.get("/pubsub/v1/clients")["data"]
+    assert client["websocket"] and client["tls"], client
+    refused = 0x87
+    assert WebSocket(node, lamp, presigned(node, key), "other").outcome == refused  # the policy names another
+    assert WebSocket(node, lamp).outcome == refused  # nobody
+    assert WebSocket(node, lamp, presigned(node, ("AKIA" + "A" * 16, key[1]))).outcome == refused
+    assert WebSocket(node, lamp, "/mqtt", "lamp", lamp).outcome == 0  # a certificate will do
+    assert WebSocket(node, lamp, "/mqtt", "lamp", stranger()).outcome == refused
+    for path in (presigned(node, (key[0], key[1][::-1])), presigned(node, key, -301), presigned(node, key, 301),
+                 presigned(node, key) + "&x=y", presigned(node, key) + "&X-Amz-Security-Token=x"):
+        outcome = WebSocket(node, lamp, path, folder=lamp).outcome
+        assert isinstance(outcome, str), (path, outcome)  # 403 already, whatever the certificate
+    node.edgectl("key", "disable", key[0])
+    assert tool.ended.wait(20), "still connected"
+    assert WebSocket(node, lamp, presigned(node, key)).outcome == refused
 
 
 edged.main()
