@@ -216,7 +216,7 @@ $(BUILD)/bench/policy: $(BUILD)/obj/tests/bench/policy.o $(call objects,$(call p
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
                   libcurl4-openssl-dev libnghttp2-dev libwslay-dev libsodium-dev
 CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt libpaho-mqtt-dev mosquitto mosquitto-clients \
-                  openssl curl awscli \
+                  openssl curl awscli python3-boto3 \
                   $(if $(shell command -v npm),,nodejs npm)
 FUZZ_PACKAGES   := $(RUN_PACKAGES) clang
 SOURCE_PACKAGES := $(RUN_PACKAGES) g++ git clang-format universal-ctags shellcheck python3

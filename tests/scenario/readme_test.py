@@ -2,21 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every line of the README's first five minutes, typed in as it stands, in a copy of this tree and on a network of its
 own, where the ports of the README are free."""
-import fcntl
 import json
 import os
 import re
 import shutil
 import socket
-import struct
 import subprocess
-import sys
 
 import edged
 from edged import Skip, need, wait_for
+from netspace import enter
 
 ROOT = os.path.abspath(os.path.join(edged.HERE, "..", ".."))
-INSIDE = "EDGED_README_TEST"
 MAKE_VARIABLES = ("BUILD", "CFLAGS", "CROSS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "RUNNER", "SANITIZE")
 
 # What a line brings, in order: its beginning, and a pattern of what it prints. All lines must be here.
@@ -58,12 +55,6 @@ def commands():
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     lines = [re.sub(r"\s+#[^'\"]*$", "", line).strip() for line in lines]
     return ["make run"] + [line for line in lines if line]
-
-
-def raise_loopback():
-    """What `ip link set lo up` does."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        fcntl.ioctl(s, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x8 | 0x40))  # SIOCSIFFLAGS: up, loopback, running
 
 
 def copy_tree():
@@ -191,13 +182,5 @@ def test_the_first_five_minutes():
         terminal.end()
 
 
-if os.environ.get(INSIDE):
-    raise_loopback()
-else:
-    unshare = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
-        print("skip  a network of its own cannot be made here")
-        sys.exit(77)
-    os.environ[INSIDE] = "1"
-    os.execvp("unshare", [*unshare, sys.executable, __file__, *sys.argv[1:]])
+enter()
 edged.main()
