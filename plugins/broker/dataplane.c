@@ -205,6 +205,10 @@ static int publish_as(
 	if (!may(b, request, who, EDGED_PUBLISH, m->topic) ||
 	        (m->retain && !may(b, request, who, EDGED_RETAIN_PUBLISH, m->topic)))
 		return 0;
+	if (who && !rate_request(b, b->http->peer(b->host, request), edged_str(b->auth->principal(who)),
+	                   m->topic.len + m->payload.len))
+		return rest_aws_reply(b, request, 429, "ThrottlingException",
+		        "More messages than rates.messages or rates.bytes of the broker allow; slow down.");
 	struct publishing *p = malloc(sizeof(*p));
 	if (!p)
 		return -ENOMEM;

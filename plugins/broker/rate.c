@@ -196,6 +196,30 @@ int rate_begin(struct client *c, struct edged_slice user)
 	return 0;
 }
 
+static void leave_user(struct broker *b, struct user_rate *u)
+{
+	pthread_mutex_lock(&b->rates.lock);
+	u->clients--;
+	pthread_mutex_unlock(&b->rates.lock);
+}
+
+bool rate_request(struct broker *b, const struct edged_peer *peer, struct edged_slice principal, size_t bytes)
+{
+	const struct rate_limits *limits = &b->limits.rates;
+	uint64_t now = now_ms(b) * 1000000;
+	if (is_local(peer) || !(limits->messages || limits->bytes))
+		return true;
+	struct user_rate *u = take_user(b, principal);
+	bool fits = u && u->messages <= now + SECOND && u->bytes <= now + SECOND;
+	if (fits) {
+		(void)spend_shared(&u->messages, 1, limits->messages, now);
+		(void)spend_shared(&u->bytes, bytes, limits->bytes, now);
+	}
+	if (u)
+		leave_user(b, u);
+	return fits;
+}
+
 static void unlink_paused(struct rate *rate)
 {
 	if (!rate->link)
@@ -212,11 +236,8 @@ void rate_end(struct client *c)
 	if (!c->rate)
 		return;
 	unlink_paused(c->rate);
-	if (c->rate->user) {
-		pthread_mutex_lock(&c->broker->rates.lock);
-		c->rate->user->clients--;
-		pthread_mutex_unlock(&c->broker->rates.lock);
-	}
+	if (c->rate->user)
+		leave_user(c->broker, c->rate->user);
 	free(c->rate);
 	c->rate = NULL;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "edged/peer.h"
 #include "edged/slice.h"
 
 struct broker;
@@ -54,6 +55,9 @@ int rate_begin(struct client *client, struct edged_slice user);
 void rate_end(struct client *client);
 /* A packet was taken. The client may have been paused, or ended, after it. */
 void rate_charge(struct client *client, const struct frame *packet);
+/* A message comes over HTTP from this principal, which has the rate of a client. False: it is faster; not counted then. */
+bool rate_request(
+        struct broker *broker, const struct edged_peer *peer, struct edged_slice principal, size_t bytes);
 /* Does not read the client for so long. -ENOMEM. */
 int rate_pause(struct client *client, uint64_t ms);
 bool rate_paused(const struct client *client);

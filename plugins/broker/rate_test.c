@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How fast clients may be, and what is shed when memory is short. */
+#include "broker.h"
 #include "rig_test.h"
 
 static const struct fake_setting slow[] = { { "rates.messages", 10 }, { "rates.bytes", 1000 },
@@ -91,6 +92,34 @@ static void large_messages_count_by_their_bytes(void **state)
 	assert_in_range(received(), 32, 33); /* 1,200 bytes are more than a second's worth */
 }
 
+static void messages_over_http_have_the_rate_of_a_client(void **state)
+{
+	(void)state;
+	boot(1, slow);
+	struct broker *b = fake_self(host);
+	const struct edged_peer far = { .struct_size = sizeof(far), .address = "192.0.2.1:1", .uid = -1 },
+	                        near = { .struct_size = sizeof(near), .uid = -1, .loopback = true };
+	struct edged_slice lamp = edged_str("cert:lamp"), fan = edged_str("cert:fan");
+	int n = 0;
+	while (rate_request(b, &far, lamp, 1))
+		n++;
+	assert_in_range(n, 10, 12); /* a second's worth */
+	assert_true(rate_request(b, &far, fan, 1));
+	assert_true(rate_request(b, &near, lamp, 1));
+	pass(1000);
+	for (n = 0; rate_request(b, &far, lamp, 1);)
+		n++;
+	assert_in_range(n, 9, 11);
+	assert_true(rate_request(b, &far, fan, 2000)); /* a large one, and then none for a while */
+	assert_false(rate_request(b, &far, fan, 1));
+	pass(2000);
+	assert_true(rate_request(b, &far, fan, 1));
+	assert_int_equal(b->rates.user_count, 2);
+	pass(10000);
+	assert_true(rate_request(b, &far, edged_str("cert:lamp"), 1));
+	assert_in_range(b->rates.user_count, 1, 2); /* who owes nothing is forgotten */
+}
+
 static void programs_of_this_machine_have_no_rate(void **state)
 {
 	(void)state;
@@ -178,6 +207,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        who_is_too_fast_is_read_later_and_nothing_is_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_messages_count_by_their_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		        messages_over_http_have_the_rate_of_a_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(programs_of_this_machine_have_no_rate, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_keeps_being_too_fast_is_told_to_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_address_connects_only_so_often, setup, teardown),
