@@ -97,6 +97,12 @@ static int stream_end(struct edged_host *host, edged_handle request)
 	return requests ? request_stream_end(requests, request) : -ENOENT;
 }
 
+static int on_gone(struct edged_host *host, edged_handle request, void (*gone)(void *arg), void *arg)
+{
+	struct requests *requests = mine(host, request);
+	return requests ? request_on_gone(requests, request, gone, arg) : -ENOENT;
+}
+
 const struct edged_http_1 cap_http = {
 	.struct_size = sizeof(cap_http),
 	.method = method,
@@ -112,4 +118,5 @@ const struct edged_http_1 cap_http = {
 	.stream_begin = stream_begin,
 	.stream_write = stream_write,
 	.stream_end = stream_end,
+	.on_gone = on_gone,
 };
