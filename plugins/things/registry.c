@@ -302,6 +302,8 @@ static void apply(struct registry *registry, const struct change *change, struct
 		table_remove(table, change->name);
 	if (before)
 		registry->deps.changed(registry->deps.arg, change->kind, name);
+	else if (record && registry->deps.made)
+		registry->deps.made(registry->deps.arg, change->kind, name);
 }
 
 int registry_write(struct registry *registry, const struct change *changes, size_t n,

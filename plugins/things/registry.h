@@ -30,6 +30,7 @@ struct registry_deps {
 	size_t policy_bytes; /* of a document */
 	/* A record that was there before has changed or gone; KINDS: anything may have. */
 	void (*changed)(void *arg, enum kind kind, const char *name);
+	void (*made)(void *arg, enum kind kind, const char *name); /* a new record; may be NULL */
 	void *arg;
 };
 

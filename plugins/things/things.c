@@ -7,18 +7,27 @@
 #include "decider.h"
 #include "edged/cap_node.h"
 #include "gate.h"
+#include "offer.h"
 #include "pairing.h"
 #include "routes.h"
 
 struct plugin {
 	struct things things; /* first member: what the routes get */
 	struct decider *decider;
+	struct offer *offer;
 };
 
 static void changed(void *arg, enum kind kind, const char *name)
 {
 	struct plugin *plugin = arg;
 	decider_changed(plugin->decider, kind, name);
+	offer_changed(plugin->offer, kind, name);
+}
+
+static void made(void *arg, enum kind kind, const char *name)
+{
+	const struct plugin *plugin = arg;
+	offer_changed(plugin->offer, kind, name);
 }
 
 static int make_registry(struct plugin *plugin)
@@ -33,6 +42,7 @@ static int make_registry(struct plugin *plugin)
 		.metrics = edged_cap(host, EDGED_METRICS_1),
 		.policy_bytes = plugin->things.policy_bytes,
 		.changed = changed,
+		.made = made,
 		.arg = plugin };
 	for (int i = 0; i < KINDS; i++)
 		deps.most[i] = (size_t)config->integer(host, limits[i]);
@@ -47,6 +57,7 @@ static void destroy(void *self)
 	gate_free(plugin->things.gate);
 	decider_free(plugin->decider);
 	authority_free(plugin->things.authority);
+	offer_free(plugin->offer);
 	free(plugin);
 }
 
@@ -75,6 +86,8 @@ static int create(struct edged_host *host, void **ret_self)
 		r = pairing_new(&plugin->things, &plugin->things.pairing);
 	if (!r)
 		r = decider_new(&plugin->things, &plugin->decider);
+	if (!r)
+		r = offer_new(plugin->things.registry, &plugin->offer);
 	if (r)
 		destroy(plugin);
 	else
@@ -106,6 +119,12 @@ static void stop(void *self)
 	gate_free(plugin->things.gate);
 	plugin->things.gate = NULL;
 	decider_stop(plugin->decider);
+}
+
+static const void *offer(void *self, const char *name)
+{
+	(void)name; /* there is one */
+	return offer_capability(((struct plugin *)self)->offer);
 }
 
 /* --- tables ------------------------------------------------------------------------------------------------------------ */
@@ -272,7 +291,9 @@ static const struct edged_setting settings[] = {
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_HTTP_1, EDGED_LOOP_1,
 	EDGED_METRICS_1, EDGED_AUTH_1, EDGED_NODE_1, EDGED_WORK_1, NULL };
+static const char *const offers[] = { EDGED_THINGS_1, NULL };
 
 EDGED_PLUGIN(.name = "things", .version = EDGED_VERSION,
-        .summary = "Devices, their certificates, and AWS IoT policies", .needs = needs, .settings = settings,
-        .routes = routes, .create = create, .start = start, .stop = stop, .destroy = destroy);
+        .summary = "Devices, their certificates, and AWS IoT policies", .needs = needs, .offers = offers,
+        .settings = settings, .routes = routes, .create = create, .start = start, .stop = stop,
+        .destroy = destroy, .offer = offer);
