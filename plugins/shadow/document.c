@@ -117,13 +117,15 @@ static json_t *section_of(json_t *tree, const char *name)
 	return section;
 }
 
-static int merge_section(struct document *document, const char *name, const json_t *patch, json_t *stamp)
+static int merge_section(
+        struct document *document, const char *name, const json_t *patch, bool replace, json_t *stamp)
 {
-	if (json_is_null(patch)) {
+	if (replace || json_is_null(patch)) {
 		(void)json_object_del(document->state, name);
 		(void)json_object_del(document->metadata, name);
-		return 0;
 	}
+	if (json_is_null(patch))
+		return 0;
 	json_t *state = section_of(document->state, name), *metadata = section_of(document->metadata, name);
 	int r = state && metadata ? tree_merge(state, metadata, patch, stamp) : -ENOMEM;
 	if (!r && json_object_size(state) == 0) {
@@ -133,7 +135,7 @@ static int merge_section(struct document *document, const char *name, const json
 	return r;
 }
 
-static int merge(struct document *document, const json_t *state, json_t *stamp)
+static int merge(struct document *document, const json_t *state, bool replace, json_t *stamp)
 {
 	if (json_is_null(state)) {
 		(void)json_object_clear(document->state);
@@ -142,7 +144,7 @@ static int merge(struct document *document, const json_t *state, json_t *stamp)
 	}
 	for (size_t i = 0; i < SECTIONS; i++) {
 		const json_t *patch = json_object_get(state, sections[i]);
-		int r = patch ? merge_section(document, sections[i], patch, stamp) : 0;
+		int r = patch ? merge_section(document, sections[i], patch, replace, stamp) : 0;
 		if (r)
 			return r;
 	}
@@ -175,12 +177,12 @@ static int undo(struct document *document, struct printed *before)
 	return state && metadata ? 0 : -ENOMEM;
 }
 
-static int change(struct document *document, const json_t *state, int64_t now,
+static int change(struct document *document, const json_t *state, bool replace, int64_t now,
         const struct document_limits *limits, struct shadow_error *error)
 {
 	json_t *stamp = json_integer(now);
 	document->now.text = NULL; /* it is in `before` */
-	int r = stamp ? merge(document, state, stamp) : -ENOMEM;
+	int r = stamp ? merge(document, state, replace, stamp) : -ENOMEM;
 	json_decref(stamp);
 	if (r || print(document))
 		return no_memory(error);
@@ -196,7 +198,7 @@ int document_update(struct document *document, const struct shadow_request *requ
 	if (r)
 		return r;
 	struct printed former = document->now;
-	r = change(document, request->state, now, limits, error);
+	r = change(document, request->state, request->replace, now, limits, error);
 	if (r) {
 		if (undo(document, &former))
 			return no_memory(error);
@@ -216,7 +218,7 @@ int document_delete(struct document *document, const struct shadow_request *requ
 	if (r)
 		return r;
 	struct printed former = document->now;
-	r = change(document, json_null(), now, NULL, error);
+	r = change(document, json_null(), false, now, NULL, error);
 	if (r) {
 		(void)undo(document, &former);
 		return no_memory(error);

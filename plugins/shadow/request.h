@@ -30,6 +30,7 @@ struct shadow_request {
 	json_t *root;
 	json_t *state; /* borrowed from root; JSON null when the request says so; NULL in get and delete */
 	const char *token; /* borrowed from root; NULL: none */
+	bool replace; /* update: sections of the state are put in the place of those that there are, not merged */
 	bool has_version;
 	int64_t version;
 };

@@ -320,8 +320,11 @@ static int parse(struct service *service, const struct shadow_call *call, struct
 		return shadow_refuse(error, 413, "The payload exceeds the maximum size allowed");
 	if (call->verb != SHADOW_UPDATE)
 		return shadow_request_parse_plain(request, call->payload, error);
-	if (call->patch)
-		return shadow_request_parse_patch(request, call->payload, limits, error);
+	if (call->patch) {
+		int r = shadow_request_parse_patch(request, call->payload, limits, error);
+		request->replace = call->replace;
+		return r;
+	}
 	return shadow_request_parse_update(request, call->payload, limits, error);
 }
 

@@ -51,6 +51,7 @@ struct shadow_call {
 	int64_t match; /* the version it must have, or one of the above */
 	bool mirror;   /* the outcome goes to topics in any case; else refusals and answers of get do not */
 	bool patch;    /* update: the payload is a merge patch of the state */
+	bool replace;  /* patch: the sections in it are put in the place of what there is, not merged */
 	bool whole;    /* update: the answer is the whole document */
 	shadow_answer *answer; /* may be NULL */
 	void *arg;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "offer.h"
 #include "service.h"
 
 /* --- the fakes: one row of store, callbacks kept until the test lets them go
@@ -504,6 +505,90 @@ static void waiting_operations_are_answered_at_the_end(void **state)
 	assert_int_equal(last_code, 500);
 }
 
+/* --- "edged.shadow/1" --- */
+
+static struct offer *offer;
+static const struct edged_shadow_1 *shadows;
+
+static int setup_offer(void **state)
+{
+	int r = setup(state);
+	if (!r)
+		r = offer_new(service, &offer);
+	shadows = r ? NULL : offer_capability(offer);
+	return r;
+}
+
+static int teardown_offer(void **state)
+{
+	offer_free(offer);
+	return teardown(state);
+}
+
+static void plugin_answer(void *arg, const struct edged_shadow_result *result)
+{
+	(void)arg;
+	answers++;
+	last_code = result->status;
+	last_version = result->version;
+	snprintf(last_body, sizeof(last_body), "%.*s", EDGED_SLICE_FMT(result->document));
+}
+
+static void change_as_plugin(enum edged_shadow_change how, const char *text, int64_t match)
+{
+	assert_int_equal(shadows->change(shadows->ctx, NULL, edged_str("lamp"), edged_str(""), how,
+	                         edged_str(text), match, plugin_answer, NULL),
+	        0);
+	while (waiting_count)
+		store_answers(0);
+}
+
+static void a_plugin_merges_and_replaces(void **state)
+{
+	(void)state;
+	change_as_plugin(
+	        EDGED_SHADOW_MERGE, "{\"desired\":{\"a\":1},\"reported\":{\"r\":1}}", EDGED_SHADOW_ANY);
+	assert_int_equal(last_version, 1);
+	change_as_plugin(EDGED_SHADOW_MERGE, "{\"desired\":{\"b\":2}}", 1);
+	assert_non_null(strstr(last_body, "\"desired\":{\"a\":1,\"b\":2}"));
+	change_as_plugin(EDGED_SHADOW_REPLACE, "{\"desired\":{\"c\":3}}", EDGED_SHADOW_EXISTS);
+	assert_int_equal(last_code, 200);
+	assert_int_equal(last_version, 3);
+	assert_non_null(strstr(last_body, "\"desired\":{\"c\":3}"));
+	assert_non_null(strstr(last_body, "\"reported\":{\"r\":1}"));
+	change_as_plugin(EDGED_SHADOW_REPLACE, "{\"desired\":{}}", 2);
+	assert_int_equal(last_code, 412);
+	change_as_plugin(EDGED_SHADOW_REPLACE, "{\"desired\":{}}", 3);
+	assert_null(strstr(last_body, "desired"));
+}
+
+static void a_plugin_hears_why_not(void **state)
+{
+	(void)state;
+	change_as_plugin(EDGED_SHADOW_MERGE, "{\"desired\":{}}", EDGED_SHADOW_EXISTS);
+	assert_int_equal(last_code, 412);
+	change_as_plugin(EDGED_SHADOW_MERGE, "{", EDGED_SHADOW_ANY);
+	assert_int_equal(last_code, 400);
+	assert_int_equal(
+	        shadows->get(shadows->ctx, NULL, edged_str("#"), edged_str(""), plugin_answer, NULL), 0);
+	assert_int_equal(last_code, 400);
+	assert_int_equal(answers, 3);
+}
+
+static void a_plugin_that_stops_hears_nothing_more(void **state)
+{
+	(void)state;
+	struct edged_host here = { 0 }, there = { 0 };
+	assert_int_equal(
+	        shadows->get(shadows->ctx, &here, edged_str("lamp"), edged_str(""), plugin_answer, NULL), 0);
+	assert_int_equal(
+	        shadows->get(shadows->ctx, &there, edged_str("lamp"), edged_str(""), plugin_answer, NULL), 0);
+	shadows->forget(shadows->ctx, &here);
+	store_answers(0);
+	assert_int_equal(answers, 1);
+	assert_int_equal(last_code, 404);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,6 +607,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_damaged_row_is_an_error_of_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_large_a_request_is_not_even_parsed, setup, teardown),
 		cmocka_unit_test_setup_teardown(waiting_operations_are_answered_at_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_plugin_merges_and_replaces, setup_offer, teardown_offer),
+		cmocka_unit_test_setup_teardown(a_plugin_hears_why_not, setup_offer, teardown_offer),
+		cmocka_unit_test_setup_teardown(
+		        a_plugin_that_stops_hears_nothing_more, setup_offer, teardown_offer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "edged/cap_config.h"
 #include "edged/plugin.h"
+#include "offer.h"
 #include "rest.h"
 #include "service.h"
 #include "strict.h"
@@ -29,6 +30,7 @@ struct shadow {
 	struct events *events;
 	struct gate gate;
 	struct rest rest;
+	struct offer *offer;
 	edged_handle subscriptions[FILTERS];
 };
 
@@ -55,6 +57,7 @@ static void deliver(void *arg, const struct edged_message *message)
 static void destroy(void *self)
 {
 	struct shadow *shadow = self;
+	offer_free(shadow->offer);
 	events_free(shadow->events);
 	lists_free(shadow->lists);
 	service_free(shadow->service);
@@ -95,6 +98,8 @@ static int create(struct edged_host *host, void **ret_self)
 	if (!r)
 		r = events_new(&deps, &shadow->gate, shadow->service,
 		        (unsigned)config->integer(host, "streams"), &shadow->events);
+	if (!r)
+		r = offer_new(shadow->service, &shadow->offer);
 	if (r) {
 		destroy(shadow);
 		return r;
@@ -139,6 +144,12 @@ static int start(void *self)
 	}
 	const struct edged_auth_1 *auth = shadow->gate.auth;
 	return auth ? auth->watch(shadow->host, rights_changed, shadow) : 0;
+}
+
+static const void *offer(void *self, const char *name)
+{
+	(void)name; /* there is one */
+	return offer_capability(((struct shadow *)self)->offer);
 }
 
 static int ask(struct shadow *shadow, edged_handle request, gate_done *done)
@@ -249,7 +260,8 @@ static const struct edged_setting settings[] = {
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_PUBSUB_1, EDGED_HTTP_1,
 	EDGED_LOOP_1, EDGED_METRICS_1, NULL };
+static const char *const offers[] = { EDGED_SHADOW_1, NULL };
 
 EDGED_PLUGIN(.name = "shadow", .version = EDGED_VERSION, .summary = "AWS IoT device shadows", .needs = needs,
-        .settings = settings, .routes = routes, .create = create, .start = start, .stop = stop,
-        .destroy = destroy);
+        .offers = offers, .settings = settings, .routes = routes, .create = create, .start = start,
+        .stop = stop, .destroy = destroy, .offer = offer);
