@@ -61,7 +61,7 @@ struct edged_http_1 {
 	/* --- before the answer --- */
 	/* on_gone(arg) runs once when the request is gone before the plugin has answered: its client left, its time ran out, or
 	 * the daemon stops. For who keeps something for it meanwhile. reply() and problem() end that, stream_begin() puts its
-	 * own in its place. -ENOENT; -EALREADY: a streamed answer has begun. */
+	 * own in its place; NULL takes it back. -ENOENT; -EALREADY: a streamed answer has begun. */
 	int (*on_gone)(struct edged_host *host, edged_handle request, void (*on_gone)(void *arg), void *arg);
 };
 

@@ -99,12 +99,16 @@ void gate_drop(const struct gate *gate, struct edged_identity *identity)
 		gate->auth->drop(identity);
 }
 
+bool gate_may(const struct gate *gate, const struct edged_identity *identity, enum edged_action action,
+        const char *resource)
+{
+	return !identity || gate->auth->allow(identity, action, edged_str(resource)) == 1;
+}
+
 bool gate_allows(const struct gate *gate, const struct edged_identity *identity, enum edged_action action,
         const char *thing, const char *shadow)
 {
 	char resource[THING_NAME_MAX + SHADOW_NAME_MAX + 2];
-	if (!identity)
-		return true;
-	int n = snprintf(resource, sizeof(resource), "%s%s%s", thing, *shadow ? "/" : "", shadow);
-	return gate->auth->allow(identity, action, edged_slice(resource, (size_t)n)) == 1;
+	snprintf(resource, sizeof(resource), "%s%s%s", thing, *shadow ? "/" : "", shadow);
+	return gate_may(gate, identity, action, resource);
 }

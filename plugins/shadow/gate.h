@@ -34,6 +34,9 @@ void gate_hold(const struct gate *gate, struct edged_identity *identity);
 void gate_drop(const struct gate *gate, struct edged_identity *identity);
 
 /* identity NULL: yes. */
+bool gate_may(const struct gate *gate, const struct edged_identity *identity, enum edged_action action,
+        const char *resource);
+/* On a thing's shadow. */
 bool gate_allows(const struct gate *gate, const struct edged_identity *identity, enum edged_action action,
         const char *thing, const char *shadow);
 

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
+
+#include "query.h"
 
 enum { PAGE_DEFAULT = 25, PAGE_MAX = 100, THINGS_DEFAULT = 100, THINGS_MAX = 1000 };
 
@@ -160,34 +161,10 @@ static const char bad_name[] =
         "Invalid thing or shadow name: 1 to 128 (shadow: 64) characters of a-z, A-Z, 0-9, "
         "':', '_', '-'";
 
-static bool read_number(struct edged_slice text, size_t most, size_t def, size_t *ret)
-{
-	size_t n = 0;
-	*ret = def;
-	if (!text.ptr)
-		return true;
-	for (size_t i = 0; i < text.len && n <= most; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return false;
-		n = n * 10 + (size_t)(text.ptr[i] - '0');
-	}
-	*ret = n;
-	return n >= 1 && n <= most;
-}
-
-/* If-Match (RFC 9110 section 13.1.1): one version in quotes, as the ETag of an answer, or "*". */
 static bool read_match(const struct rest *rest, edged_handle request, int64_t *ret)
 {
 	struct edged_slice text = rest->http->header(rest->host, request, "if-match");
-	size_t version;
-	*ret = text.ptr ? SHADOW_MATCH_ANY : SHADOW_MATCH_NONE;
-	if (!text.ptr || edged_slice_is(text, "*"))
-		return true;
-	if (text.len < 3 || text.ptr[0] != '"' || text.ptr[text.len - 1] != '"' ||
-	        !read_number(edged_slice(text.ptr + 1, text.len - 2), INT64_MAX / 16, 0, &version))
-		return false;
-	*ret = (int64_t)version;
-	return true;
+	return query_match(text, SHADOW_MATCH_ANY, SHADOW_MATCH_NONE, ret);
 }
 
 /* One who may not come in, or not now, hears so. */
@@ -252,25 +229,12 @@ int rest_thing(void *self, edged_handle request, enum gate_outcome outcome, stru
 	return run(self, request, identity, &(struct shadow_call){ .verb = SHADOW_GET }, false);
 }
 
-static bool is_patch(struct edged_slice type)
-{
-	static const char *const types[] = { "application/merge-patch+json", "application/json" };
-	const char *end = type.len ? memchr(type.ptr, ';', type.len) : NULL;
-	size_t n = end ? (size_t)(end - type.ptr) : type.len;
-	while (n && type.ptr[n - 1] == ' ')
-		n--;
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strlen(types[i]) == n && strncasecmp(type.ptr, types[i], n) == 0)
-			return true;
-	return false;
-}
-
 int rest_patch(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *identity)
 {
 	struct rest *rest = self;
 	if (refused(rest, request, false, outcome))
 		return 0;
-	if (!is_patch(rest->http->header(rest->host, request, "content-type"))) {
+	if (!query_is_patch(rest->http->header(rest->host, request, "content-type"))) {
 		(void)rest->http->set_header(
 		        rest->host, request, "Accept-Patch", "application/merge-patch+json");
 		return reply_problem(rest, request, 415,
@@ -291,7 +255,7 @@ int rest_events(void *self, edged_handle request, enum gate_outcome outcome, str
 		return reply_problem(rest, request, 400, bad_name);
 	if (!gate_allows(rest->gate, identity, EDGED_GET_SHADOW, name.thing, name.name))
 		return reply_problem(rest, request, 403, "Forbidden");
-	return events_open(rest->events, request, &name, identity);
+	return events_open(rest->feeds, rest->service, request, &name, identity);
 }
 
 /* --- lists ---------------------------------------------------------------------------------------------------------------------- */
@@ -304,7 +268,7 @@ int rest_list(void *self, edged_handle request, enum gate_outcome outcome, struc
 	size_t limit;
 	if (refused(rest, request, true, outcome))
 		return 0;
-	if (!read_number(http->query(rest->host, request, "pageSize"), PAGE_MAX, PAGE_DEFAULT, &limit))
+	if (!query_number(http->query(rest->host, request, "pageSize"), PAGE_MAX, PAGE_DEFAULT, &limit))
 		return reply_error(rest, request, 400, "Invalid pageSize: a number from 1 to 100");
 	if (!shadow_name_set(&after, http->param(rest->host, request, "thing"),
 	            http->query(rest->host, request, "nextToken")))
@@ -330,7 +294,7 @@ static const char *read_things(const struct rest *rest, edged_handle request, st
 	*ret = (struct things_query){ .state = edged_slice_is(state, "true") };
 	if (state.ptr && !ret->state && !edged_slice_is(state, "false"))
 		return "The query parameter state is true or false.";
-	if (!read_number(http->query(rest->host, request, "limit"), THINGS_MAX, THINGS_DEFAULT, &ret->limit))
+	if (!query_number(http->query(rest->host, request, "limit"), THINGS_MAX, THINGS_DEFAULT, &ret->limit))
 		return "The query parameter limit is a number from 1 to 1,000.";
 	if (!shadow_name_set(&ret->after, cursor.len ? cursor : edged_str("a"), name))
 		return "The query parameter cursor is that of the page before, and name is a shadow's name.";

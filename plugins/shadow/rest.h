@@ -19,7 +19,7 @@ struct rest {
 	const struct edged_pubsub_1 *pubsub;
 	struct service *service;
 	struct lists *lists;
-	struct events *events;
+	struct feeds *feeds;
 	struct gate *gate;
 };
 

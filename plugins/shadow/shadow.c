@@ -27,7 +27,7 @@ struct shadow {
 	const struct edged_pubsub_1 *pubsub;
 	struct service *service;
 	struct lists *lists;
-	struct events *events;
+	struct feeds *feeds;
 	struct gate gate;
 	struct rest rest;
 	struct offer *offer;
@@ -58,10 +58,23 @@ static void destroy(void *self)
 {
 	struct shadow *shadow = self;
 	offer_free(shadow->offer);
-	events_free(shadow->events);
+	feeds_free(shadow->feeds);
 	lists_free(shadow->lists);
 	service_free(shadow->service);
 	free(shadow);
+}
+
+static int make_feeds(struct shadow *shadow, const struct service_deps *service, unsigned limit)
+{
+	const struct feeds_deps deps = { .host = shadow->host,
+		.http = shadow->gate.http,
+		.pubsub = shadow->pubsub,
+		.gate = &shadow->gate,
+		.figure = service->metrics->figure(
+		        shadow->host, EDGED_GAUGE, "shadow_event_streams", NULL, "Open event streams"),
+		.limit = limit,
+		.limit_is = "\"streams\" of the shadow plugin" };
+	return feeds_new(&deps, &shadow->feeds);
 }
 
 static int create(struct edged_host *host, void **ret_self)
@@ -96,8 +109,7 @@ static int create(struct edged_host *host, void **ret_self)
 	if (!r)
 		r = lists_new(&deps, &shadow->gate, (size_t)config->integer(host, "scan"), &shadow->lists);
 	if (!r)
-		r = events_new(&deps, &shadow->gate, shadow->service,
-		        (unsigned)config->integer(host, "streams"), &shadow->events);
+		r = make_feeds(shadow, &deps, (unsigned)config->integer(host, "streams"));
 	if (!r)
 		r = offer_new(shadow->service, &shadow->offer);
 	if (r) {
@@ -109,7 +121,7 @@ static int create(struct edged_host *host, void **ret_self)
 		.pubsub = shadow->pubsub,
 		.service = shadow->service,
 		.lists = shadow->lists,
-		.events = shadow->events,
+		.feeds = shadow->feeds,
 		.gate = &shadow->gate };
 	*ret_self = shadow;
 	return 0;
@@ -119,7 +131,7 @@ static void stop(void *self)
 {
 	struct shadow *shadow = self;
 	gate_stop(&shadow->gate);
-	events_stop(shadow->events);
+	feeds_stop(shadow->feeds);
 	for (unsigned i = 0; i < FILTERS; i++)
 		if (shadow->subscriptions[i])
 			(void)shadow->pubsub->unsubscribe(
@@ -128,7 +140,7 @@ static void stop(void *self)
 
 static void rights_changed(void *self)
 {
-	events_judge(((struct shadow *)self)->events);
+	feeds_judge(((struct shadow *)self)->feeds);
 }
 
 static int start(void *self)
