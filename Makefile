@@ -62,12 +62,15 @@ PLUGIN_LIBS_broker    = $(call libs,jansson openssl libsodium)
 PLUGIN_LIBS_things    = $(call libs,jansson openssl libsodium) -lm
 PLUGIN_LIBS_bridge    = $(call libs,jansson)
 PLUGIN_LIBS_cache     = $(call libs,jansson)
-# Files of other plugins that a plugin is linked with, all of them pure: the bridge speaks MQTT with the broker's codec,
+PLUGIN_LIBS_devices   = $(call libs,jansson)
+# Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec,
 # things keeps passwords as the broker does
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
 PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text)
 # The broker's data plane asks who comes as the shadows' does
 PLUGIN_MORE_broker   := plugins/shadow/gate.c
+# Devices are shown over REST as shadows are
+PLUGIN_MORE_devices  := $(patsubst %,plugins/shadow/%.c,feed gate name query) plugins/broker/text.c
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))
