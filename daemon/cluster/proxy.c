@@ -274,10 +274,17 @@ static void note_failure(struct proxied *proxied, const struct link_failure *fai
 		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
 }
 
+/* Did the node fail? Not when a device behind it did. */
+static bool is_failure(const struct link_message *answer)
+{
+	return answer->status >= 502 && answer->status <= 504 &&
+	       !proxy_is_of_device(answer->headers, answer->header_count);
+}
+
 static void link_head(void *arg, const struct link_message *answer)
 {
 	struct proxied *proxied = arg;
-	if (answer->status >= 502 && answer->status <= 504)
+	if (is_failure(answer))
 		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
 	else
 		health_succeeded(&proxied->proxy->health, proxied->target.id);

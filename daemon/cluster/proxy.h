@@ -9,6 +9,9 @@
  * is, up to PROXY_TRIES: always when the request did not get there, and when it may have, only if its method is idempotent
  * (RFC 9110 section 9.2.2) and no part of an answer has come. `edged-node` in the answer names the node that gave it.
  *
+ * A node that answers 502, 503 or 504 counts as failed, too, unless `edged-device` in the answer says that it is about a device
+ * behind that node.
+ *
  * Answers stream through with back-pressure: at most one link window and what the client's front end takes is held for
  * each. A client that leaves cancels the request at the other node; a node that dies breaks the answer off.
  * Small answers of known length are passed on whole.

@@ -135,6 +135,11 @@ bool proxy_header_is_type(const struct header *header)
 	return link_header_is(header->name, "content-type");
 }
 
+bool proxy_is_of_device(const struct header *headers, size_t count)
+{
+	return find(headers, count, "edged-device") != NULL;
+}
+
 int64_t proxy_content_length(const struct header *headers, size_t count)
 {
 	const struct header *header = find(headers, count, "content-length");

@@ -146,6 +146,29 @@ static void only_what_may_be_done_twice_is_sent_twice(void **state)
 	assert_int_equal(proxy_counts(w->node[0].proxy).open, 0);
 }
 
+/* Whoever holds the request answers 503; how many nodes are avoided then. */
+static uint64_t avoided_after_503(struct world *w, const char *device)
+{
+	struct client *client = ask(w, 0, 0, "GET", "/any/hold", "");
+	run_until(w, somebody_holds);
+	struct node *node = holder(w);
+	if (device)
+		assert_int_equal(request_set_header(node->requests, node->held, "edged-device", device), 0);
+	assert_int_equal(request_reply(node->requests, node->held, 503, NULL, edged_str("no")), 0);
+	node->held = 0;
+	run_until(w, first_ended);
+	assert_int_equal(client->status, 503);
+	return proxy_counts(w->node[0].proxy).avoided;
+}
+
+static void a_node_is_not_avoided_for_its_devices(void **state)
+{
+	struct world *w = *state;
+	three(w);
+	assert_int_equal(avoided_after_503(w, "lamp"), 0);
+	assert_int_equal(avoided_after_503(w, NULL), 1);
+}
+
 static void a_service_that_nobody_has(void **state)
 {
 	struct world *w = *state;
@@ -226,6 +249,7 @@ int main(void)
 		T(one_that_cannot_be_reached_is_passed_over_for_a_while),
 		T(what_a_role_keeps_is_asked_of_its_holder_only),
 		T(only_what_may_be_done_twice_is_sent_twice),
+		T(a_node_is_not_avoided_for_its_devices),
 		T(a_service_that_nobody_has),
 		cmocka_unit_test(names_of_services),
 		cmocka_unit_test(failures_are_forgotten_in_time),
