@@ -241,7 +241,8 @@ static bool sheds_pick(const struct shard *shard, const struct pick *picks)
 	return false;
 }
 
-static bool goes_abroad(const struct shard *shard, const struct message *m, const struct pick *picks, bool others)
+static bool goes_abroad(
+        const struct shard *shard, const struct message *m, const struct pick *picks, bool others)
 {
 	while (picks && picks->shard == shard->index)
 		picks = picks->next;
@@ -443,7 +444,7 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 	return conclude(shard, r, ret);
 }
 
-void shard_publish_will(struct shard *shard, struct message *will)
+void shard_publish_will(struct shard *shard, struct message *will, const struct session *from)
 {
 	struct message_parts parts = {
 		.topic = message_topic(will),
@@ -465,7 +466,7 @@ void shard_publish_will(struct shard *shard, struct message *will)
 	}
 	if (tracing(shard->broker))
 		trace_message(shard->broker, &parts, "will");
-	if (shard_publish(shard, &parts, NULL, &outcome))
+	if (shard_publish(shard, &parts, from, &outcome))
 		count_one(shard->broker->figures.dropped_memory);
 	message_unref(will);
 }

@@ -25,8 +25,8 @@ int shard_distribute(
  * is short, and it would have to wait; -ESTALE: it has ended. */
 int shard_hand_pick(
         struct shard *shard, struct message *message, const struct pick *pick, struct outcome *outcome);
-/* A will; takes the caller's reference. */
-void shard_publish_will(struct shard *shard, struct message *will);
+/* A will; takes the caller's reference. from: the session that left it, or NULL when that has ended. */
+void shard_publish_will(struct shard *shard, struct message *will, const struct session *from);
 /* Would a message on this topic have a receiver? */
 bool shard_wanted(struct shard *shard, struct edged_slice topic);
 /* Shard 0: keeps or removes (empty payload) a retained message. -ENOSPC: over a limit. */

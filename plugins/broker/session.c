@@ -120,7 +120,7 @@ void session_end(struct session *s)
 		count_one(shard->broker->figures.store_failures);
 	session_free(s);
 	if (will)
-		shard_publish_will(shard, will);
+		shard_publish_will(shard, will, NULL);
 }
 
 static void away(struct session *s)
@@ -162,7 +162,7 @@ void session_detach(struct session *s, bool with_will)
 	}
 	away(s);
 	if (will)
-		shard_publish_will(s->shard, will);
+		shard_publish_will(s->shard, will, s);
 }
 
 void session_alarm(struct session *s)
@@ -187,5 +187,5 @@ void session_alarm(struct session *s)
 	if (s->ends != EXPIRY_NEVER)
 		shard_alarm(s->shard, s, s->ends);
 	if (will)
-		shard_publish_will(s->shard, will);
+		shard_publish_will(s->shard, will, s);
 }

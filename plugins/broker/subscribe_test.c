@@ -288,6 +288,24 @@ static void no_local_spares_the_publisher_alone(void **state)
 	EXPECT(q, "\x30\5\0\1t\0x");
 }
 
+/* The connection that left it had the same client id. */
+static void no_local_holds_for_wills(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	static const char *const tails[] = { "\0\0\1t\0\1x", "\5\x18\0\0\0\1\0\1t\0\1x" };
+	static const size_t sizes[] = { 7, 12 };
+	for (size_t i = 0; i < 2; i++) { /* at once, and delayed */
+		struct fake_peer *p = join_with(5, "p", CLEAN | 4, "\x11\0\0\xff\xff", 5, tails[i], sizes[i]);
+		SEND(p, "\x82\7\0\1\0\0\1t\5");
+		fake_hang_up(p);
+		pass(2000);
+		p = join(5, "p", KEEP);
+		EXPECT(p, "");
+	}
+}
+
 /* It is the message of the member it was given to, whatever becomes of that one. */
 static void a_shared_message_stays_with_its_member(void **state)
 {
@@ -352,6 +370,7 @@ int main(void)
 		T(a_shared_copy_has_its_own_identifier),
 		T(shared_subscribers_may_live_on_several_loops),
 		T(no_local_spares_the_publisher_alone),
+		T(no_local_holds_for_wills),
 		T(a_shared_message_stays_with_its_member),
 		T(an_answer_too_large_for_the_client_is_not_sent),
 	};
