@@ -547,6 +547,34 @@ static void a_discarded_session_does_not_come_back(void **state)
 	EXPECT(s, "\x20\2\0\0");
 }
 
+/* However it ended: by a connection without session expiry that is taken over or says goodbye. */
+static void an_ended_session_does_not_come_back(void **state)
+{
+	(void)state;
+	for (int taken_over = 0; taken_over <= 1; taken_over++) {
+		boot(1, NULL);
+		fake_auto_commit(host, true);
+		struct fake_peer *p = join_with(5, "p", CLEAN, "\x11\0\0\0\x3c", 5, NULL, 0), *q;
+		subscribe(p, "t", 1);
+		fake_hang_up(p);
+		p = join(5, "p", KEEP);
+		fake_auto_commit(host, false);
+		if (!taken_over)
+			SEND(p, "\xe0\0");
+		q = join_with(5, "p", KEEP, NULL, 0, NULL, 0);
+		EXPECT(q, ""); /* nothing is said before it is true */
+		fake_commit(host, 0);
+		assert_int_equal(fake_take(q).ptr[2], 0);
+		fake_host_free(host, false);
+		boot(1, NULL);
+		fake_auto_commit(host, true);
+		p = join_with(5, "p", KEEP, NULL, 0, NULL, 0);
+		assert_int_equal(fake_take(p).ptr[2], 0);
+		fake_host_free(host, true);
+		host = NULL;
+	}
+}
+
 /* QoS 2 out of the broker: crash at each step; the client gets the message once, counting by its packet ids. */
 static void no_message_of_qos_2_comes_twice(void **state)
 {
@@ -821,6 +849,7 @@ int main(void)
 		T(a_subscription_that_cannot_be_stored_ends_the_connection),
 		T(a_message_is_written_once),
 		T(a_discarded_session_does_not_come_back),
+		T(an_ended_session_does_not_come_back),
 		T(no_message_of_qos_2_comes_twice),
 		T(what_was_not_acknowledged_is_sent_again_in_order),
 		T(queues_are_bounded),

@@ -121,6 +121,9 @@ static struct session *get_session(struct client *c, const struct connect *p, st
 		session_end(s);
 		s = NULL;
 	}
+	/* Who hears that there is no session has thrown away what belongs to it. */
+	if (!s && removals_session_left(shard, id))
+		*ret_wait = true;
 	/* One that ended when the disk was full may still be there. */
 	if (!s && p->clean && removals_in_doubt(&shard->removals) && persist_session_row_gone(shard, id) == 0)
 		*ret_wait = true;

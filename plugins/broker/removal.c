@@ -104,3 +104,19 @@ void removals_free(struct removal *list)
 		list = next;
 	}
 }
+
+static bool has_session(const struct removal *list, struct edged_slice id)
+{
+	for (const struct removal *r = list; r; r = r->next)
+		if (r->table == REMOVAL_SESSION && edged_slice_eq(edged_slice(r->key, r->len), id))
+			return true;
+	return false;
+}
+
+bool removals_session_left(const struct shard *shard, struct edged_slice id)
+{
+	bool left = has_session(shard->removals.queued, id) || has_session(shard->removals.failed, id);
+	for (const struct turn *turn = shard->first; turn && !left; turn = turn->next)
+		left = has_session(turn->removals, id);
+	return left;
+}

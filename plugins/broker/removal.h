@@ -40,6 +40,8 @@ struct removal *removals_take(struct shard *shard);
 /* That commit's result. Frees the list. */
 void removals_done(struct shard *shard, struct removal *list, int result);
 void removals_free(struct removal *list);
+/* Is the row of an ended session of that client id to go, and may still be on the disk? */
+bool removals_session_left(const struct shard *shard, struct edged_slice id);
 
 static inline bool removals_in_doubt(const struct removals *removals)
 {
