@@ -17,11 +17,11 @@ struct call {
 	void *arg;
 };
 
-/* By then the space has gone, and nobody answers any more. */
+/* By then the space has gone, and nobody answers any more. A call cannot be taken back: none is left behind. */
 static bool silence(struct ledger_entry *entry)
 {
 	(void)entry;
-	return true;
+	return false;
 }
 
 static void cancel_entry(struct ledger_entry *entry)

@@ -9,6 +9,10 @@
 #include <string.h>
 #include "plugin/turn.h"
 
+enum {
+	SETTLE_ROUNDS = 16
+}; /* of all loops; those who talk to each other without an end are not waited for */
+
 static const char *const kinds[LEDGER_KINDS] = {
 	[LEDGER_TIMERS] = "timers",
 	[LEDGER_STORE_CALLS] = "store calls",
@@ -42,9 +46,11 @@ struct sent {
 	struct post post;
 	struct list link; /* in ledger->posts; on its own once cancelled */
 	struct ledger *ledger;
+	const struct loop *to;
 	void (*fn)(void *arg);
 	void (*drop)(void *arg);
 	void *arg;
+	bool reach; /* of stop(): not posted by another loop */
 	bool cancelled;
 };
 
@@ -155,6 +161,11 @@ void ledger_remove(struct ledger_entry *entry)
 
 /* --- posts --- */
 
+static bool in_reach(const struct loop *loop)
+{
+	return !loop || loop_index(loop) == 0;
+}
+
 static void sent_free(struct sent *sent)
 {
 	unref(sent->ledger);
@@ -203,6 +214,8 @@ int ledger_post(
 		return -ENOMEM;
 	*sent = (struct sent){ .post = { .fn = post_run, .drop = post_drop },
 		.ledger = ledger,
+		.to = loop,
+		.reach = in_reach(loop_self()),
 		.fn = fn,
 		.drop = drop,
 		.arg = arg };
@@ -220,24 +233,24 @@ int ledger_post(
 	return r;
 }
 
-/* The oldest waiting post is cancelled; its shell is freed when its loop comes to it. */
-static bool cancel_post(struct ledger *ledger)
+/* The oldest post that waits for that loop, or (NULL) for any; its shell is freed when its loop comes to it. */
+static bool take_oldest(struct ledger *ledger, const struct loop *to, struct sent *ret)
 {
-	void (*drop)(void *arg) = NULL;
-	void *arg = NULL;
+	bool found = false;
 	pthread_mutex_lock(&ledger->lock);
-	struct sent *sent = list_first(&ledger->posts, struct sent, link);
-	if (sent) {
+	list_each (node, &ledger->posts) {
+		struct sent *sent = list_entry(node, struct sent, link);
+		if (to && sent->to != to)
+			continue;
 		list_remove(&sent->link);
 		count_down(ledger, LEDGER_POSTS);
 		sent->cancelled = true;
-		drop = sent->drop;
-		arg = sent->arg;
+		*ret = *sent;
+		found = true;
+		break;
 	}
 	pthread_mutex_unlock(&ledger->lock);
-	if (drop)
-		drop(arg);
-	return sent;
+	return found;
 }
 
 /* --- deferred calls --- */
@@ -262,14 +275,38 @@ void ledger_defer_cancel(struct ledger *ledger, const void *arg)
 
 /* --- the end --- */
 
+static void settle_page(struct loop *loop, void *arg)
+{
+	struct ledger *ledger = arg;
+	struct sent sent;
+	for (unsigned n = ledger_count(ledger, LEDGER_POSTS); n > 0 && take_oldest(ledger, loop, &sent);
+	        n--) {
+		struct loop_charge charge;
+		loop_enter(&charge, ledger->owner);
+		sent.fn(sent.arg);
+		loop_leave(&charge);
+	}
+	turn_run(&ledger->pages[loop_index(loop)].turn);
+}
+
+void ledger_settle(struct ledger *ledger)
+{
+	for (int round = 0; round < SETTLE_ROUNDS; round++) {
+		if (!ledger_count(ledger, LEDGER_POSTS) && !ledger_count(ledger, LEDGER_DEFERRED))
+			return;
+		loops_each(ledger->loops, settle_page, ledger);
+	}
+}
+
 static void close_page(struct loop *loop, void *arg)
 {
 	struct ledger *ledger = arg;
 	struct page *page = &ledger->pages[loop_index(loop)];
-	ledger->left[LEDGER_DEFERRED] += turn_fini(&page->turn);
+	unsigned deferred = turn_fini(&page->turn), one = in_reach(loop);
+	ledger->left[LEDGER_DEFERRED] += deferred * one;
 	list_each (node, &page->entries) {
 		struct ledger_entry *entry = list_entry(node, struct ledger_entry, link);
-		ledger->left[entry->kind] += entry->silence(entry);
+		ledger->left[entry->kind] += entry->silence(entry) ? one : 0;
 	}
 }
 
@@ -279,8 +316,12 @@ void ledger_close(struct ledger *ledger, unsigned ret_left[LEDGER_KINDS])
 	atomic_store_explicit(&ledger->closed, true, memory_order_release);
 	pthread_mutex_unlock(&ledger->lock);
 	loops_each(ledger->loops, close_page, ledger);
-	while (cancel_post(ledger))
-		ledger->left[LEDGER_POSTS]++;
+	struct sent sent;
+	while (take_oldest(ledger, NULL, &sent)) {
+		ledger->left[LEDGER_POSTS] += sent.reach;
+		if (sent.drop)
+			sent.drop(sent.arg);
+	}
 	memcpy(ret_left, ledger->left, sizeof(ledger->left));
 }
 

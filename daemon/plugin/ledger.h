@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ledger of one plugin: the timers, posts, deferred calls, unanswered store calls, open logins and work that it holds. When
- * a plugin has stopped, ledger_close() ends what is left, on whatever loop it is, and tells how much there
- * was.
+ * a plugin has stopped, ledger_close() ends what is left, on whatever loop it is, and tells how much of it stop() should
+ * have ended: what belongs to the main loop. What other loops hold, and post meanwhile, is out of its reach.
  *
  * Entries belong to the loop they were made on and are touched there only, without locks; posts, which cross
  * loops, are under a lock of their own.
@@ -48,7 +48,9 @@ void ledger_limits_set(struct ledger_limits *limits, const struct ledger_limits 
 /* `owner` must live for ever: a plugin's name in its code does. `limits` is borrowed. */
 EDGED_MUST_CHECK int ledger_new(
         struct loops *loops, const char *owner, const struct ledger_limits *limits, struct ledger **ret);
-/* Nothing is called any more when it returns. ret_left gets how many of each kind were still to be. Main loop. */
+/* Before stop(): what is posted and deferred is done, and what follows from that, on all loops. Main loop. */
+void ledger_settle(struct ledger *ledger);
+/* Nothing is called any more when it returns. ret_left gets how many of each kind stop() has left behind. Main loop. */
 void ledger_close(struct ledger *ledger, unsigned ret_left[LEDGER_KINDS]);
 void ledger_free(struct ledger *ledger); /* closed before; what is left is released */
 

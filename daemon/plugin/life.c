@@ -350,6 +350,7 @@ static void bring_down(struct plugin *plugin)
 	cap_auth_fini(plugin->context);
 	cap_stream_fini(plugin->context); /* their closed() comes while the plugin is still whole */
 	cap_dial_fini(plugin->context);
+	ledger_settle(plugin->context->ledger); /* the streams' last words (wills) reach other loops */
 	if (plugin->image->plugin.stop) {
 		struct loop_charge charge;
 		loop_enter(&charge, plugin->context->name);

@@ -78,9 +78,8 @@ static void retire(struct turn *turn, struct call *call)
 }
 
 /* What is added meanwhile waits for the next round, so that a call that adds itself holds no loop. */
-static void run(struct deferred *deferred)
+void turn_run(struct turn *turn)
 {
-	struct turn *turn = CONTAINER_OF(deferred, struct turn, deferred);
 	struct loop *loop = loop_self();
 	struct loop_charge charge;
 	loop_enter(&charge, turn->owner);
@@ -94,6 +93,11 @@ static void run(struct deferred *deferred)
 	loop_leave(&charge);
 	if (!list_empty(&turn->waiting))
 		loop_defer(loop, &turn->deferred);
+}
+
+static void run(struct deferred *deferred)
+{
+	turn_run(CONTAINER_OF(deferred, struct turn, deferred));
 }
 
 void turn_init(struct turn *turn, const char *owner, const unsigned *limit)

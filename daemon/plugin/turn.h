@@ -29,5 +29,7 @@ unsigned turn_fini(struct turn *turn);
 /* 0 (also when it waits already), -ENOSPC, -ENOMEM. */
 EDGED_MUST_CHECK int turn_add(struct turn *turn, struct loop *loop, void (*fn)(void *arg), void *arg);
 void turn_cancel(struct turn *turn, const void *arg);
+/* Does now what waits, instead of at the end of the turn. */
+void turn_run(struct turn *turn);
 
 #endif

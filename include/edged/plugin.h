@@ -129,9 +129,10 @@ struct edged_plugin {
 	 * served once it has started. */
 	int (*start)(void *self);
 	/* stop: end timers, requests, subscriptions; streams have been closed before, with closed(-ESHUTDOWN), in which
-	 * each still takes last words. Nothing of the plugin is called
-	 * after it returned, but destroy, and the drop() of posts. Also called when a start() that returned
-	 * EDGED_LATER failed or took too long. */
+	 * each still takes last words; what was posted and deferred by then has been done. Nothing of the plugin is called
+	 * after it returned, but destroy, and the drop() of posts. What other loops still hold ends by itself; what is left
+	 * on the main loop is ended, too, but reported as a bug. Also called when a start() that returned EDGED_LATER failed
+	 * or took too long. */
 	void (*stop)(void *self);
 	/* destroy: free what is left. Capabilities may be called, but nothing new is begun. */
 	void (*destroy)(void *self);

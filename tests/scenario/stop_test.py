@@ -55,6 +55,43 @@ def test_mqtt_clients_are_told():
         assert all_of(old) == b"", "an older client cannot be told"
 
 
+def test_wills_reach_sessions_on_other_loops():
+    """Clients end with the daemon; their wills are kept for who is away, on whatever loop that one and they live."""
+    node = edged.Node(args=("--set", "net.loops=4"), start=False)
+    for turn in range(3):
+        node.start()
+        keepers = []
+        for i in range(8):
+            keeper = node.connect("mqtt")
+            keeper.sendall(b"\x10\x0e\0\4MQTT\4\0\0\x3c\0\2k%d" % i)
+            assert keeper.recv(4)[3] == 0
+            keeper.sendall(b"\x82\x08\0\1\0\3w/+\1")
+            edged.wait_for(lambda: b"\x90\3\0\1\1" in keeper.recv(4096), what="it has subscribed")
+            keepers.append(keeper)
+        for keeper in keepers:  # those who are away: their alarms are armed
+            keeper.sendall(b"\xe0\0")
+            assert all_of(keeper) == b""
+        going = []
+        for i in range(16):
+            client = node.connect("mqtt")
+            client.sendall(b"\x10\x17\0\4MQTT\4\x0e\0\x3c\0\3g%02d\0\4w/%02d\0\0" % (i, i))
+            assert client.recv(4) == b"\x20\2\0\0"
+            going.append(client)
+        stop_in_time(node)
+        assert "behind when it stopped" not in node.log(), node.log()
+        node.start()
+        for i in range(8):
+            keeper = node.connect("mqtt")
+            keeper.sendall(b"\x10\x0e\0\4MQTT\4\0\0\x3c\0\2k%d" % i)
+            got = b""
+            while sum(b"w/%02d" % n in got for n in range(16)) < 16:
+                more = keeper.recv(4096)
+                assert more, got
+                got += more
+            keeper.sendall(b"\xe0\0")
+        assert node.stop() == 0
+
+
 def test_mqtt_over_websocket_is_told():
     node = edged.Node()
     s = node.connect("http")
