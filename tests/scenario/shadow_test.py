@@ -425,5 +425,23 @@ def test_connectivity():
     connectivity(3)
 
 
+def test_strict_mode_has_the_limits_of_aws():
+    deep = {"a": 1}
+    for _ in range(9):
+        deep = {"b": deep}
+    settings = ("plugins.broker.strict=aws", "plugins.shadow.strict=aws", "plugins.shadow.depth=20")
+    strict = edged.Node(args=[word for setting in settings for word in ("--set", setting)])
+    usual = edged.Node(args=("--set", "plugins.shadow.depth=20"))
+    for node, status in ((strict, 400), (usual, 200)):
+        assert node.http("POST", "/things/lamp/shadow", {"state": {"reported": {"a": 1}}})[0] == 200
+        assert node.http("POST", "/things/lamp/shadow", {"state": {"reported": deep}})[0] == status
+        device = Mqtt(node, "lamp")
+        assert device.ask("get")[0] == 0
+        device.device.mqtt.publish("r/a", "1", 1, retain=True).wait_for_publish()
+    Device(strict, filters=["r/+"]).nothing(strict)
+    assert Device(strict, filters=["r/a"]).next() == ("r/a", 1)
+    assert Device(usual, filters=["r/+"]).next() == ("r/a", 1)
+
+
 if __name__ == "__main__":
     edged.main()
