@@ -11,6 +11,7 @@
 #include "api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/elsewhere.h"
 #include "cluster/identity.h"
 #include "conf/conf.h"
 #include "core/router.h"
@@ -114,6 +115,14 @@ static int node_for_plugins(void *arg, struct buf *out)
 	if (!r)
 		r = buf_add_json(out, edged_str(identity_ca_pem(mesh_identity(app->mesh))));
 	return r ? r : buf_add_str(out, "}");
+}
+
+static int elsewhere(void *arg, edged_handle request, const char *service, const char *probe,
+        const char *type, const char *title, const char *detail)
+{
+	const struct app *app = arg;
+	return elsewhere_pass(mesh_parts(app->mesh)->elsewhere, request, edged_str(service), edged_str(probe),
+	        type, title, detail);
 }
 
 static bool node_ready(void *arg, struct buf *reasons)
@@ -451,6 +460,7 @@ static int make_plugins(struct app *app, struct err *err)
 		.limits = settings_plugins(app->conf),
 		.changed = plugins_changed,
 		.node_json = node_for_plugins,
+		.elsewhere = elsewhere,
 		.arg = app,
 	};
 	int r = plugins_new(&deps, &app->plugins);

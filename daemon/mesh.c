@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cluster/cluster.h"
+#include "cluster/elsewhere.h"
 #include "cluster/identity.h"
 #include "cluster/join.h"
 #include "cluster/link.h"
@@ -384,7 +385,10 @@ static int make_proxy(struct mesh *mesh, struct err *err)
 		/* before this node's own time is over: its answer names the node that is late */
 		.answer_ms = (uint64_t)conf_int(mesh->deps.conf, "http.answer_time") * 3 / 4,
 	};
-	return proxy_new(&deps, &mesh->parts.proxy, err);
+	int r = proxy_new(&deps, &mesh->parts.proxy, err);
+	const struct elsewhere_deps elsewhere = { deps.loop, deps.links, deps.requests, mesh->parts.proxy,
+		offering, mesh };
+	return r ? r : elsewhere_new(&elsewhere, &mesh->parts.elsewhere);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------------------------ */
@@ -436,6 +440,7 @@ void mesh_free(struct mesh *mesh)
 {
 	if (!mesh)
 		return;
+	elsewhere_free(mesh->parts.elsewhere);
 	proxy_free(mesh->parts.proxy);
 	removals_free(mesh->parts.removals);
 	join_free(mesh->parts.join);

@@ -12,6 +12,7 @@
 
 struct cluster;
 struct conf;
+struct elsewhere;
 struct events;
 struct identity;
 struct join;
@@ -58,6 +59,7 @@ struct mesh_parts {
 	struct join *join;
 	struct removals *removals;
 	struct proxy *proxy;
+	struct elsewhere *elsewhere;
 };
 const struct mesh_parts *mesh_parts(const struct mesh *mesh);
 /* Services have changed: the others are told. */

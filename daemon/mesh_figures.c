@@ -6,6 +6,7 @@
 #include "cluster/join.h"
 #include "cluster/link.h"
 #include "cluster/peers.h"
+#include "cluster/elsewhere.h"
 #include "cluster/proxy.h"
 #include "cluster/removals.h"
 #include "mesh.h"
@@ -123,6 +124,18 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        proxy_counts(p->proxy).retried)                                                              \
 	X(proxy_avoided, GAUGE, "proxy_nodes_avoided", NULL, "Nodes that failed lately, at most 64",         \
 	        proxy_counts(p->proxy).avoided)                                                              \
+	X(searches_open, GAUGE, "searches_open", NULL,                                                       \
+	        "Searches for the node that has what a request is about, at most 64",                        \
+	        elsewhere_counts(p->elsewhere).open)                                                         \
+	X(searches_found, COUNTER, "searches_total", "end=\"found\"",                                        \
+	        "Requests for what is not here, by what came of them", elsewhere_counts(p->elsewhere).found) \
+	X(searches_none, COUNTER, "searches_total", "end=\"none\"",                                          \
+	        "Requests for what is not here, by what came of them", elsewhere_counts(p->elsewhere).none)  \
+	X(searches_unknown, COUNTER, "searches_total", "end=\"unknown\"",                                    \
+	        "Requests for what is not here, by what came of them",                                       \
+	        elsewhere_counts(p->elsewhere).unknown)                                                      \
+	X(searches_questions, COUNTER, "search_questions_total", NULL, "Nodes asked in searches",            \
+	        elsewhere_counts(p->elsewhere).questions)                                                    \
 	X(peers_known, GAUGE, "account_nodes", NULL,                                                         \
 	        "Nodes that say they are of this account, at most "                                          \
 	        "1024",                                                                                      \

@@ -37,7 +37,7 @@ struct proxied {
 	int64_t length;    /* of the answer to HEAD */
 	bool full, ended, is_head;
 	struct node_record target;
-	bool any;         /* the answer names the node */
+	bool names_node;  /* in its answer */
 	char service[64]; /* "": it is for that node */
 	char tried[PROXY_TRIES][NODE_ID_LEN + 1];
 	unsigned tries;
@@ -288,7 +288,7 @@ static void link_head(void *arg, const struct link_message *answer)
 		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
 	else
 		health_succeeded(&proxied->proxy->health, proxied->target.id);
-	if (proxied->any)
+	if (proxied->names_node)
 		(void)request_set_header(
 		        requests_of(proxied), proxied->request, "edged-node", proxied->target.id);
 	answer_head(proxied, answer->status, answer->headers, answer->header_count,
@@ -495,19 +495,31 @@ static int proxied_new(
 	return r;
 }
 
-static int pass_on(struct proxy *proxy, edged_handle request, struct edged_slice rest,
-        const struct node_record *target, bool any)
+static int pass_on(struct proxy *proxy, edged_handle request, const struct node_record *target,
+        struct edged_slice path, bool names_node)
 {
 	struct proxied *proxied;
 	struct link_failure failure;
-	int r = proxied_new(proxy, request, rest, &proxied);
+	int r = proxied_new(proxy, request, path, &proxied);
 	if (r)
 		return r;
 	proxied->target = *target;
-	proxied->any = any;
+	proxied->names_node = names_node;
 	if (!ask_node(proxied, &failure))
 		answer_problem(proxied, &failure);
 	return 0;
+}
+
+int proxy_pass(struct proxy *proxy, edged_handle request, const char *node_id)
+{
+	struct requests *requests = proxy->deps.requests;
+	struct node_record target;
+	if (!proxy->deps.find(proxy->deps.arg, edged_str(node_id), &target, NULL))
+		return -ENOENT;
+	if (!may_pass(proxy, request, &target))
+		return 0;
+	request_set_owner(requests, request, proxy);
+	return pass_on(proxy, request, &target, request_target(requests, request), true);
 }
 
 static int serve_nodes(void *self, edged_handle request)
@@ -517,7 +529,7 @@ static int serve_nodes(void *self, edged_handle request)
 	if (!find_target(proxy, request, &target) || !may_pass(proxy, request, &target))
 		return 0;
 	struct edged_slice rest = proxy_rest(request_target(proxy->deps.requests, request), 2);
-	return target.self ? serve_self(proxy, request, rest) : pass_on(proxy, request, rest, &target, false);
+	return target.self ? serve_self(proxy, request, rest) : pass_on(proxy, request, &target, rest, false);
 }
 
 /* Without the query. */
@@ -563,7 +575,7 @@ static int serve_any(void *self, edged_handle request)
 	if (!may_pass(proxy, request, &own))
 		return 0;
 	if (find_holder(proxy, service, rest, &holder))
-		return pass_on(proxy, request, rest, &holder, true);
+		return pass_on(proxy, request, &holder, rest, true);
 	if (proxy->deps.serves(proxy->deps.arg, service))
 		return serve_self(proxy, request, rest);
 	if (service.len >= sizeof(proxied->service))
@@ -572,8 +584,8 @@ static int serve_any(void *self, edged_handle request)
 	int r = proxied_new(proxy, request, rest, &proxied);
 	if (r)
 		return r;
-	proxied->any = true;
 	memcpy(proxied->service, service.ptr, service.len);
+	proxied->names_node = true;
 	if (!ask_next(proxied))
 		answer_nobody(proxied);
 	return 0;

@@ -65,6 +65,10 @@ struct proxy_deps {
 EDGED_MUST_CHECK int proxy_new(const struct proxy_deps *deps, struct proxy **ret, struct err *err);
 void proxy_free(struct proxy *proxy);
 
+/* Passes a request on as /nodes/{node_id} does, as it stands. -ENOENT: no such node is known; the request is still its
+ * owner's. */
+EDGED_MUST_CHECK int proxy_pass(struct proxy *proxy, edged_handle request, const char *node_id);
+
 /* For /metrics. */
 struct proxy_counts {
 	uint64_t open, total, local, failed;

@@ -103,6 +103,18 @@ static int on_gone(struct edged_host *host, edged_handle request, void (*gone)(v
 	return requests ? request_on_gone(requests, request, gone, arg) : -ENOENT;
 }
 
+static int elsewhere(struct edged_host *host, edged_handle request, const char *probe, const char *type,
+        const char *title, const char *detail)
+{
+	const struct plugin_context *context = context_of(host);
+	const struct plugins_deps *deps = context->deps;
+	if (!mine(host, request))
+		return -ENOENT;
+	if (!deps->elsewhere)
+		return request_problem(deps->requests, request, 404, type, title, detail);
+	return deps->elsewhere(deps->arg, request, context->name, probe, type, title, detail);
+}
+
 const struct edged_http_1 cap_http = {
 	.struct_size = sizeof(cap_http),
 	.method = method,
@@ -119,4 +131,5 @@ const struct edged_http_1 cap_http = {
 	.stream_write = stream_write,
 	.stream_end = stream_end,
 	.on_gone = on_gone,
+	.elsewhere = elsewhere,
 };

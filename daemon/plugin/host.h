@@ -48,6 +48,9 @@ struct plugins_deps {
 	void (*changed)(void *arg);
 	/* Appends what `edged.node/1` tells of the node, a JSON object. NULL: the capability is not there. */
 	int (*node_json)(void *arg, struct buf *out);
+	/* As edged_http_1.elsewhere, for that service. NULL: there are no other nodes. */
+	int (*elsewhere)(void *arg, edged_handle request, const char *service, const char *probe,
+	        const char *type, const char *title, const char *detail);
 	void *arg;
 };
 

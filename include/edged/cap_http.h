@@ -63,6 +63,13 @@ struct edged_http_1 {
 	 * the daemon stops. For who keeps something for it meanwhile. reply() and problem() end that, stream_begin() puts its
 	 * own in its place; NULL takes it back. -ENOENT; -EALREADY: a streamed answer has begun. */
 	int (*on_gone)(struct edged_host *host, edged_handle request, void (*on_gone)(void *arg), void *arg);
+	/* For a service whose things are spread over the nodes: what the request is about is not here. It is passed on to the node of
+	 * the account that has it, of those with this plugin's service one that answers GET `probe` (a path without query,
+	 * percent-encoded) with 200. When none does, the answer is 404 with these texts; `type` and `title` are static. The
+	 * plugin judges the client's rights before: the other node sees a node that it trusts. 0: the request is not the
+	 * plugin's any more. A negative errno: it is, and has no answer yet. */
+	EDGED_MUST_CHECK int (*elsewhere)(struct edged_host *host, edged_handle request, const char *probe,
+	        const char *type, const char *title, const char *detail);
 };
 
 #ifdef __cplusplus
