@@ -76,7 +76,7 @@ static int create(struct edged_host *host, void **ret_self)
 	};
 	LIST_INIT(&devices->gate.visits);
 	LIST_INIT(&devices->rest.asks);
-	int r = EDGED_HAS(devices->rest.http, on_gone) && EDGED_HAS(devices->rest.pubsub, connected)
+	int r = EDGED_HAS(devices->rest.http, elsewhere) && EDGED_HAS(devices->rest.pubsub, connected)
 	                ? 0
 	                : -ENOSYS;
 	if (!r)

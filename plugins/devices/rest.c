@@ -49,44 +49,52 @@ static bool refused(const struct rest *rest, edged_handle request, enum gate_out
 }
 
 /* The thing of the path, and the shadow of ?name=; false: answered. */
-static bool read_thing(const struct rest *rest, edged_handle request, struct shadow_name *ret)
+static bool read_name(const struct rest *rest, edged_handle request, struct shadow_name *ret)
 {
 	struct edged_slice thing = rest->http->param(rest->host, request, "thing"),
 	                   name = rest->http->query(rest->host, request, "name");
-	char detail[300];
-	if (!shadow_name_set(ret, thing, name) || (name.ptr && !name.len)) {
-		(void)problem(rest, request, 400, "bad-name", "This cannot be a name",
-		        "Names of things have 1 to 128, names of shadows 1 to 64 characters of a-z, A-Z, "
-		        "0-9, ':', "
-		        "'_', '-'.");
-		return false;
-	}
-	if (rest->things->exists(rest->things->ctx, rest->host, thing))
+	if (shadow_name_set(ret, thing, name) && !(name.ptr && !name.len))
 		return true;
-	snprintf(detail, sizeof(detail),
-	        "The registry of this node has no thing %s. GET /devices/v1 lists those that it has; those "
-	        "of "
-	        "another node are at /nodes/{id}/devices/v1.",
-	        ret->thing);
-	(void)problem(rest, request, 404, "no-such-device", "There is no such device here", detail);
+	(void)problem(rest, request, 400, "bad-name", "This cannot be a name",
+	        "Names of things have 1 to 128, names of shadows 1 to 64 characters of a-z, A-Z, 0-9, ':', "
+	        "'_', '-'.");
 	return false;
 }
 
-/* The same, for one who may do that with its shadow. */
+/* False: answered, or passed on to the node where it is. Who asks has been judged. */
+static bool is_here(const struct rest *rest, edged_handle request, const char *thing)
+{
+	char probe[sizeof("/devices/v1/") + THING_NAME_MAX], detail[300];
+	if (rest->things->exists(rest->things->ctx, rest->host, edged_str(thing)))
+		return true;
+	snprintf(probe, sizeof(probe), "/devices/v1/%s", thing);
+	snprintf(detail, sizeof(detail),
+	        "The registry of this node has no thing %s, nor has that of another node of the account. GET "
+	        "/devices/v1 lists those of this node.",
+	        thing);
+	if (rest->http->elsewhere(
+	            rest->host, request, probe, "no-such-device", "There is no such device", detail))
+		(void)problem(rest, request, 503, "no-memory", "Not enough memory for this request", NULL);
+	return false;
+}
+
+/* Who asks may do that with the shadow that it is about; false: answered. */
+static bool may(const struct rest *rest, edged_handle request, enum gate_outcome outcome,
+        const struct edged_identity *identity, enum edged_action action, struct shadow_name *ret)
+{
+	if (refused(rest, request, outcome) || !read_name(rest, request, ret))
+		return false;
+	if (gate_allows(rest->gate, identity, action, ret->thing, ret->name))
+		return true;
+	(void)forbidden(rest, request, "It needs the right to this thing's shadow.");
+	return false;
+}
+
+/* And the thing is here. */
 static bool open_thing(const struct rest *rest, edged_handle request, enum gate_outcome outcome,
         const struct edged_identity *identity, enum edged_action action, struct shadow_name *ret)
 {
-	if (refused(rest, request, outcome))
-		return false;
-	/* before it is said whether there is such a thing */
-	struct edged_slice thing = rest->http->param(rest->host, request, "thing"),
-	                   name = rest->http->query(rest->host, request, "name");
-	if (shadow_name_set(ret, thing, name) &&
-	        !gate_allows(rest->gate, identity, action, ret->thing, ret->name)) {
-		(void)forbidden(rest, request, "It needs the right to this thing's shadow.");
-		return false;
-	}
-	return read_thing(rest, request, ret);
+	return may(rest, request, outcome, identity, action, ret) && is_here(rest, request, ret->thing);
 }
 
 static bool connected(const struct rest *rest, struct edged_slice thing)
@@ -359,18 +367,16 @@ int rest_call(void *self, edged_handle request, enum gate_outcome outcome, struc
 	struct rest *rest = self;
 	struct shadow_name name;
 	char topic[CALL_TOPIC_MAX];
-	struct edged_slice thing = rest->http->param(rest->host, request, "thing"),
-	                   call = rest->http->param(rest->host, request, "name");
-	if (refused(rest, request, outcome))
+	struct edged_slice call = rest->http->param(rest->host, request, "name");
+	if (refused(rest, request, outcome) || !read_name(rest, request, &name))
 		return 0;
 	if (!call_name_valid(call))
 		return problem(rest, request, 400, "bad-name", "This cannot be the name of a call",
 		        "It has 1 to 64 characters of a-z, A-Z, 0-9, '.', ':', '_', '-'.");
-	snprintf(topic, sizeof(topic), "devices/%.*s/call/%.*s", EDGED_SLICE_FMT(thing),
-	        EDGED_SLICE_FMT(call));
+	snprintf(topic, sizeof(topic), "devices/%s/call/%.*s", name.thing, EDGED_SLICE_FMT(call));
 	if (!gate_may(rest->gate, identity, EDGED_PUBLISH, topic))
 		return forbidden(rest, request, "A call needs iot:Publish on devices/{thing}/call/{name}.");
-	if (!read_thing(rest, request, &name))
+	if (!is_here(rest, request, name.thing))
 		return 0;
 	return calls_make(rest->calls, request, name.thing, call);
 }
@@ -408,7 +414,7 @@ int rest_events(void *self, edged_handle request, enum gate_outcome outcome, str
 	struct shadow_name name;
 	struct feed_topic topics[FEED_TOPICS];
 	struct feed *feed;
-	if (!open_thing(rest, request, outcome, identity, EDGED_GET_SHADOW, &name))
+	if (!may(rest, request, outcome, identity, EDGED_GET_SHADOW, &name))
 		return 0;
 	size_t count = choose_topics(&name, rest->http->query(rest->host, request, "only"), topics);
 	if (count == 0)
@@ -417,6 +423,8 @@ int rest_events(void *self, edged_handle request, enum gate_outcome outcome, str
 	if (asked_for(rest->http->query(rest->host, request, "only"), "event") &&
 	        !gate_may(rest->gate, identity, EDGED_SUBSCRIBE, topics[0].filter))
 		return forbidden(rest, request, "It needs iot:Subscribe on devices/{thing}/events/#.");
+	if (!is_here(rest, request, name.thing))
+		return 0;
 	json_t *known = describe_thing(rest->things, rest->host, edged_str(name.thing));
 	json_t *brief =
 	        known ? describe_brief(name.thing, known, connected(rest, edged_str(name.thing))) : NULL;

@@ -478,6 +478,40 @@ def test_devices_are_reached_through_another_node():
     wait_for(lambda: figure(a, "devices_calls_in_flight") == 0, what="nothing is in flight")
 
 
+def test_any_node_finds_a_device():
+    a, b = family()
+    make(a, "lamp")
+    make(b, "fan")
+    device = Device(a, "lamp")
+    status, headers, body = b.http("GET", "/devices/v1/lamp")
+    assert status == 200 and body["connected"] and headers["edged-node"] == a.id, body
+    for path in ("", "/any"):
+        status, headers, body = call(b, "lamp", "set", "on", path=path)
+        assert status == 200 and body["with"] == "on" and headers["edged-device"] == "lamp", body
+    assert figure(b, 'searches_total{end="found"}') == 3
+    events = Events(b, "/devices/v1/lamp/events")
+    assert events.next()[0] == "device"
+    assert b.http("PUT", "/devices/v1/lamp/properties", {"desired": {"led": "on"}})[0] == 200
+    assert sorted(events.next()[0] for _ in range(2)) == ["delta", "update"]
+    problem(call(b, "lamp", "nothing", query="?timeout=0.05"), 504, "device-timeout")
+    # what is here is not looked for, and what is nowhere is 404; a node is asked for what it has itself
+    assert b.get("/devices/v1/fan")["name"] == "fan" and b.http("GET", "/devices/v1/fan")[1]["edged-node"] is None
+    _, body = problem(b.http("GET", "/devices/v1/nobody"), 404, "no-such-device")
+    assert "nobody" in body["detail"]
+    problem(a.http("GET", f"/nodes/{b.id}/devices/v1/lamp"), 404, "no-such-device")
+    # a caller that leaves gives its place back at the other node
+    device.silent = True
+    connection = http.client.HTTPConnection(*b.address("http"), timeout=20)
+    connection.request("POST", "/devices/v1/lamp/call/set" + LONG)
+    wait_for(lambda: figure(a, "devices_calls_in_flight") == 1, what="the call")
+    connection.close()
+    wait_for(lambda: figure(a, "devices_calls_in_flight") == 0, what="nothing is in flight")
+    assert figure(b, "searches_open") == 0 and figure(b, "proxy_requests_open") == 1  # the events
+    # a device of a node that is not there is not unknown
+    a.kill()
+    wait_for(lambda: b.http("GET", "/devices/v1/lamp")[2]["type"].endswith(":nodes-silent"), 20, "its node is away")
+
+
 def test_a_killed_node_ends_its_calls_and_knows_its_devices_again():
     a, b = family()
     make(a, "lamp")
