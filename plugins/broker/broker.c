@@ -103,6 +103,10 @@ static const struct edged_setting settings[] = {
 	        "messages a second of all clients that logged in with one name" },
 	{ "rates.user_bytes", EDGED_TYPE_SIZE, "\"64M\"", 0, 17179869184, "bytes", NULL,
 	        "bytes a second of all clients that logged in with one name" },
+	{ "rates.address_messages", EDGED_TYPE_INT, "100000", 0, 100000000, "messages", NULL,
+	        "messages a second of all clients of one address (IPv6: one /64 network)" },
+	{ "rates.address_bytes", EDGED_TYPE_SIZE, "\"128M\"", 0, 17179869184, "bytes", NULL,
+	        "bytes a second of all clients of one address, likewise" },
 	{ "rates.connects", EDGED_TYPE_INT, "25", 0, 1000000, "attempts", NULL,
 	        "CONNECTs a second of one address (IPv6: one /64 network), refused beyond (0x9F)" },
 	{ "rates.patience", EDGED_TYPE_DURATION, "\"10m\"", 0, DAY, "ms", NULL,
@@ -117,6 +121,11 @@ static int64_t setting(const struct broker *b, const char *name)
 	return b->config->integer(b->host, name);
 }
 
+static struct rate_limit rate_limit(const struct broker *b, const char *messages, const char *bytes)
+{
+	return (struct rate_limit){ (uint64_t)setting(b, messages), (uint64_t)setting(b, bytes) };
+}
+
 static void configure(struct broker *b)
 {
 	b->limits = (struct limits){
@@ -126,10 +135,11 @@ static void configure(struct broker *b)
 		.queue_bytes = (size_t)setting(b, "limits.queue_bytes"),
 		.memory = (size_t)setting(b, "limits.memory"),
 		.rates = {
-			.messages = (uint64_t)setting(b, "rates.messages"),
-			.bytes = (uint64_t)setting(b, "rates.bytes"),
-			.user_messages = (uint64_t)setting(b, "rates.user_messages"),
-			.user_bytes = (uint64_t)setting(b, "rates.user_bytes"),
+			.client = rate_limit(b, "rates.messages", "rates.bytes"),
+			.shared = {
+				[RATE_USER] = rate_limit(b, "rates.user_messages", "rates.user_bytes"),
+				[RATE_ADDRESS] = rate_limit(b, "rates.address_messages", "rates.address_bytes"),
+			},
 			.connects = (uint64_t)setting(b, "rates.connects"),
 			.patience = (uint32_t)((setting(b, "rates.patience") + 999) / 1000),
 		},
@@ -163,6 +173,9 @@ static void add_figures(struct broker *b)
 	static const char dropped[] = "broker_messages_dropped_total",
 	                  why[] = "Messages not delivered, by reason",
 	                  shed[] = "What was refused, dropped or put off to keep within limits.memory",
+	                  exceeded[] = "broker_rates_exceeded_total",
+	                  too_fast[] = "Packets beyond a rate, after which their client was not read for a "
+	                               "while, by whose rate it was",
 	                  denied[] = "broker_denied_total",
 	                  no[] = "What clients were not allowed to do, or their messages not any more";
 	const struct {
@@ -213,6 +226,10 @@ static void add_figures(struct broker *b)
 		        "Clients refused because too many came from their address at once" },
 		{ &b->figures.rate_ended, EDGED_COUNTER, "broker_rate_disconnects_total", NULL,
 		        "Clients disconnected for being too fast for too long" },
+		{ &b->figures.rate_client, EDGED_COUNTER, exceeded, "of=\"client\"", too_fast },
+		{ &b->figures.rate_shared[RATE_USER], EDGED_COUNTER, exceeded, "of=\"user\"", too_fast },
+		{ &b->figures.rate_shared[RATE_ADDRESS], EDGED_COUNTER, exceeded, "of=\"address\"",
+		        too_fast },
 		{ &b->figures.paused, EDGED_GAUGE, "broker_clients_paused", NULL,
 		        "Clients that are not read for a while" },
 		{ &b->figures.pauses, EDGED_COUNTER, "broker_pauses_total", NULL,

@@ -51,6 +51,7 @@ struct figures {
 	        *dropped_memory;
 	int64_t *store_failures, *compactions;
 	int64_t *rate_refused, *rate_ended, *paused, *pauses;
+	int64_t *rate_client, *rate_shared[RATE_SHARES];
 	int64_t *memory, *pressure, *shed[PRESSURE_STEPS];
 	int64_t *foreign, *denied[DENIED_COUNT];
 };

@@ -14,9 +14,10 @@
 #define SECOND  UINT64_C(1000000000) /* ns */
 #define ROOM_MS 100                  /* so much is free again when a client is read on */
 #define WAYS    4                    /* places where an address may be */
+#define CHAINS  256
 
-struct user_rate {
-	struct user_rate *next;
+struct shared_rate {
+	struct shared_rate *next;
 	uint64_t messages, bytes; /* atomic; as in struct rate */
 	unsigned clients;
 	size_t len;
@@ -25,12 +26,12 @@ struct user_rate {
 
 struct rate {
 	struct client *client;
-	struct user_rate *user;
-	struct rate *next, **link; /* of the paused ones; link NULL: it is read */
-	uint64_t until;            /* ms: when it is read on */
-	uint64_t messages, bytes;  /* ns: when what came is paid for */
-	uint32_t over;             /* s: since when it has been ahead without a break, 0: it is not */
-	bool limited;              /* rates are counted; else it was only paused once */
+	struct shared_rate *shared[RATE_SHARES]; /* NULL: no such rate */
+	struct rate *next, **link;               /* of the paused ones; link NULL: it is read */
+	uint64_t until;                          /* ms: when it is read on */
+	uint64_t messages, bytes;                /* ns: when what came is paid for */
+	uint32_t over; /* s: since when it has been ahead without a break, 0: it is not */
+	bool limited;  /* rates are counted; else it was only paused once */
 };
 
 static uint64_t now_ms(const struct broker *b)
@@ -68,11 +69,12 @@ void rates_init(struct rates *rates)
 
 void rates_fini(struct rates *rates)
 {
-	for (size_t i = 0; i < sizeof(rates->users) / sizeof(rates->users[0]); i++)
-		for (struct user_rate *u = rates->users[i], *next; u; u = next) {
-			next = u->next;
-			free(u);
-		}
+	for (int share = 0; share < RATE_SHARES; share++)
+		for (size_t i = 0; i < CHAINS; i++)
+			for (struct shared_rate *u = rates->tables[share].chains[i], *next; u; u = next) {
+				next = u->next;
+				free(u);
+			}
 	pthread_mutex_destroy(&rates->lock);
 }
 
@@ -125,45 +127,43 @@ bool rate_connect(struct client *c)
 	return fits;
 }
 
-/* --- users ---------------------------------------------------------------------------------------------------------------- */
-
-static struct user_rate **chain_of(struct broker *b, struct edged_slice name)
-{
-	return &b->rates.users[keyed_hash(b->key, 4, name) % 256];
-}
+/* --- rates that clients share ------------------------------------------------------------------------------------------- */
 
 /* Those whose last client has left keep what they owe until it is paid, or leaving would pay it. */
-static void sweep(struct rates *rates, struct user_rate **at, uint64_t now)
+static void sweep(size_t *count, struct shared_rate **at, uint64_t now)
 {
 	while (*at) {
-		struct user_rate *u = *at;
+		struct shared_rate *u = *at;
 		if (u->clients || u->messages > now || u->bytes > now) {
 			at = &u->next;
 			continue;
 		}
 		*at = u->next;
-		rates->user_count--;
+		--*count;
 		free(u);
 	}
 }
 
-static struct user_rate *take_user(struct broker *b, struct edged_slice name)
+static struct shared_rate *take(struct broker *b, enum rate_share share, struct edged_slice name)
 {
 	struct rates *rates = &b->rates;
-	struct user_rate **chain = chain_of(b, name), *u;
+	struct shared_rate **chains = rates->tables[share].chains, *u;
+	struct shared_rate **chain = &chains[keyed_hash(b->key, 4, name) % CHAINS];
+	size_t *count = &rates->tables[share].count, most = b->limits.clients + (size_t)RATE_DEBTORS_MAX;
 	uint64_t now = now_ms(b) * 1000000;
 	pthread_mutex_lock(&rates->lock);
-	sweep(rates, chain, now);
+	sweep(count, chain, now);
 	for (u = *chain; u && !edged_slice_eq(edged_slice(u->name, u->len), name); u = u->next)
 		;
-	for (size_t i = 0; !u && rates->user_count >= RATE_USERS_MAX && i < 256; i++)
-		sweep(rates, &rates->users[i], now);
-	if (!u && rates->user_count < RATE_USERS_MAX && (u = calloc(1, sizeof(*u) + name.len))) {
+	for (size_t i = 0; !u && *count >= most && i < CHAINS; i++)
+		sweep(count, &chains[i],
+		        now + SECOND); /* what they owe is less than what they may send in one go */
+	if (!u && *count < most && (u = calloc(1, sizeof(*u) + name.len))) {
 		memcpy(u->name, name.ptr, name.len);
 		u->len = name.len;
 		u->next = *chain;
 		*chain = u;
-		rates->user_count++;
+		++*count;
 	}
 	if (u)
 		u->clients++;
@@ -180,23 +180,52 @@ static struct rate *rate_of(struct client *c)
 	return c->rate;
 }
 
-int rate_begin(struct client *c, struct edged_slice user)
+static bool is_set(const struct rate_limit *limit)
 {
-	struct broker *b = c->broker;
-	const struct rate_limits *limits = &b->limits.rates;
-	bool own = limits->messages || limits->bytes;
-	bool shared = user.len && (limits->user_messages || limits->user_bytes);
-	if (is_local(b->stream->peer(c->stream)) || !(own || shared))
+	return limit->messages || limit->bytes;
+}
+
+/* What the client shares a rate by; empty: nothing. */
+static struct edged_slice share_name(
+        const struct client *c, enum rate_share share, struct edged_slice user, uint64_t *place)
+{
+	if (share == RATE_USER)
+		return user;
+	*place = place_of(c->broker, c->broker->stream->peer(c->stream)->address);
+	return edged_slice(place, sizeof(*place));
+}
+
+static int begin_shared(struct client *c, enum rate_share share, struct edged_slice user)
+{
+	uint64_t place;
+	struct edged_slice name = share_name(c, share, user, &place);
+	if (name.len == 0 || !is_set(&c->broker->limits.rates.shared[share]))
 		return 0;
 	if (!rate_of(c))
 		return REASON_QUOTA;
 	c->rate->limited = true;
-	if (shared && !c->rate->user && !(c->rate->user = take_user(b, user)))
-		return REASON_QUOTA;
-	return 0;
+	if (!c->rate->shared[share])
+		c->rate->shared[share] = take(c->broker, share, name);
+	return c->rate->shared[share] ? 0 : REASON_QUOTA;
 }
 
-static void leave_user(struct broker *b, struct user_rate *u)
+int rate_begin(struct client *c, struct edged_slice user)
+{
+	struct broker *b = c->broker;
+	int r = 0;
+	if (is_local(b->stream->peer(c->stream)))
+		return 0;
+	if (is_set(&b->limits.rates.client)) {
+		if (!rate_of(c))
+			return REASON_QUOTA;
+		c->rate->limited = true;
+	}
+	for (int share = 0; share < RATE_SHARES && !r; share++)
+		r = begin_shared(c, (enum rate_share)share, user);
+	return r;
+}
+
+static void leave(struct broker *b, struct shared_rate *u)
 {
 	pthread_mutex_lock(&b->rates.lock);
 	u->clients--;
@@ -205,18 +234,18 @@ static void leave_user(struct broker *b, struct user_rate *u)
 
 bool rate_request(struct broker *b, const struct edged_peer *peer, struct edged_slice principal, size_t bytes)
 {
-	const struct rate_limits *limits = &b->limits.rates;
+	const struct rate_limit *limit = &b->limits.rates.client;
 	uint64_t now = now_ms(b) * 1000000;
-	if (is_local(peer) || !(limits->messages || limits->bytes))
+	if (is_local(peer) || !is_set(limit))
 		return true;
-	struct user_rate *u = take_user(b, principal);
+	struct shared_rate *u = take(b, RATE_USER, principal);
 	bool fits = u && u->messages <= now + SECOND && u->bytes <= now + SECOND;
 	if (fits) {
-		(void)spend_shared(&u->messages, 1, limits->messages, now);
-		(void)spend_shared(&u->bytes, bytes, limits->bytes, now);
+		(void)spend_shared(&u->messages, 1, limit->messages, now);
+		(void)spend_shared(&u->bytes, bytes, limit->bytes, now);
 	}
 	if (u)
-		leave_user(b, u);
+		leave(b, u);
 	return fits;
 }
 
@@ -236,8 +265,9 @@ void rate_end(struct client *c)
 	if (!c->rate)
 		return;
 	unlink_paused(c->rate);
-	if (c->rate->user)
-		leave_user(c->broker, c->rate->user);
+	for (int share = 0; share < RATE_SHARES; share++)
+		if (c->rate->shared[share])
+			leave(c->broker, c->rate->shared[share]);
 	free(c->rate);
 	c->rate = NULL;
 }
@@ -326,9 +356,50 @@ static bool is_message(const struct frame *packet)
 	return packet->type == PUBLISH || packet->type == SUBSCRIBE || packet->type == UNSUBSCRIBE;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+/* By how much (ns) each of its rates is exceeded with this packet. */
+struct excess {
+	uint64_t messages, bytes, most;
+	int64_t *figure; /* of the one that is exceeded most */
+};
+
+static void note(struct excess *excess, uint64_t over, int64_t *figure)
 {
-	return a > b ? a : b;
+	if (over <= excess->most)
+		return;
+	excess->most = over;
+	excess->figure = figure;
+}
+
+static void spend_all(struct rate *rate, const struct frame *packet, uint64_t now, struct excess *ret)
+{
+	const struct broker *b = rate->client->broker;
+	const struct rate_limits *limits = &b->limits.rates;
+	uint64_t messages = is_message(packet);
+	*ret = (struct excess){ .messages = spend(&rate->messages, messages, limits->client.messages, now),
+		.bytes = spend(&rate->bytes, packet->size, limits->client.bytes, now) };
+	note(ret, ret->messages, b->figures.rate_client);
+	note(ret, ret->bytes, b->figures.rate_client);
+	for (int share = 0; share < RATE_SHARES; share++) {
+		struct shared_rate *u = rate->shared[share];
+		const struct rate_limit *limit = &limits->shared[share];
+		if (!u)
+			continue;
+		note(ret, spend_shared(&u->messages, messages, limit->messages, now),
+		        b->figures.rate_shared[share]);
+		note(ret, spend_shared(&u->bytes, packet->size, limit->bytes, now),
+		        b->figures.rate_shared[share]);
+	}
+}
+
+static bool in_debt(const struct rate *rate, uint64_t now)
+{
+	bool owes = rate->messages > now || rate->bytes > now;
+	for (int share = 0; share < RATE_SHARES; share++) {
+		const struct shared_rate *u = rate->shared[share];
+		owes |= u && (__atomic_load_n(&u->messages, __ATOMIC_RELAXED) > now ||
+		                     __atomic_load_n(&u->bytes, __ATOMIC_RELAXED) > now);
+	}
+	return owes;
 }
 
 void rate_charge(struct client *c, const struct frame *packet)
@@ -337,26 +408,20 @@ void rate_charge(struct client *c, const struct frame *packet)
 	if (!rate || !rate->limited || c->closing)
 		return;
 	const struct rate_limits *limits = &c->broker->limits.rates;
-	uint64_t ms = now_ms(c->broker), now = ms * 1000000, messages = is_message(packet);
-	if (rate->messages <= now && rate->bytes <= now)
+	uint64_t ms = now_ms(c->broker), now = ms * 1000000;
+	if (!in_debt(rate, now))
 		rate->over = 0;
-	uint64_t by_count = spend(&rate->messages, messages, limits->messages, now);
-	uint64_t by_size = spend(&rate->bytes, packet->size, limits->bytes, now);
-	if (rate->user) {
-		uint64_t of_user = spend_shared(&rate->user->messages, messages, limits->user_messages, now);
-		by_size = later(by_size, of_user);
-		of_user = spend_shared(&rate->user->bytes, packet->size, limits->user_bytes, now);
-		by_size = later(by_size, of_user);
-	}
-	uint64_t over = later(by_count, by_size);
-	if (over == 0)
+	struct excess excess;
+	spend_all(rate, packet, now, &excess);
+	if (excess.most == 0)
 		return;
+	count_one(excess.figure);
 	uint32_t seconds = (uint32_t)(ms / 1000) | 1;
 	if (rate->over == 0)
 		rate->over = seconds;
 	bool abuse = limits->patience && seconds - rate->over >= limits->patience;
 	if (abuse)
 		count_one(c->broker->figures.rate_ended);
-	if (abuse || rate_pause(c, over / 1000000 + ROOM_MS))
-		client_close(c, by_count >= by_size && abuse ? REASON_MESSAGE_RATE : REASON_QUOTA);
+	if (abuse || rate_pause(c, excess.most / 1000000 + ROOM_MS))
+		client_close(c, excess.messages == excess.most && abuse ? REASON_MESSAGE_RATE : REASON_QUOTA);
 }

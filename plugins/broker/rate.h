@@ -2,7 +2,7 @@
 /*
  * How fast clients may be. Who sends more than its rate is not read for a while: nothing is lost, the client's own
  * socket fills up. What it may send in one go is a second's worth. Who is ahead of its rate without a break for
- * `rates.patience` is disconnected: with 0x96 for messages, with 0x97 for bytes or when its user is.
+ * `rates.patience` is disconnected: with 0x96 for messages, with 0x97 for bytes or when its user or its address is.
  *
  * Programs on this machine (loopback, Unix socket) have no rates; they can be stopped in other ways.
  */
@@ -22,23 +22,32 @@ struct edged_timer;
 struct frame;
 struct shard;
 
-/* From the configuration; a rate of 0 is none. */
-struct rate_limits {
-	uint64_t messages, bytes;           /* a second, of one client */
-	uint64_t user_messages, user_bytes; /* of all clients that logged in with one name */
-	uint64_t connects;                  /* CONNECTs a second of one address (IPv6: one /64) */
-	uint32_t patience;                  /* s; 0: for ever */
+/* With whom a client shares a rate: those that logged in with one name, those of one address (IPv6: one /64). */
+enum rate_share { RATE_USER, RATE_ADDRESS, RATE_SHARES };
+
+struct rate_limit {
+	uint64_t messages, bytes; /* a second; 0: any */
 };
 
-#define RATE_USERS_MAX 4096 /* users with clients, or whose last one has just left */
+/* From the configuration. */
+struct rate_limits {
+	struct rate_limit client, shared[RATE_SHARES];
+	uint64_t connects; /* CONNECTs a second of one address; 0: any */
+	uint32_t patience; /* s; 0: for ever */
+};
+
+#define RATE_DEBTORS_MAX                                                                                     \
+	4096 /* users, and addresses, whose last client left in debt; those with clients come on top */
 #define RATE_PLACES                                                                                          \
 	4096 /* addresses that are remembered; beyond, those go whose rate has recovered the most */
 
 /* What all shards share. */
 struct rates {
 	pthread_mutex_t lock;
-	struct user_rate *users[256];
-	size_t user_count;
+	struct {
+		struct shared_rate *chains[256];
+		size_t count;
+	} tables[RATE_SHARES];
 	struct {
 		uint64_t address; /* hash of it */
 		uint64_t due;     /* ns: when what came is paid for */
@@ -50,7 +59,7 @@ void rates_fini(struct rates *rates);
 
 /* A CONNECT has come. False: too many of them come from there. Any loop. */
 bool rate_connect(struct client *client);
-/* The client was let in. 0, or a reason: no room to count for its user. */
+/* The client was let in. 0, or a reason: no room to count for its user or its address. */
 int rate_begin(struct client *client, struct edged_slice user);
 void rate_end(struct client *client);
 /* A packet was taken. The client may have been paused, or ended, after it. */

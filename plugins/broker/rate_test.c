@@ -114,10 +114,10 @@ static void messages_over_http_have_the_rate_of_a_client(void **state)
 	assert_false(rate_request(b, &far, fan, 1));
 	pass(2000);
 	assert_true(rate_request(b, &far, fan, 1));
-	assert_int_equal(b->rates.user_count, 2);
+	assert_int_equal(b->rates.tables[RATE_USER].count, 2);
 	pass(10000);
 	assert_true(rate_request(b, &far, edged_str("cert:lamp"), 1));
-	assert_in_range(b->rates.user_count, 1, 2); /* who owes nothing is forgotten */
+	assert_in_range(b->rates.tables[RATE_USER].count, 1, 2); /* who owes nothing is forgotten */
 }
 
 static void programs_of_this_machine_have_no_rate(void **state)
@@ -166,6 +166,81 @@ static void who_keeps_being_too_fast_is_told_to_go(void **state)
 	assert_false(fake_closed(p));
 }
 
+/* Many clients of one address, none of them too fast by itself; and those who come after them. */
+static void clients_of_an_address_share_a_rate(void **state)
+{
+	(void)state;
+	static const struct fake_setting settings[] = { { "rates.messages", 0 }, { "rates.bytes", 0 },
+		{ "rates.user_messages", 0 }, { "rates.user_bytes", 0 }, { "rates.connects", 0 },
+		{ "rates.address_messages", 20 }, { "rates.address_bytes", 0 }, { "rates.patience", 30000 },
+		{ NULL, 0 } };
+	static const char *const ids[] = { "a", "b", "c", "d" };
+	for (unsigned loops = 1; loops <= 3; loops += 2) {
+		boot(loops, settings);
+		struct fake_peer *p[4], *other = join_from("192.0.2.2:1", 4, "o"),
+		                        *six = join_from("[2001:db8:0:1::1]:1", 4, "s");
+		for (int i = 0; i < 4; i++)
+			p[i] = join_from(i % 2 ? "192.0.2.1:1" : "192.0.2.1:2", 4, ids[i]);
+		for (int i = 0; i < 10; i++)
+			for (int k = 0; k < 4; k++)
+				send_many(p[k], 1, 1);
+		assert_in_range(received(), 20, 24); /* a second's worth for all of them */
+		int64_t before = received();
+		assert_int_equal(figure("broker_clients_paused", NULL), 4);
+		assert_in_range(figure("broker_rates_exceeded_total", "of=\"address\""), 4, 8);
+		assert_int_equal(figure("broker_rates_exceeded_total", "of=\"client\""), 0);
+		send_many(other, 20, 1); /* others do not wait */
+		send_many(six, 15, 1);
+		assert_int_equal(received() - before, 35);
+		struct fake_peer *same = join_from("[2001:db8:0:1:ffff::2]:1", 4, "t");
+		send_many(same, 20, 1); /* one network */
+		assert_in_range(received() - before, 40, 42);
+		for (int i = 0; i < 4; i++) /* leaving pays nothing */
+			fake_hang_up(p[i]);
+		before = received();
+		send_many(join_from("192.0.2.1:3", 4, "late"), 10, 1);
+		assert_in_range(received() - before, 0, 1);
+		pass(20000);
+		assert_int_equal(
+		        received() - before, 10 + 14); /* nothing is lost, nor of the one that stayed */
+		fake_host_free(host, true);
+		host = NULL;
+	}
+}
+
+static void large_messages_of_an_address_count(void **state)
+{
+	(void)state;
+	static const struct fake_setting settings[] = { { "rates.address_bytes", 1000 }, { NULL, 0 } };
+	boot(1, settings);
+	struct fake_peer *a = join_from("192.0.2.1:1", 4, "a"), *b = join_from("192.0.2.1:1", 4, "b");
+	send_many(a, 6, 115);
+	send_many(b, 6, 115);
+	assert_in_range(received(), 9, 10);
+	pass(2000);
+	assert_int_equal(received(), 12);
+}
+
+static void who_shares_a_fast_address_is_told_to_go(void **state)
+{
+	(void)state;
+	static const struct fake_setting settings[] = { { "rates.address_messages", 10 },
+		{ "rates.patience", 30000 }, { NULL, 0 } };
+	boot(1, settings);
+	struct fake_peer *p = join_from("192.0.2.1:1", 5, "a");
+	uint8_t packet[] = { 0x30, 4, 0, 1, 't', 0 };
+	for (int i = 0; i < 40 && !fake_closed(p); i++) {
+		assert_true(i < 35);
+		SEND(p, "\xc0\0");
+		for (int k = 0; k < 20; k++)
+			fake_send(p, packet, sizeof(packet), 0);
+		pass(1000);
+	}
+	struct edged_slice got = fake_take(p);
+	assert_non_null(memmem(got.ptr, got.len, "\x97", 1));
+	assert_int_equal(figure("broker_rate_disconnects_total", NULL), 1);
+}
+
 static void an_address_connects_only_so_often(void **state)
 {
 	(void)state;
@@ -211,6 +286,9 @@ int main(void)
 		        messages_over_http_have_the_rate_of_a_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(programs_of_this_machine_have_no_rate, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_keeps_being_too_fast_is_told_to_go, setup, teardown),
+		cmocka_unit_test_setup_teardown(clients_of_an_address_share_a_rate, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_messages_of_an_address_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_shares_a_fast_address_is_told_to_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_address_connects_only_so_often, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,8 +40,8 @@ void strict_limits(struct limits *l)
 	l->receive = lower(l->receive, UNACKED);
 	l->receive_old = lower(l->receive_old, UNACKED);
 	l->aliases = lower(l->aliases, ALIASES);
-	l->rates.messages = lower_rate(l->rates.messages, MESSAGES);
-	l->rates.bytes = lower_rate(l->rates.bytes, BYTES);
+	l->rates.client.messages = lower_rate(l->rates.client.messages, MESSAGES);
+	l->rates.client.bytes = lower_rate(l->rates.client.bytes, BYTES);
 	l->session_expiry = (uint32_t)lower_rate(l->session_expiry, SESSION_S);
 }
 

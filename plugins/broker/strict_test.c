@@ -34,7 +34,7 @@ static void limits_are_lowered_and_never_raised(void **state)
 		.inflight = 6,
 		.receive = 7,
 		.receive_old = 8,
-		.rates = { .messages = 9, .bytes = 10 },
+		.rates = { .client = { .messages = 9, .bytes = 10 } },
 		.session_expiry = 11 };
 	struct limits before = low;
 	strict_limits(&low);
@@ -47,10 +47,11 @@ static void limits_are_lowered_and_never_raised(void **state)
 		{ "subscriptions", high.subscriptions, 50 }, { "not acknowledged, out", high.inflight, 100 },
 		{ "not acknowledged, in", high.receive, 100 },
 		{ "not acknowledged, MQTT 3", high.receive_old, 100 }, { "aliases", high.aliases, 8 },
-		{ "messages a second", high.rates.messages, 100 },
-		{ "bytes a second", high.rates.bytes, 512 * 1024 }, { "session", high.session_expiry, 3600 },
-		{ "any messages a second", none.rates.messages, 100 },
-		{ "any bytes a second", none.rates.bytes, 512 * 1024 },
+		{ "messages a second", high.rates.client.messages, 100 },
+		{ "bytes a second", high.rates.client.bytes, 512 * 1024 },
+		{ "session", high.session_expiry, 3600 },
+		{ "any messages a second", none.rates.client.messages, 100 },
+		{ "any bytes a second", none.rates.client.bytes, 512 * 1024 },
 		{ "a session for ever", none.session_expiry, 3600 } };
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (rules[i].is != rules[i].aws)
