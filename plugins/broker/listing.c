@@ -142,22 +142,30 @@ static bool any_sub_fits(const struct want *want, const struct shard *shard, con
 	return false;
 }
 
-static void each_session(
-        struct page *page, struct shard *shard, json_t *(*describe)(const struct session *session))
+static void add_session(
+        struct page *page, const struct session *s, json_t *(*describe)(const struct session *session))
 {
-	for (size_t i = 0; i < shard->sessions.size; i++) {
-		for (struct session *s = shard->sessions.buckets[i]; s; s = s->chain) {
-			if (!session_fits(&page->want, s) || !any_sub_fits(&page->want, shard, s))
-				continue;
-			char *key = strndup(s->id, s->id_len);
-			int64_t place = key ? find_place(page, key) : -1;
-			json_t *json = place >= 0 ? describe(s) : NULL;
-			if (json)
-				insert(page, place, key, json);
-			else
-				free(key);
-		}
-	}
+	char *key = strndup(s->id, s->id_len);
+	int64_t place = key ? find_place(page, key) : 0;
+	if (place < 0)
+		free(key);
+	else
+		insert(page, place, key, key ? describe(s) : NULL);
+}
+
+static bool is_client(const struct session *s)
+{
+	return s->client && !s->client->inside;
+}
+
+static void each_session(struct page *page, struct shard *shard, bool clients,
+        json_t *(*describe)(const struct session *session))
+{
+	for (size_t i = 0; i < shard->sessions.size; i++)
+		for (const struct session *s = shard->sessions.buckets[i]; s; s = s->chain)
+			if ((!clients || is_client(s)) && session_fits(&page->want, s) &&
+			        any_sub_fits(&page->want, shard, s))
+				add_session(page, s, describe);
 }
 
 static const char *version_name(uint8_t version)
@@ -168,8 +176,6 @@ static const char *version_name(uint8_t version)
 static json_t *client_json(const struct session *s)
 {
 	const struct client *c = s->client;
-	if (!c || c->inside)
-		return NULL;
 	const struct edged_peer *peer = c->broker->stream->peer(c->stream);
 	json_t *json =
 	        json_pack("{s:o, s:s, s:s, s:s, s:b, s:b, s:i, s:i}", "clientId", text_json(session_id(s)),
@@ -192,12 +198,12 @@ static json_t *session_json(const struct session *s)
 
 static void collect_clients(struct page *page, struct shard *shard)
 {
-	each_session(page, shard, client_json);
+	each_session(page, shard, true, client_json);
 }
 
 static void collect_sessions(struct page *page, struct shard *shard)
 {
-	each_session(page, shard, session_json);
+	each_session(page, shard, false, session_json);
 }
 
 /* Key: client id, line feed, filter. */

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "edged/cap_config.h"
-#include "edged/cap_http.h"
 #include "edged/cap_log.h"
 #include "edged/cap_loop.h"
 #include "edged/cap_metrics.h"
 #include "edged/cap_store.h"
 #include "fake_auth.h"
 #include "fake_disk.h"
+#include "fake_http.h"
 #include "fake_words.h"
 #include "fake_work.h"
 #include "heap.h"
@@ -762,12 +762,16 @@ static void fire_due(struct fake_host *f)
 		p->closing = true;
 		p->reason = -ETIMEDOUT;
 	}
-	for (struct edged_timer *t = f->timers; t; t = t->next) {
-		if (!t->due || t->due > f->now)
+	struct edged_timer *t = f->timers;
+	while (t) {
+		if (!t->due || t->due > f->now) {
+			t = t->next;
 			continue;
+		}
 		t->due = 0;
 		f->loop = t->loop;
 		t->fire(t->arg);
+		t = f->timers; /* it may have freed any of them */
 	}
 }
 
@@ -876,7 +880,6 @@ unsigned fake_loop_of(const struct fake_peer *p)
 static const void *find_cap(struct edged_host *host, const char *name)
 {
 	(void)host;
-	static const struct edged_http_1 http_cap = { .struct_size = sizeof(http_cap) };
 	static const struct {
 		const char *name;
 		const void *cap;
@@ -887,7 +890,7 @@ static const void *find_cap(struct edged_host *host, const char *name)
 		{ EDGED_LOOP_1, &loop_cap },
 		{ EDGED_STORE_1, &store_cap },
 		{ EDGED_STREAM_1, &stream_cap },
-		{ EDGED_HTTP_1, &http_cap },
+		{ EDGED_HTTP_1, &fake_http_cap },
 		{ EDGED_AUTH_1, &fake_auth_cap },
 		{ EDGED_WORK_1, &fake_work_cap },
 	};
