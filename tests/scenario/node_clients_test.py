@@ -8,8 +8,8 @@ from edged import Node
 from node_programs import run
 
 
-def check_mqttjs(url, version):
-    got = run("mqttjs.js", url, version)
+def check_mqttjs(url, version, *folder):
+    got = run("mqttjs.js", url, version, *folder)
     assert got["roundTrip"] == {"granted": 2, "got": [[f"m{q}", q, False] for q in (0, 1, 2)]}, got
     assert got["retained"] == ["still here", True], got
     assert got["will"] == "gone", got
@@ -32,6 +32,18 @@ def test_mqttjs_over_websocket():
         check_mqttjs(url, version)
 
 
+def test_mqttjs_over_mutual_tls():
+    node, credentials = edged.with_credentials()
+    for version in (4, 5):
+        check_mqttjs(f"mqtts://localhost:{node.port('tls')}", version, credentials)
+
+
+def test_mqttjs_over_secure_websocket():
+    node, credentials = edged.with_credentials()
+    for version in (4, 5):
+        check_mqttjs(f"wss://localhost:{node.port('tls')}/mqtt", version, credentials)
+
+
 def check_awssdk(*args):
     got = run("awssdk.js", *args)
     assert got.get("echo") == ["m0", "m1"], got
@@ -43,13 +55,25 @@ def check_awssdk(*args):
 def test_the_aws_sdk_and_a_shadow():
     port = Node().port("mqtt")
     for version in (4, 5):
-        check_awssdk(port, version)
+        check_awssdk(port, version, "tcp")
+
+
+def test_the_aws_sdk_over_websocket():
+    port = Node().port("http")
+    for version in (4, 5):
+        check_awssdk(port, version, "ws")
 
 
 def test_the_aws_sdk_over_mutual_tls():
     node, credentials = edged.with_credentials()
     for version in (4, 5):
-        check_awssdk(node.port("tls"), version, credentials)
+        check_awssdk(node.port("tls"), version, "tls", credentials)
+
+
+def test_the_aws_sdk_over_secure_websocket():
+    node, credentials = edged.with_credentials()
+    for version in (4, 5):
+        check_awssdk(node.port("tls"), version, "wss", credentials)
 
 
 def test_the_aws_sdk_with_the_folder_of_edgectl():
@@ -57,7 +81,7 @@ def test_the_aws_sdk_with_the_folder_of_edgectl():
     for version in (4, 5):
         folder = os.path.join(edged.folder(), "device")
         node.edgectl("thing", "create", f"lamp{version}", "--folder", folder)
-        check_awssdk(node.port("tls"), version, folder, f"lamp{version}")
+        check_awssdk(node.port("tls"), version, "tls", folder, f"lamp{version}")
 
 
 def test_the_aws_sdk_v1_over_mutual_tls():

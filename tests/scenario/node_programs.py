@@ -55,6 +55,6 @@ def environment(**more):
 
 def run(program, *args, **more):
     """The line of JSON that a program prints; `more` goes into its environment."""
-    done = subprocess.run(command(program, *args), capture_output=True, text=True, timeout=60, env=environment(**more))
+    done = subprocess.run(command(program, *args), capture_output=True, text=True, timeout=120, env=environment(**more))
     assert done.stdout, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device and an app of the AWS IoT Device SDK v2 around one shadow, as one line of JSON; with mutual TLS when a folder
-// with ca.pem, certificate.pem and key.pem is named.
-// usage: node awssdk.js PORT VERSION(4 = 3.1.1, 5) [FOLDER [THING]]
+// A device and an app of the AWS IoT Device SDK v2 around one shadow, as one line of JSON; tls and wss with a certificate,
+// from a folder with ca.pem, certificate.pem and key.pem.
+// usage: node awssdk.js PORT VERSION(4 = 3.1.1, 5) tcp|tls|ws|wss [FOLDER [THING]]
 "use strict";
 const { io, mqtt, mqtt5, iotshadow } = require("aws-iot-device-sdk-v2");
 const [port, version] = [Number(process.argv[2]), Number(process.argv[3])];
-const folder = process.argv[4];
-const thing = process.argv[5] || `lamp${process.pid}`;
-const limits = { maxRequestResponseSubscriptions: 6, maxStreamingSubscriptions: 4, operationTimeoutInSeconds: 5 };
+const [transport, folder] = process.argv.slice(4);
+const websocket = transport.startsWith("ws");
+const thing = process.argv[6] || `lamp${process.pid}`;
+const limits = { maxRequestResponseSubscriptions: 6, maxStreamingSubscriptions: 4, operationTimeoutInSeconds: 20 };
 
 function tls() {
 	const options = io.TlsContextOptions.create_client_with_mtls_from_path(`${folder}/certificate.pem`, `${folder}/key.pem`);
 	options.override_default_trust_store_from_path(undefined, `${folder}/ca.pem`);
-	if (io.is_alpn_available())
+	if (io.is_alpn_available() && !websocket)
 		options.alpn_list = ["x-amzn-mqtt-ca"];
 	return new io.ClientTlsContext(options);
 }
 
+// AWS would have the request signed; what is sent here is the request as it is.
+const unsigned = (request, done) => done();
+
 async function connect311() {
 	const connection = new mqtt.MqttClient(new io.ClientBootstrap()).new_connection({
 		client_id: thing, host_name: "localhost", port, clean_session: true, keep_alive: 30,
-		socket_options: new io.SocketOptions(), use_websocket: false, ...(folder && { tls_ctx: tls() }),
+		socket_options: new io.SocketOptions(), use_websocket: websocket, ...(folder && { tls_ctx: tls() }),
+		...(websocket && { websocket_handshake_transform: unsigned }),
 	});
 	await connection.connect();
 	return {
@@ -37,6 +42,7 @@ async function connect311() {
 
 async function connect5() {
 	const client = new mqtt5.Mqtt5Client({ hostName: "localhost", port, ...(folder && { tlsCtx: tls() }),
+		...(websocket && { websocketHandshakeTransform: unsigned }),
 		connectProperties: { clientId: thing, keepAliveIntervalSeconds: 30 } });
 	const connected = new Promise((resolve, reject) => {
 		client.on("connectionSuccess", resolve);
@@ -77,7 +83,7 @@ async function lamp(shadow) {
 }
 
 (async () => {
-	setTimeout(() => { console.log('{"error":"not within 15 s"}'); process.exit(1); }, 15000);
+	setTimeout(() => { console.log('{"error":"not within 60 s"}'); process.exit(1); }, 60000);
 	const client = await (version === 5 ? connect5() : connect311());
 	const result = { echo: [await client.echo(0), await client.echo(1)], shadow: await lamp(client.shadow) };
 	console.log(JSON.stringify(result));

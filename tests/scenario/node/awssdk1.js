@@ -7,7 +7,7 @@ const path = require("path");
 const [port, folder] = [Number(process.argv[2]), process.argv[3]];
 const thing = `old${process.pid}`;
 
-setTimeout(() => { console.log('{"error":"not within 15 s"}'); process.exit(1); }, 15000);
+setTimeout(() => { console.log('{"error":"not within 60 s"}'); process.exit(1); }, 60000);
 const device = thingShadow({
 	host: "localhost", port, clientId: thing, keyPath: path.join(folder, "key.pem"),
 	certPath: path.join(folder, "certificate.pem"), caPath: path.join(folder, "ca.pem"),

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What MQTT.js sees of a broker, as one line of JSON. usage: node mqttjs.js URL VERSION(4 = 3.1.1, 5)
+// What MQTT.js sees of a broker, as one line of JSON; with a certificate when a folder with ca.pem, certificate.pem and
+// key.pem is named. usage: node mqttjs.js URL VERSION(4 = 3.1.1, 5) [FOLDER]
 "use strict";
 const mqtt = require("mqtt");
-const [url, version] = [process.argv[2], Number(process.argv[3])];
+const fs = require("fs");
+const [url, version, folder] = [process.argv[2], Number(process.argv[3]), process.argv[4]];
+const read = (name) => fs.readFileSync(`${folder}/${name}.pem`);
+const tls = folder ? { ca: read("ca"), cert: read("certificate"), key: read("key") } : {};
 const tag = `js${process.pid}`;
 
 const connect = (name, options = {}) => mqtt.connectAsync(url, {
-	protocolVersion: version, clientId: `${tag}-${name}`, reconnectPeriod: 0, connectTimeout: 5000, ...options,
+	protocolVersion: version, clientId: `${tag}-${name}`, reconnectPeriod: 0, connectTimeout: 20000, ...tls, ...options,
 });
 
 /** The next `count` messages of a client; to be called before what causes them. */
@@ -65,7 +69,7 @@ async function session() {
 	for (const text of ["one", "two", "three"])
 		await other.publishAsync(`${tag}/queue`, text, { qos: 1 });
 	await other.endAsync();
-	sleeper = mqtt.connect(url, { protocolVersion: version, clientId: `${tag}-sleeper`, reconnectPeriod: 0, ...options });
+	sleeper = mqtt.connect(url, { protocolVersion: version, clientId: `${tag}-sleeper`, reconnectPeriod: 0, ...tls, ...options });
 	const present = new Promise((resolve) => sleeper.on("connect", (connack) => resolve(connack.sessionPresent)));
 	const got = (await messages(sleeper, 3)).map((m) => m.payload);
 	const result = { present: await present, got };
@@ -90,7 +94,7 @@ async function properties() {
 	const result = {};
 	for (const step of [roundTrip, retained, will, session, ...(version === 5 ? [properties] : [])]) {
 		let timer;
-		const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error("not within 5 s")), 5000); });
+		const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error("not within 20 s")), 20000); });
 		result[step.name] = await Promise.race([step(), late]).catch((error) => ({ error: String(error) }));
 		clearTimeout(timer);
 	}
