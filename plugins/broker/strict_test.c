@@ -281,8 +281,8 @@ static void a_client_has_50_subscriptions(void **state)
 	struct fake_peer *p = join(5, "a", CLEAN);
 	for (int i = 0; i < 51; i++) {
 		char body[] = "\0\1\0\0\3txx\1";
-		snprintf(body + 6, 3, "%02d", i);
-		body[8] = 1;
+		body[6] = (char)('0' + i / 10);
+		body[7] = (char)('0' + i % 10);
 		send_packet(p, 0x82, body, 9);
 		assert_int_equal(outcome(p), TAKEN | (i < 50 ? 1 : 0x97));
 	}

@@ -389,7 +389,7 @@ static void a_thing_has_its_rate(void **state)
 		assert_int_equal(get_code(&lamp), 404);
 	assert_int_equal(get_code(&lamp), 429);
 	for (int i = 0; i < 100; i++) { /* others come and are forgotten */
-		char text[16];
+		char text[24];
 		snprintf(text, sizeof(text), "thing%d", i);
 		assert_true(shadow_name_set(&other, edged_str(text), edged_str("")));
 		assert_int_equal(get_code(&other), 404);
