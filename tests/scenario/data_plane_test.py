@@ -246,6 +246,8 @@ def test_a_signature_is_judged_by_its_policies():
     refuse_all(Caller(node, lamp, key=(key[0], key[1][:-1] + ("a" if key[1][-1] != "a" else "b"))), "a wrong secret")
     refuse_all(Caller(node, lamp, key=(key[0], other[1])), "another key's secret")
     refuse_all(Caller(node, lamp, key=("AKIA" + "A" * 16, key[1])), "an unknown key")
+    call(node, "PUT", "/things/v1/policies/all/targets/things/lamp")
+    assert Caller(node, lamp, lamp)("GET", SHADOW)[0] == 200
     refuse_all(Caller(node, lamp, lamp, (key[0], other[1])), "a bad signature is not made good by a certificate")
     # the secret is told once
     assert key[1] not in json.dumps(node.get("/things/v1/keys")) + json.dumps(node.get(f"/things/v1/keys/{key[0]}"))
