@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What policies allow and deny. */
+#include "plain_match_test.h"
 #include "policy_rig_test.h"
 
 static const struct someone lamp = { .client = "lamp",
@@ -188,6 +189,22 @@ static void what_is_not_known_allows_nothing(void **state)
 	};
 	(void)state;
 	CHECK(&nobody, rows);
+}
+
+static void patterns_match_what_a_plain_matcher_says(void **state)
+{
+	(void)state;
+	uint64_t seed = 1;
+	for (int i = 0; i < 200000; i++) {
+		char bytes[32];
+		for (size_t k = 0; k < sizeof(bytes); k++) {
+			seed = seed * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
+			bytes[k] = (char)(seed >> 56);
+		}
+		if (!matchers_agree(edged_slice(bytes + 2, (size_t)(bytes[0] & 15)),
+		            edged_slice(bytes + 17, (size_t)(bytes[1] & 15))))
+			fail_msg("number %d", i);
+	}
 }
 
 /* A client chooses its id: it must not come to mean more than itself (the wildcard client ids of 2017). */
@@ -397,6 +414,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(actions_mean_what_aws_says),
 		cmocka_unit_test(resources_match_as_text_with_wildcards),
+		cmocka_unit_test(patterns_match_what_a_plain_matcher_says),
 		cmocka_unit_test(variables_take_the_values_of_the_connection),
 		cmocka_unit_test(what_is_not_known_allows_nothing),
 		cmocka_unit_test(values_are_never_patterns_or_filters),
