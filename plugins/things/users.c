@@ -15,6 +15,7 @@ struct attempt;
 struct users {
 	struct things *things;
 	struct attempt *attempts; /* that are waiting or being judged */
+	int64_t *waiting, *refused;
 	const struct edged_auth_1 *auth;
 	uint8_t key[32];
 	uint8_t right[REMEMBERED][QUICK]; /* each where its first bytes say */
@@ -43,6 +44,11 @@ int users_new(struct things *things, struct users **ret)
 		return -ENOMEM;
 	users->things = things;
 	users->auth = edged_cap(things->host, EDGED_AUTH_1);
+	const struct edged_metrics_1 *metrics = edged_cap(things->host, EDGED_METRICS_1);
+	users->waiting = metrics->figure(things->host, EDGED_GAUGE, "things_passwords_waiting", NULL,
+	        "Passwords that wait to be judged, or are being judged");
+	users->refused = metrics->figure(things->host, EDGED_COUNTER, "things_passwords_refused_total", NULL,
+	        "Clients told to try later, because too many passwords were waiting (plugin.works)");
 	if (getrandom(users->key, sizeof(users->key), 0) != (ssize_t)sizeof(users->key)) {
 		free(users);
 		return -EIO;
@@ -144,6 +150,7 @@ static void forget(struct users *users, struct attempt *a)
 	while (*at != a)
 		at = &(*at)->next;
 	*at = a->next;
+	edged_metric_add(users->waiting, -1);
 }
 
 static void work(void *arg)
@@ -196,6 +203,7 @@ static int judge(
 	}
 	a->next = users->attempts;
 	users->attempts = a;
+	edged_metric_add(users->waiting, 1);
 	return 0;
 }
 
@@ -230,6 +238,8 @@ void users_login(struct users *users, const struct edged_door *door, edged_handl
 	}
 	struct attempt *same = attempt_find(users, a.name, a.quick);
 	int r = same ? attempt_add(same, login) : judge(users, &a, door->password, login);
-	if (r)
-		answer(users, login, EDGED_LOGIN_UNDECIDED, "too many passwords are waiting");
+	if (!r)
+		return;
+	edged_metric_add(users->refused, 1);
+	answer(users, login, EDGED_LOGIN_UNDECIDED, "too many passwords are waiting");
 }
