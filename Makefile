@@ -67,8 +67,8 @@ PLUGIN_LIBS_devices   = $(call libs,jansson)
 # things keeps passwords as the broker does
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
 PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text)
-# The broker's data plane asks who comes as the shadows' does
-PLUGIN_MORE_broker   := plugins/shadow/gate.c
+# The broker's data plane asks who comes as the shadows' does, and answers as it does
+PLUGIN_MORE_broker   := plugins/shadow/gate.c plugins/shadow/aws.c
 # Devices are shown over REST as shadows are
 PLUGIN_MORE_devices  := $(patsubst %,plugins/shadow/%.c,feed gate name query) plugins/broker/text.c
 

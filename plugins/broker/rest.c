@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 
+#include "../shadow/aws.h"
 #include "accounts.h"
 #include "admin.h"
 #include "dataplane.h"
@@ -42,23 +42,9 @@ bool rest_number(
 
 /* --- in the manner of AWS --------------------------------------------------------------------------------------------------- */
 
-static void trace_id(char out[37])
-{
-	uint8_t r[16] = { 0 };
-	if (getrandom(r, sizeof(r), 0) < 0)
-		memset(r, 0, sizeof(r));
-	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-4%01x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
-	        r[2], r[3], r[4], r[5], r[6] & 15, r[7], (r[8] & 0x3f) | 0x80, r[9], r[10], r[11], r[12],
-	        r[13], r[14], r[15]);
-}
-
 int rest_aws_reply(struct broker *b, edged_handle request, int status, const char *type, const char *message)
 {
-	char trace[37];
-	trace_id(trace);
-	if (type)
-		(void)b->http->set_header(b->host, request, "x-amzn-errortype", type);
-	return rest_reply(b, request, status, json_pack("{s:s, s:s}", "message", message, "traceId", trace));
+	return aws_answer(b->http, b->host, request, status, type, message);
 }
 
 /* --- routes --------------------------------------------------------------------------------------------------------------------- */

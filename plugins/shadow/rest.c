@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "aws.h"
 #include "query.h"
 
 enum { PAGE_DEFAULT = 25, PAGE_MAX = 100, THINGS_DEFAULT = 100, THINGS_MAX = 1000 };
@@ -43,30 +43,9 @@ static const char *error_type(int code)
 	return "InternalFailureException";
 }
 
-/* A random version 4 UUID (RFC 9562). */
-static void trace_id(char ret[37])
-{
-	unsigned char b[16] = { 0 };
-	if (getrandom(b, sizeof(b), 0) < 0)
-		memset(b, 0, sizeof(b));
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-	        b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-}
-
 static int reply_error(struct rest *rest, edged_handle request, int code, const char *message)
 {
-	char trace[37];
-	trace_id(trace);
-	json_t *root = json_pack("{s:s, s:s}", "message", message, "traceId", trace);
-	char *body = root ? json_dumps(root, JSON_COMPACT) : NULL;
-	int r = rest->http->set_header(rest->host, request, "x-amzn-errortype", error_type(code));
-	if (!r)
-		r = rest->http->reply(rest->host, request, code, "application/json", edged_str(body));
-	free(body);
-	json_decref(root);
-	return r;
+	return aws_answer(rest->http, rest->host, request, code, error_type(code), message);
 }
 
 /* The same for paths that are not of AWS. */
