@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Capability "edged.things/1", offered by the registry of devices: which things there are, and what is known of them.
+ * Capability "edged.things/1", offered by the registry of devices: which things and groups there are, and what is known of them.
  *
  * Names of things are 1 to 128 characters of a-z, A-Z, 0-9, ':', '_', '-'. What is told is in force; it is on the disk, or on its way
  * there (when that fails, watchers hear that anything may have changed). Functions take the capability's own `ctx` first,
@@ -29,11 +29,18 @@ struct edged_things_1 {
 	 * of all. Empty (.ptr NULL): there is none. Valid until anything changes. A walk over all of many things belongs into several
 	 * turns of the loop. */
 	struct edged_slice (*next)(void *ctx, struct edged_host *host, struct edged_slice name);
-	/* changed(arg, thing) after a thing was made, changed or removed; an empty name: any may have been. Until unwatch() with the
+	/* changed(arg, thing) after a thing was made, changed (its groups, too) or removed; an empty name: any may have been. Until unwatch() with the
 	 * same arg, at the latest in the plugin's own stop(). -ENOMEM. */
 	EDGED_MUST_CHECK int (*watch)(void *ctx, struct edged_host *host,
 	        void (*changed)(void *arg, struct edged_slice thing), void *arg);
 	void (*unwatch)(void *ctx, struct edged_host *host, void *arg);
+	/* Is there such a group? Is the thing in it? */
+	bool (*group)(void *ctx, struct edged_host *host, struct edged_slice group);
+	bool (*member)(
+	        void *ctx, struct edged_host *host, struct edged_slice group, struct edged_slice thing);
+	/* each(arg, thing) for all that are in the group, in the order of bytes. It must not change the registry. */
+	void (*members)(void *ctx, struct edged_host *host, struct edged_slice group,
+	        void (*each)(void *arg, struct edged_slice thing), void *arg);
 };
 
 #ifdef __cplusplus

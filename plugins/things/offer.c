@@ -66,6 +66,43 @@ static void unwatch(void *ctx, struct edged_host *host, void *arg)
 	free(watcher);
 }
 
+static bool has_group(void *ctx, struct edged_host *host, struct edged_slice group)
+{
+	(void)host;
+	return registry_find(((struct offer *)ctx)->registry, KIND_GROUP, group) != NULL;
+}
+
+static bool is_in(const struct record *thing, const char *group)
+{
+	if (!record_mentions(thing, edged_str(group)))
+		return false;
+	json_t *doc = record_json(thing);
+	bool in = doc_lists(doc, "groups", group);
+	json_decref(doc);
+	return in;
+}
+
+static bool is_member(void *ctx, struct edged_host *host, struct edged_slice group, struct edged_slice thing)
+{
+	(void)host;
+	const struct offer *offer = ctx;
+	const struct record *record = registry_find(offer->registry, KIND_THING, thing);
+	const struct record *of = registry_find(offer->registry, KIND_GROUP, group);
+	return record && of && is_in(record, of->name);
+}
+
+static void each_member(void *ctx, struct edged_host *host, struct edged_slice group,
+        void (*each)(void *arg, struct edged_slice thing), void *arg)
+{
+	(void)host;
+	const struct offer *offer = ctx;
+	const struct table *things = registry_table(offer->registry, KIND_THING);
+	const struct record *of = registry_find(offer->registry, KIND_GROUP, group);
+	for (size_t i = 0; of && i < things->count; i++)
+		if (is_in(things->list[i], of->name))
+			each(arg, edged_str(things->list[i]->name));
+}
+
 void offer_changed(const struct offer *offer, enum kind kind, const char *name)
 {
 	if (kind != KIND_THING && kind != KINDS)
@@ -88,7 +125,10 @@ int offer_new(struct registry *registry, struct offer **ret)
 		.describe = describe,
 		.next = next,
 		.watch = watch,
-		.unwatch = unwatch };
+		.unwatch = unwatch,
+		.group = has_group,
+		.member = is_member,
+		.members = each_member };
 	*ret = offer;
 	return 0;
 }

@@ -161,6 +161,26 @@ static void a_watcher_hears_of_things_until_it_leaves(void **state)
 	assert_string_equal(rig->seen, "1:lamp 1:lamp 2:lamp ");
 }
 
+static void groups_have_members(void **state)
+{
+	(void)state;
+	char all[] = "m";
+	put(KIND_GROUP, "hall", "{}");
+	put(KIND_THING, "lamp", "{\"groups\":[\"hall\"]}");
+	put(KIND_THING, "door", "{\"groups\":[\"attic\",\"hall\"]}");
+	put(KIND_THING, "fan", "{\"groups\":[\"halls\"],\"type\":\"hall\"}");
+	assert_true(things->group(things->ctx, NULL, edged_str("hall")));
+	assert_false(things->group(things->ctx, NULL, edged_str("lamp")));
+	assert_false(things->exists(things->ctx, NULL, edged_str("hall")));
+	assert_true(things->member(things->ctx, NULL, edged_str("hall"), edged_str("lamp")));
+	assert_false(things->member(things->ctx, NULL, edged_str("hall"), edged_str("fan")));
+	assert_false(
+	        things->member(things->ctx, NULL, edged_str("attic"), edged_str("door"))); /* no such group */
+	things->members(things->ctx, NULL, edged_str("hall"), heard, all);
+	things->members(things->ctx, NULL, edged_str("attic"), heard, all);
+	assert_string_equal(rig->seen, "m:door m:lamp ");
+}
+
 static void a_failed_disk_may_have_changed_anything(void **state)
 {
 	(void)state;
@@ -180,6 +200,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        a_thing_is_described_and_others_are_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_watcher_hears_of_things_until_it_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(groups_have_members, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_disk_may_have_changed_anything, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
