@@ -28,7 +28,7 @@ static void admit(struct decider *d, edged_handle handle, const char *principal)
 	enum kind kind = principal_read(principal, &name);
 	const struct record *record = kind == KINDS ? NULL : registry_find(t->registry, kind, name);
 	json_t *doc = record ? record_json(record) : NULL;
-	const char *why = doc      ? rights_flaw(t->registry, kind, doc)
+	const char *why = doc      ? rights_flaw(t->registry, kind, record, doc)
 	                  : record ? "no memory"
 	                           : "it has been deleted";
 	json_decref(doc);

@@ -52,7 +52,20 @@ static struct edged_slice text_of(const json_t *value)
 	return edged_slice(json_string_value(value), json_string_length(value));
 }
 
-static const char *certificate_flaw(const json_t *doc)
+/* To read a certificate takes OpenSSL the better part of a millisecond, on the main loop: once is enough. */
+static int64_t ends_at(const struct record *record, const json_t *doc)
+{
+	struct record *kept = (struct record *)(uintptr_t)record;
+	if (kept->ends)
+		return kept->ends;
+	struct x509_st *certificate = x509_read(text_of(json_object_get(doc, "pem")));
+	int64_t until = certificate ? x509_until(certificate) : -1;
+	x509_free(certificate);
+	kept->ends = until ? until : -1;
+	return kept->ends;
+}
+
+static const char *certificate_flaw(const struct record *record, const json_t *doc)
 {
 	const char *status = json_string_value(json_object_get(doc, "status"));
 	const json_t *until = json_object_get(doc, "until");
@@ -61,10 +74,7 @@ static const char *certificate_flaw(const json_t *doc)
 		                                                : "the certificate is not active";
 	if (until && json_integer_value(until) <= wall_s() * 1000)
 		return "the certificate has been replaced by another one";
-	struct x509_st *certificate = x509_read(text_of(json_object_get(doc, "pem")));
-	bool good = certificate && x509_until(certificate) > wall_s();
-	x509_free(certificate);
-	return good ? NULL : "the certificate is out of date";
+	return ends_at(record, doc) > wall_s() ? NULL : "the certificate is out of date";
 }
 
 static bool disabled(const struct record *record)
@@ -75,9 +85,10 @@ static bool disabled(const struct record *record)
 	return ret;
 }
 
-const char *rights_flaw(const struct registry *registry, enum kind kind, const json_t *doc)
+const char *rights_flaw(
+        const struct registry *registry, enum kind kind, const struct record *record, const json_t *doc)
 {
-	const char *why = kind == KIND_CERTIFICATE ? certificate_flaw(doc) : NULL;
+	const char *why = kind == KIND_CERTIFICATE ? certificate_flaw(record, doc) : NULL;
 	const json_t *of = json_object_get(doc, "thing");
 	const struct record *thing = of ? registry_find(registry, KIND_THING, text_of(of)) : NULL;
 	if (why)
@@ -153,7 +164,7 @@ static int bind_record(struct things *t, const struct edged_door *door, enum kin
         const struct record *record, struct rules **ret)
 {
 	json_t *doc = record_json(record);
-	const char *why = doc ? rights_flaw(t->registry, kind, doc) : "no memory";
+	const char *why = doc ? rights_flaw(t->registry, kind, record, doc) : "no memory";
 	struct who who = { .client_id = door->client_id,
 		.address = door->peer ? door->peer->address : NULL,
 		.domain = door->peer && EDGED_HAS(door->peer, server_name) ? door->peer->server_name : NULL,
@@ -162,7 +173,7 @@ static int bind_record(struct things *t, const struct edged_door *door, enum kin
 		.thing = json_string_value(json_object_get(doc, "thing")) };
 	if (kind == KIND_CERTIFICATE) {
 		who.certificate_id = record->name;
-		who.certificate = x509_read(text_of(json_object_get(doc, "pem")));
+		who.pem = text_of(json_object_get(doc, "pem"));
 	}
 	int r = why ? -EACCES : bind_rules(t, doc, &who, ret);
 	if (r == -ENOENT)
@@ -170,7 +181,6 @@ static int bind_record(struct things *t, const struct edged_door *door, enum kin
 		        "%s %s: a policy or group of it is missing or not valid, so it may do nothing",
 		        kind_word(kind), record->name);
 	who_fini(&who);
-	x509_free((struct x509_st *)(uintptr_t)who.certificate);
 	json_decref(doc);
 	return r;
 }

@@ -12,8 +12,9 @@ void principal_write(enum kind kind, struct edged_slice name, char ret[PRINCIPAL
 /* KINDS: it is none of ours. */
 enum kind principal_read(const char *principal, struct edged_slice *ret_name);
 
-/* Why this certificate, user or key admits nobody just now; NULL: it does. */
-const char *rights_flaw(const struct registry *registry, enum kind kind, const json_t *doc);
+/* Why this certificate, user or key admits nobody just now; NULL: it does. `doc` is the record's. */
+const char *rights_flaw(
+        const struct registry *registry, enum kind kind, const struct record *record, const json_t *doc);
 
 struct rights; /* immutable */
 /* As struct edged_decider asks for them. */

@@ -10,6 +10,7 @@ struct record {
 	char *text; /* a JSON object, as it is stored */
 	size_t len;
 	struct policy *policy; /* of a policy: compiled; NULL when it cannot be */
+	int64_t ends; /* of a certificate: s since 1970; 0: not looked at yet, below: it cannot be read */
 	char name[];
 };
 

@@ -14,6 +14,8 @@ static bool text(const char *value, struct edged_slice *ret)
 static bool certificate_value(
         struct who *who, const struct variable *variable, unsigned index, struct edged_slice *ret)
 {
+	if (!who->certificate && who->pem.len)
+		who->certificate = x509_read(who->pem);
 	char *value = who->certificate ? x509_value(who->certificate, variable, index) : NULL;
 	char *kept = value ? arena_copy(&who->texts, value, strlen(value)) : NULL;
 	free(value);
@@ -80,5 +82,6 @@ struct subject who_subject(struct who *who)
 
 void who_fini(struct who *who)
 {
+	x509_free(who->certificate);
 	arena_fini(&who->texts);
 }

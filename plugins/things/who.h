@@ -17,10 +17,11 @@ struct who {
 	const char *thing;
 	const json_t *thing_doc;
 	const char *certificate_id;
-	const struct x509_st *certificate;
-	bool connected; /* there is a connection: address, domain and tls are known */
+	struct edged_slice pem; /* its certificate */
+	bool connected;         /* there is a connection: address, domain and tls are known */
 	bool tls;
-	struct arena texts; /* values that had to be written out; who_fini() */
+	struct x509_st *certificate; /* of `pem`, when it was asked for; who_fini() */
+	struct arena texts;          /* values that had to be written out; who_fini() */
 };
 
 struct subject who_subject(struct who *who);
