@@ -447,6 +447,23 @@ static void but_it_goes(void **state)
 	}
 }
 
+/* Nothing is stored for this one, and its loop has no durable session: its answer is waited for all the same. */
+static void a_slow_receiver_on_another_loop_gets_what_is_acknowledged(void **state)
+{
+	(void)state;
+	char id[16], name[16];
+	struct fake_peer *slow = join_on(1, 4, "slow", CLEAN, id), *p = join_on(0, 5, "p", CLEAN, name);
+	subscribe(slow, "q", 1);
+	fake_run(host);
+	unsigned taken = 0;
+	for (bool refused = false; !refused; taken += !refused) {
+		publish(p, 0x32, 'q', 2000);
+		refused = !acknowledged(p, 0);
+		assert_true(taken < 1000);
+	}
+	assert_int_equal(collect(slow), taken);
+}
+
 /* In one go of bytes: of two messages the one that nobody must keep is acknowledged. */
 static void a_refusal_is_about_one_message(void **state)
 {
@@ -458,11 +475,16 @@ static void a_refusal_is_about_one_message(void **state)
 	subscribe(there, "s", 1);
 	quiet(there);
 	struct fake_peer *p = join_on(0, 5, "p", CLEAN, name);
+	p = join_with(
+	        5, name, KEEP, "\x11\0\0\1\0", 5, NULL, 0); /* durable, so that SUBACK waits for its turn */
+	quiet(p);
 	fake_hang_up(away);
 	while (shed("keep") == 0) {
 		publish(p, 0x32, 'q', 2000);
 		(void)fake_take(p);
 	}
+	SEND(p, "\x32\7\0\1q\0\1\0x\x82\7\0\2\0\0\1x\0");
+	EXPECT(p, "\x40\3\0\1\x97\x90\4\0\2\0\0");
 	SEND(p, "\x32\7\0\1q\0\1\0x\x32\7\0\1s\0\2\0x\x32\7\0\1q\0\3\0x");
 	EXPECT(p, "\x40\3\0\1\x97\x40\2\0\2\x40\3\0\3\x97");
 	assert_int_equal(collect(there), 1);
@@ -483,6 +505,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_loop_refuses_for_mqtt_5, two_loops, teardown),
 		cmocka_unit_test_setup_teardown(another_loop_refuses_for_mqtt_3, two_loops, teardown),
 		cmocka_unit_test_setup_teardown(the_ready_go_on, two_loops, teardown),
+		cmocka_unit_test_setup_teardown(
+		        a_slow_receiver_on_another_loop_gets_what_is_acknowledged, two_loops, teardown),
 		cmocka_unit_test_setup_teardown(a_refusal_is_about_one_message, two_loops, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
