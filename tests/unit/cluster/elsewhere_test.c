@@ -56,9 +56,9 @@ static bool all_known(struct world *w)
 	return true;
 }
 
-static void hears(struct world *w, unsigned other)
+static void hears(struct world *w, unsigned node, unsigned other)
 {
-	peers_seen(w->node[0].peers, identity_node_id(w->node[other].identity),
+	peers_seen(w->node[node].peers, identity_node_id(w->node[other].identity),
 	        identity_account_id(w->node[0].identity), 7);
 }
 
@@ -81,7 +81,7 @@ static int setup(void **state)
 	}
 	for (unsigned i = 1; i < NODES && !r; i++) {
 		join_ok(w, 0, i);
-		hears(w, i);
+		hears(w, 0, i);
 	}
 	if (!r)
 		run_until(w, all_known);
@@ -141,9 +141,17 @@ static void what_is_nowhere_is_404_and_known_for_a_while(void **state)
 	assert_int_equal(counts().none, 2);
 }
 
+static bool one_knows_two(struct world *w)
+{
+	return peers_services(w->node[1].peers, identity_node_id(w->node[2].identity)).len > 0;
+}
+
 static void a_node_asked_by_another_does_not_ask_on(void **state)
 {
 	struct world *w = *state;
+	hears(w, 1, 2);
+	run_until(w, one_knows_two);
+	places[2].has = true;
 	assert_problem(ask_and_wait(w, 0, "GET", "/nodes/n1/thing/lamp", ""), 404, "no-such-thing");
 	assert_int_equal(elsewhere_counts(places[1].elsewhere).questions, 0);
 }
@@ -161,7 +169,7 @@ static void without_all_answers_nobody_says_that_it_is_nowhere(void **state)
 	/* the one that has it leaves */
 	peers_gone(w->node[0].peers, identity_node_id(w->node[1].identity));
 	assert_problem(ask_and_wait(w, 0, "GET", "/thing/lamp", ""), 503, "nodes-silent");
-	hears(w, 1);
+	hears(w, 0, 1);
 	expect_from(ask_and_wait(w, 0, "GET", "/thing/lamp", ""), &places[1]);
 }
 
