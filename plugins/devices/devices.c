@@ -245,7 +245,7 @@ static const struct edged_setting settings[] = {
 	{ "calls_of_a_thing", EDGED_TYPE_INT, "8", 1, 1000, "calls", NULL,
 	        "Calls of one device that wait; further ones get 429" },
 	{ "payload", EDGED_TYPE_SIZE, "\"128k\"", 0, 16777216, "bytes", NULL, "Largest call" },
-	{ "scan", EDGED_TYPE_INT, "1000", 1, 100000, "things", NULL,
+	{ "scan", EDGED_TYPE_INT, "250", 1, 100000, "things", NULL,
 	        "Things looked at for one page of devices" },
 	{ "streams", EDGED_TYPE_INT, "32", 0, 1000, "streams", NULL,
 	        "Open answers of /devices/v1/{thing}/events" },
