@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 
@@ -378,6 +379,32 @@ def test_events_tell_what_happens():
     assert only.ended()
     problem(node.http("GET", "/devices/v1/lamp/events"), 404, "no-such-device")
 
+
+
+def test_what_waits_is_answered_when_the_plugin_or_the_node_stops():
+    path = os.path.join(edged.folder(), "plugins")
+    shutil.copytree(edged.PLUGINS, path)
+    node = Node(plugins=path)
+    make(node, "lamp")
+    device = Device(node, "lamp", silent=True)
+    events = Events(node, "/devices/v1/lamp/events")
+    events.next()
+    thread, result = later(call, node, "lamp", "set")
+    wait_for(lambda: device.calls, what="the call")
+    os.rename(os.path.join(path, "things.so"), os.path.join(path, "..", "things.so"))
+    thread.join(20)
+    problem(result[0], 503, "stopping")
+    assert events.ended()
+    wait_for(lambda: node.http("GET", "/devices/v1")[0] == 404, what="devices have gone with things")
+    os.rename(os.path.join(path, "..", "things.so"), os.path.join(path, "things.so"))
+    wait_for(lambda: node.http("GET", "/devices/v1")[0] == 200, what="they are back")
+    Events(node, "/devices/v1/lamp/events").next()
+    thread, result = later(call, node, "lamp", "set")
+    wait_for(lambda: len(device.calls) == 2, what="the second call")
+    assert node.stop(30) == 0, node.log()
+    thread.join(20)
+    problem(result[0], 503, "stopping")
+    assert "devices left" not in node.log() and "ERROR" not in node.log(), node.log()
 
 
 README = os.path.join(edged.HERE, "..", "..", "plugins", "devices", "README.md")
