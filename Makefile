@@ -63,6 +63,7 @@ PLUGIN_LIBS_things    = $(call libs,jansson openssl libsodium) -lm
 PLUGIN_LIBS_bridge    = $(call libs,jansson)
 PLUGIN_LIBS_cache     = $(call libs,jansson)
 PLUGIN_LIBS_devices   = $(call libs,jansson)
+PLUGIN_LIBS_jobs      = $(call libs,jansson)
 # Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec,
 # things keeps passwords as the broker does
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
@@ -71,6 +72,8 @@ PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text)
 PLUGIN_MORE_broker   := plugins/shadow/gate.c plugins/shadow/aws.c
 # Devices are shown over REST as shadows are
 PLUGIN_MORE_devices  := $(patsubst %,plugins/shadow/%.c,feed gate name query) plugins/broker/text.c
+# The gate of REST, requests in flight, names of things: as shadows have them
+PLUGIN_MORE_jobs     := $(patsubst %,plugins/shadow/%.c,aws busy gate name query)
 
 objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PLUGINS := $(notdir $(patsubst %/,%,$(wildcard plugins/*/)))

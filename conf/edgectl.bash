@@ -2,7 +2,7 @@
 # bash completion for edgectl(1)
 _edgectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub clients kick trace shadow thing policy key api help version'
+	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub clients kick trace shadow thing policy key job api help version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket | --state) ((i++)) ;;
@@ -29,6 +29,7 @@ _edgectl() {
 	shadow) options+=' --name' ;;
 	thing) options+=' --folder --policy --csr --for' ;;
 	key) options+=' --policy --thing' ;;
+	job) options+=' --description --for --rate --continuous --force' ;;
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
@@ -48,6 +49,8 @@ _edgectl() {
 		mapfile -t COMPREPLY < <(compgen -W 'create list show attach detach delete' -- "$word")
 	elif [[ $verb == key && $before == key ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'create list enable disable delete' -- "$word")
+	elif [[ $verb == job && $before == job ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'create list describe cancel delete' -- "$word")
 	elif [[ $verb == api && $before == api ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'GET POST PUT PATCH DELETE' -- "$word")
 	fi

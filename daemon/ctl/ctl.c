@@ -2,6 +2,7 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "ctl/table.h"
@@ -66,6 +67,19 @@ int ctl_call_json(struct ctl *ctl, const char *method, const char *path, const j
 	return EXIT_DONE;
 }
 
+int ctl_send(struct ctl *ctl, const char *method, const char *path, struct edged_slice body, bool quiet)
+{
+	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
+	struct http_request request = { .method = method,
+		.path = path,
+		.body = body,
+		.content_type = body.len ? "application/json" : NULL };
+	int code = ctl_call(ctl, &request, &answer);
+	if (!code && !quiet && ctl->options->json && answer.body.len)
+		ctl_print_json(ctl, &answer);
+	return code;
+}
+
 int ctl_get(struct ctl *ctl, const char *path, json_t **ret)
 {
 	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
@@ -117,6 +131,25 @@ int ctl_read_argument(const char *argument, struct buf *ret)
 			        EXIT_REFUSED, "standard input is larger than %u MiB", INPUT_LIMIT >> 20);
 	}
 	return EXIT_DONE;
+}
+
+int ctl_read_file(const char *name, struct buf *ret)
+{
+	char bytes[16384];
+	ssize_t n;
+	if (strcmp(name, "-") == 0)
+		return ctl_read_argument(name, ret);
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ctl_say(EXIT_REFUSED, "cannot read %s: %s", name, strerror(errno));
+	int code = EXIT_DONE;
+	while (!code && (n = read(fd, bytes, sizeof(bytes))) != 0)
+		if (n < 0)
+			code = ctl_say(EXIT_REFUSED, "cannot read %s: %s", name, strerror(errno));
+		else if (buf_add(ret, bytes, (size_t)n))
+			code = ctl_say(EXIT_REFUSED, "no memory");
+	close(fd);
+	return code;
 }
 
 int ctl_flush(void)

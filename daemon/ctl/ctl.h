@@ -18,6 +18,9 @@ struct ctl {
 /* Sends a request; an answer that is no 2xx is a refusal. */
 EDGED_MUST_CHECK int ctl_call(
         struct ctl *ctl, const struct http_request *request, struct http_answer *answer);
+/* Sends JSON, or nothing; with --json what comes back is printed, unless `quiet`. */
+EDGED_MUST_CHECK int ctl_send(
+        struct ctl *ctl, const char *method, const char *path, struct edged_slice body, bool quiet);
 /* GET of a JSON document; with --json it is printed and *ret stays NULL. */
 EDGED_MUST_CHECK /* JSON there and back, whatever --json says of the output; ret may be NULL. */
         int
@@ -32,6 +35,8 @@ int ctl_say(int code, const char *format, ...) __attribute__((format(printf, 2, 
 void ctl_print_json(const struct ctl *ctl, const struct http_answer *answer);
 /* An argument, or all of standard input when it is "-". At most 16 MiB. */
 EDGED_MUST_CHECK int ctl_read_argument(const char *argument, struct buf *ret);
+/* A file, or standard input when it is "-". */
+EDGED_MUST_CHECK int ctl_read_file(const char *name, struct buf *ret);
 /* stdout could be written? Else EXIT_REFUSED with a sentence. */
 int ctl_flush(void);
 

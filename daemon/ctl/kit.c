@@ -94,7 +94,8 @@ static int write_text(const struct kit *kit, const char *host, int port)
 	        "%s at %s:%d\n\n"
 	        "Run these in this folder.%s%s%s A device may connect with its own name as client id, and "
 	        "use\n"
-	        "topics below that name and its shadows, unless its policies say something else.\n\n"
+	        "topics below that name, its shadows and its jobs, unless its policies say something "
+	        "else.\n\n"
 	        "mosquitto\n\n"
 	        "  mosquitto_pub -h %s -p %d --cafile ca.pem --cert certificate.pem --key %s \\\n"
 	        "      -i %s -q 1 -t %s/hello -m hello\n\n",

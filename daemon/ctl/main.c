@@ -4,6 +4,7 @@
 #include <locale.h>
 
 #include "ctl/act.h"
+#include "ctl/job.h"
 #include "ctl/key.h"
 #include "ctl/listen.h"
 #include "ctl/nodes.h"
@@ -47,6 +48,9 @@ static const struct verb verbs[] = {
 	        "AWS IoT policies; TARGET is THING, group:NAME, user:NAME, key:ID or certificate:ID" },
 	{ "key", "create|list|enable|disable|delete [NAME|ID]", 1, 2, "PT", false, key_verb,
 	        "access keys, with which AWS's command line and SDKs sign their requests" },
+	{ "job", "create|list|describe|cancel|delete [ID] [FILE|- TARGET...]", 1, -1, "FdRKE", false,
+	        job_verb,
+	        "tell devices what to do, and see how far they are; TARGET is THING or group:NAME" },
 	{ "api", "METHOD PATH [BODY|-]", 2, 3, "", false, act_api, "any request to the REST interface" },
 	{ "help", "", 0, 0, "", true, show_help, "print this" },
 	{ "version", "", 0, 0, "", true, show_version, "print the version" },

@@ -23,7 +23,7 @@ static const struct row {
 	{ "for", "TIME", 'F', false, false,
 	        "invite: how long it is good; trace: how long it lasts; thing rotate: how long the old "
 	        "certificate "
-	        "is; such as 10m" },
+	        "is; job create: how long an execution may be in progress; such as 10m" },
 	{ "qos", "N", 'q', false, true, "pub: quality of service, 0 to 2" },
 	{ "retain", NULL, 'r', false, true, "pub: keep it for those who subscribe later" },
 	{ "count", "N", 'n', false, true, "sub: end after N messages" },
@@ -36,6 +36,11 @@ static const struct row {
 	{ "thing", "THING", 'T', false, false, "key create: whose topics it may use, and whose shadow" },
 	{ "csr", "FILE", 'C', false, false,
 	        "thing create, rotate: a certificate request; the key stays where it is" },
+	{ "description", "TEXT", 'd', false, false, "job create: what it is for" },
+	{ "rate", "N", 'R', false, false, "job create: so many things in a minute, up to 1000" },
+	{ "continuous", NULL, 'K', false, false,
+	        "job create: also for things that come into the groups later" },
+	{ "force", NULL, 'E', false, false, "job cancel, delete: even what is in progress" },
 };
 
 void options_help(const struct verb *verbs, FILE *out)
@@ -177,6 +182,20 @@ static int take(struct options *options, int letter, struct err *err)
 		break;
 	case 'C':
 		options->csr = optarg;
+		break;
+	case 'd':
+		options->description = optarg;
+		break;
+	case 'R':
+		r = take_number(optarg, 1000, &options->rate, "--rate", err);
+		if (!r && !options->rate)
+			r = err_set(err, -EINVAL, "--rate takes a number from 1");
+		break;
+	case 'K':
+		options->continuous = true;
+		break;
+	case 'E':
+		options->force = true;
 		break;
 	}
 	return r;

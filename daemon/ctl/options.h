@@ -27,11 +27,12 @@ struct options {
 	int count;
 	const char *socket; /* NULL: the usual places */
 	char *state_socket; /* DIR/edged.sock of --state */
-	bool json, retain, session, help;
+	bool json, retain, session, continuous, force, help;
 	int qos;
 	int64_t time_s; /* --for, 0: not given */
-	const char *name, *folder, *policy, *csr, *thing;
+	const char *name, *folder, *policy, *csr, *thing, *description;
 	uint64_t messages; /* --count, 0: no limit */
+	uint64_t rate;     /* --rate, 0: not given */
 };
 
 /* `verbs` ends with a NULL name. -EINVAL with a sentence. */

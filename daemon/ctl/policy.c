@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/policy.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 #include "ctl/show.h"
 
 static const char default_name[] = "own-topics";
@@ -20,7 +17,7 @@ static const char default_document[] =
         "\"arn:aws:iot:*:*:topicfilter/$aws/things/${iot:Connection.Thing.ThingName}/*\"]},"
         "{\"Effect\":\"Allow\",\"Action\":[\"iot:GetThingShadow\",\"iot:UpdateThingShadow\",\"iot:"
         "DeleteThingShadow\","
-        "\"iot:ListNamedShadowsForThing\",\"greengrass:Discover\"],\"Resource\":["
+        "\"iot:ListNamedShadowsForThing\",\"iotjobsdata:*\",\"greengrass:Discover\"],\"Resource\":["
         "\"arn:aws:iot:*:*:thing/${iot:Connection.Thing.ThingName}\","
         "\"arn:aws:iot:*:*:thing/${iot:Connection.Thing.ThingName}/*\"]}]}";
 
@@ -34,19 +31,6 @@ static int policy_path(const char *name, struct buf *ret)
 	return buf_add_str(ret, "/things/v1/policies/") || http_add_encoded(ret, edged_str(name), false)
 	               ? no_memory()
 	               : EXIT_DONE;
-}
-
-static int send(struct ctl *ctl, const char *method, const char *path, struct edged_slice body, bool quiet)
-{
-	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
-	struct http_request request = { .method = method,
-		.path = path,
-		.body = body,
-		.content_type = body.len ? "application/json" : NULL };
-	int code = ctl_call(ctl, &request, &answer);
-	if (!code && !quiet && ctl->options->json && answer.body.len)
-		ctl_print_json(ctl, &answer);
-	return code;
 }
 
 int policy_default(struct ctl *ctl, const char **ret)
@@ -63,37 +47,17 @@ int policy_default(struct ctl *ctl, const char **ret)
 		return ctl_say(EXIT_UNREACHABLE, "%s", err.text);
 	if (answer.status == 200)
 		return EXIT_DONE;
-	return send(ctl, "PUT", path.ptr, edged_str(default_document), true);
-}
-
-/* A file, or standard input. */
-static int read_file(const char *name, struct buf *ret)
-{
-	char bytes[16384];
-	ssize_t n;
-	if (strcmp(name, "-") == 0)
-		return ctl_read_argument(name, ret);
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return ctl_say(EXIT_REFUSED, "cannot read %s: %s", name, strerror(errno));
-	int code = EXIT_DONE;
-	while (!code && (n = read(fd, bytes, sizeof(bytes))) != 0)
-		if (n < 0)
-			code = ctl_say(EXIT_REFUSED, "cannot read %s: %s", name, strerror(errno));
-		else if (buf_add(ret, bytes, (size_t)n))
-			code = no_memory();
-	close(fd);
-	return code;
+	return ctl_send(ctl, "PUT", path.ptr, edged_str(default_document), true);
 }
 
 static int create(struct ctl *ctl)
 {
 	CLEANUP(buf_fini) struct buf document = BUF_EMPTY;
 	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
-	int code = read_file(ctl->options->arguments[2], &document);
+	int code = ctl_read_file(ctl->options->arguments[2], &document);
 	if (!code)
 		code = policy_path(ctl->options->arguments[1], &path);
-	return code ? code : send(ctl, "PUT", path.ptr, buf_slice(&document), false);
+	return code ? code : ctl_send(ctl, "PUT", path.ptr, buf_slice(&document), false);
 }
 
 static int list(struct ctl *ctl)
@@ -148,7 +112,7 @@ static int attach(struct ctl *ctl)
 	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
 	int code = target_path(arguments[1], arguments[2], &path);
 	return code ? code
-	            : send(ctl, arguments[0][0] == 'a' ? "PUT" : "DELETE", path.ptr, edged_slice(NULL, 0),
+	            : ctl_send(ctl, arguments[0][0] == 'a' ? "PUT" : "DELETE", path.ptr, edged_slice(NULL, 0),
 	                      false);
 }
 
@@ -156,7 +120,7 @@ static int delete (struct ctl *ctl)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
 	int code = policy_path(ctl->options->arguments[1], &path);
-	return code ? code : send(ctl, "DELETE", path.ptr, edged_slice(NULL, 0), false);
+	return code ? code : ctl_send(ctl, "DELETE", path.ptr, edged_slice(NULL, 0), false);
 }
 
 int policy_verb(struct ctl *ctl)

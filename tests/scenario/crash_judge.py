@@ -3,6 +3,7 @@
 import base64
 
 from crash_world import Client, Message, Register
+from edged import wait_for
 from mqtt_wire import PUBACK, PUBLISH, PUBREC, PUBREL, SUBACK, Wire, serve
 
 
@@ -88,6 +89,16 @@ class Judge:
                 shown["shadow", thing] = body["version"]
                 if thing == "lamp":
                     self.expect(body["state"]["desired"]["n"] == body["version"] - 1, f"shadow {body}")
+        wait_for(lambda: node.http("GET", "/jobs/v1/jobs")[0] == 200, what="jobs run")
+        for thing in node.get("/things/v1/things")["data"]:
+            shown["thing", thing["name"]] = True
+        for job in node.get("/jobs/v1/jobs")["data"]:
+            shown["job", job["id"]] = True
+            for execution in node.get(f"/jobs/v1/jobs/{job['id']}/executions")["data"]:
+                version = execution["versionNumber"]
+                if version > 1:  # it is queued some time after the job has come
+                    shown["execution", job["id"]] = version
+                    self.expect(execution["statusDetails"] == {"step": str(version - 2)}, f"execution {execution}")
         for key in set(shown) | set(self.world.registers):
             if key[0] == "session" and key not in self.world.registers:
                 continue  # it has no subscription, and is worth nothing

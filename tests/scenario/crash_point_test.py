@@ -77,6 +77,12 @@ def scenario(w):
     w.http("POST", "/topics/keep/rest?qos=1&retain=true", "hello", ("retained", "keep/rest"), b'"hello"')
     w.http("POST", "/things/fan/shadow", {"state": {"reported": {"on": True}}}, ("shadow", "fan"), 1)
     w.http("DELETE", "/things/fan/shadow", None, ("shadow", "fan"), None)
+    w.http("POST", "/things/v1/things", {"name": "lamp"}, ("thing", "lamp"), True)
+    w.http("POST", "/jobs/v1/jobs", {"id": "up", "targets": ["lamp"], "document": {}}, ("job", "up"), True)
+    w.serve(lambda: w.node.get("/things/lamp/jobs")["queuedJobs"])
+    for i in range(3):
+        w.http("POST", "/things/lamp/jobs/up", {"status": "IN_PROGRESS", "statusDetails": {"step": str(i)}},
+               ("execution", "up"), 2 + i)
     # Sessions come back, and one ends.
     other.silent = set()
     other.connect()
