@@ -297,12 +297,13 @@ $(BUILD)/tests/sim $(BUILD)/tests/sim-figures: $(BUILD)/lib/testlib.a $(BUILD)/l
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lm
 
-# --- fuzzing: each target names in its first line the layers (and plugins/NAME) that it is linked with
+# --- fuzzing: each target names in its first line the layers (and plugins/NAME) that it is linked with; NAME_fuzz has NAME.c
+# beside it, if there is one
 FUZZ_SECONDS ?= 60
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 define fuzz
 fuzz_parts_$(1) := $(shell sed -n '1s|.*layers: *\(.*[^ ]\) *\*/|\1|p' tests/fuzz/$(1).c)
-$(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/$(1).o \
+$(BUILD)/fuzz/$(1): $(BUILD)/obj/tests/fuzz/$(1).o $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/$(1:_fuzz=).c)) \
 		$$(foreach p,$$(fuzz_parts_$(1)),$$(if $$(findstring /,$$(p)),$$(call objects,$$(call plugin_sources,$$(notdir $$(p)))),$(BUILD)/lib/$$(p).a))
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ,$$@)
