@@ -460,9 +460,11 @@ void model_crash(struct model *m, const struct model *saved)
 				e->state = WAITING; /* another packet id will do */
 		}
 	}
-	for (unsigned i = 0; i < m->share_count; i++)
+	for (unsigned i = 0; i < m->share_count; i++) {
+		m->shares[i].unsure = true;
 		for (unsigned c = 0; c < CLIENTS; c++)
 			m->shares[i].optional |= m->shares[i].member[c] && m->shares[i].look[c].qos == 0;
+	}
 	model_pass(m, 0);
 }
 
@@ -552,7 +554,7 @@ static struct model_entry *find_share(
 			continue;
 		struct model_entry *e = add_entry(m, &m->sessions[who], n, &h->look);
 		e->unordered = true;
-		e->unsure = optional; /* it may be an old one */
+		e->unsure = optional || m->shares[i].unsure; /* it may be an old one */
 		return e;
 	}
 	return NULL;

@@ -102,7 +102,7 @@ struct model_session {
 /* A message that one member of a shared subscription gets. */
 struct model_share {
 	uint16_t message;
-	bool optional, taken;
+	bool optional, taken, unsure; /* as in an entry */
 	bool member[CLIENTS];
 	struct model_look look[CLIENTS];
 	uint8_t taker;
