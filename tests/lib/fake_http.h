@@ -19,7 +19,7 @@ struct fake_answer {
 extern const struct edged_http_1 fake_http_cap;
 
 /* Method, path and query as on the wire, "GET /things?limit=2", then fake_run(). The answer lives until fake_http_reset(), to
- * which the last use of a host belongs, too. Fails the test when there is no such route. */
+ * which the last use of a host belongs, too. Aborts when there is no such route. */
 struct fake_answer *fake_ask(struct fake_host *host, const struct edged_plugin *plugin, const char *request);
 /* The client of a stream goes away, then fake_run(). */
 void fake_leave(struct fake_host *host, struct fake_answer *answer);
