@@ -240,7 +240,7 @@ def test_a_signature_is_judged_by_its_policies():
     allow_everything(node)
     good = Caller(node, lamp, key=key)
     assert good("GET", SHADOW)[0] == 200
-    for skew, status in ((-290, 200), (290, 200), (-310, 403), (310, 403)):
+    for skew, status in ((-200, 200), (200, 200), (-400, 403), (400, 403)):
         assert Caller(node, lamp, key=key, skew=skew)("GET", SHADOW)[0] == status, skew
     other = make_key(node, "--policy", "nothing")
     refuse_all(Caller(node, lamp, key=(key[0], key[1][:-1] + ("a" if key[1][-1] != "a" else "b"))), "a wrong secret")
@@ -310,7 +310,7 @@ def test_a_websocket_is_whoever_signed_for_it():
     assert WebSocket(node, lamp, presigned(node, ("AKIA" + "A" * 16, key[1]))).outcome == refused
     assert WebSocket(node, lamp, "/mqtt", "lamp", lamp).outcome == 0  # a certificate will do
     assert WebSocket(node, lamp, "/mqtt", "lamp", stranger()).outcome == refused
-    for path in (presigned(node, (key[0], key[1][::-1])), presigned(node, key, -301), presigned(node, key, 301),
+    for path in (presigned(node, (key[0], key[1][::-1])), presigned(node, key, -400), presigned(node, key, 400),
                  presigned(node, key) + "&x=y", presigned(node, key) + "&X-Amz-Security-Token=x"):
         outcome = WebSocket(node, lamp, path, folder=lamp).outcome
         assert isinstance(outcome, str), (path, outcome)  # 403 already, whatever the certificate
