@@ -125,6 +125,19 @@ static int elsewhere(void *arg, edged_handle request, const char *service, const
 	        type, title, detail);
 }
 
+static void peers_for_plugins(
+        void *arg, void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg)
+{
+	const struct app *app = arg;
+	mesh_peers(app->mesh, each, each_arg);
+}
+
+static int dial_for_plugins(void *arg, const char *node_id, struct dial_options *options, struct dial **ret)
+{
+	const struct app *app = arg;
+	return mesh_dial(app->mesh, node_id, options, ret);
+}
+
 static bool node_ready(void *arg, struct buf *reasons)
 {
 	struct app *app = arg;
@@ -461,6 +474,8 @@ static int make_plugins(struct app *app, struct err *err)
 		.changed = plugins_changed,
 		.node_json = node_for_plugins,
 		.elsewhere = elsewhere,
+		.peers = peers_for_plugins,
+		.dial_node = dial_for_plugins,
 		.arg = app,
 	};
 	int r = plugins_new(&deps, &app->plugins);

@@ -19,10 +19,13 @@
 #include "cluster/removals.h"
 #include "conf/conf.h"
 #include "events.h"
+#include "io/dial.h"
 #include "io/listener.h"
 #include "io/stream.h"
 #include "io/tls.h"
 #include "state.h"
+
+#define MESSAGES_PROTOCOL "edged-mesh/1" /* of the plugin mesh */
 
 enum { SEEDS = 64, INTERFACES = 32, LINK_BODIES = 8 /* of the longest, from one node at once */ };
 
@@ -76,8 +79,8 @@ static void identity_changed(void *arg)
 
 static int make_tls(struct mesh *mesh, struct err *err)
 {
-	static const char *const serving[] = { LINK_PROTOCOL, "x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca",
-		"http/1.1", NULL };
+	static const char *const serving[] = { LINK_PROTOCOL, MESSAGES_PROTOCOL, "x-amzn-mqtt-ca", "mqtt",
+		"x-amzn-http-ca", "http/1.1", NULL };
 	static const char *const dialling[] = { LINK_PROTOCOL, NULL };
 	const char *oldest = conf_string(mesh->deps.conf, "tls.min_version");
 	struct tls_options options = {
@@ -468,6 +471,26 @@ const struct identity *mesh_identity(const struct mesh *mesh)
 struct tls_context *mesh_tls(const struct mesh *mesh)
 {
 	return mesh->serving;
+}
+
+void mesh_peers(const struct mesh *mesh, void (*each)(void *arg, const char *node_id, bool there), void *arg)
+{
+	peers_each(mesh->parts.peers, each, arg);
+}
+
+int mesh_dial(const struct mesh *mesh, const char *node_id, struct dial_options *options, struct dial **ret)
+{
+	struct node_record record;
+	const char *addresses[ARRAY_LEN(record.addresses) + 1] = { NULL };
+	if (!cluster_find(mesh->parts.cluster, edged_str(node_id), &record, NULL))
+		return -ENOENT;
+	for (size_t i = 0; i < ARRAY_LEN(record.addresses) && record.addresses[i][0]; i++)
+		addresses[i] = record.addresses[i];
+	if (!addresses[0])
+		return -EHOSTUNREACH;
+	options->addresses = addresses;
+	options->tls = mesh->dialling;
+	return dial_start(loops_at(mesh->deps.loops, 0), options, ret);
 }
 
 void mesh_refresh(struct mesh *mesh)

@@ -12,6 +12,8 @@
 
 struct cluster;
 struct conf;
+struct dial;
+struct dial_options;
 struct elsewhere;
 struct events;
 struct identity;
@@ -62,6 +64,11 @@ struct mesh_parts {
 	struct elsewhere *elsewhere;
 };
 const struct mesh_parts *mesh_parts(const struct mesh *mesh);
+/* Tells of each other node that has proven to be of this account; `there`: it can be reached now. */
+void mesh_peers(const struct mesh *mesh, void (*each)(void *arg, const char *node_id, bool there), void *arg);
+/* As dial_start(), to a node: addresses and TLS are filled in. -ENOENT: nobody knows it; -EHOSTUNREACH: not where it is. */
+EDGED_MUST_CHECK int mesh_dial(
+        const struct mesh *mesh, const char *node_id, struct dial_options *options, struct dial **ret);
 /* Services have changed: the others are told. */
 void mesh_refresh(struct mesh *mesh);
 

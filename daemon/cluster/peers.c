@@ -375,6 +375,16 @@ struct edged_slice peers_services(const struct peers *peers, const char *node_id
 	return known ? edged_slice(peer->services, peer->len) : edged_slice(NULL, 0);
 }
 
+void peers_each(
+        const struct peers *peers, void (*each)(void *arg, const char *node_id, bool there), void *arg)
+{
+	list_each (node, &peers->all) {
+		const struct peer *peer = list_entry(node, struct peer, node);
+		if (peers_trusted(peers, peer->id))
+			each(arg, peer->id, peer->present);
+	}
+}
+
 void peers_offering(const struct peers *peers, struct edged_slice service,
         void (*each)(void *arg, const char *node_id, bool there), void *arg)
 {

@@ -61,6 +61,9 @@ bool peers_trusted(const struct peers *peers, const char *node_id);
 /* Its services as a JSON array; empty while they are not known. Valid until the next call of anything here. */
 struct edged_slice peers_services(const struct peers *peers, const char *node_id);
 
+/* Tells of each trusted node; `there`: now. */
+void peers_each(
+        const struct peers *peers, void (*each)(void *arg, const char *node_id, bool there), void *arg);
 /* Tells of each trusted node that has the service, by name or by the first part of its path; `there`: now. */
 void peers_offering(const struct peers *peers, struct edged_slice service,
         void (*each)(void *arg, const char *node_id, bool there), void *arg);

@@ -84,6 +84,7 @@ static const char *by_alpn(struct edged_slice alpn)
 		{ "x-amzn-http-ca", "http" },
 		{ "http/1.1", "http" },
 		{ "edged-link/1", "edged-link/1" },
+		{ "edged-mesh/1", "edged-mesh/1" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (edged_slice_is(alpn, names[i][0]))

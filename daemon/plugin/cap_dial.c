@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/dial.h"
 #include "io/outbound.h"
 #include "io/stream.h"
 
@@ -12,8 +13,11 @@ enum { DIALS_MOST = 64 };
 /* One that is under way. */
 struct dialling {
 	struct list link;
-	struct outbound *outbound;
+	struct outbound *outbound; /* by name, or */
+	struct dial *dial;         /* a node */
 	edged_handle handle;
+	void (*failed)(void *arg, int error, const char *why);
+	void *arg;
 };
 
 /* Who was given streams. */
@@ -45,6 +49,29 @@ static int remember(struct plugin_context *context, const struct edged_dial_opti
 	return 0;
 }
 
+static void node_failed(void *arg, int error, const char *why)
+{
+	struct dialling *d = arg;
+	struct dialling told = *d;
+	over(d);
+	told.failed(told.arg, error, why && *why ? why : strerror(-error));
+}
+
+static int begin_node(
+        const struct plugins_deps *deps, const struct edged_dial_options *options, struct dialling *d)
+{
+	struct dial_options to = { .alpn = options->alpn,
+		.timeout_ms = options->timeout_ms,
+		.handler = options->handler,
+		.self = options->self,
+		.opened = over,
+		.failed = node_failed,
+		.arg = d };
+	d->failed = options->failed;
+	d->arg = options->arg;
+	return deps->dial_node ? deps->dial_node(deps->arg, options->node, &to, &d->dial) : -ENOENT;
+}
+
 static int begin(struct plugin_context *context, const struct edged_dial_options *options, edged_handle *ret)
 {
 	unsigned count = 0;
@@ -56,7 +83,9 @@ static int begin(struct plugin_context *context, const struct edged_dial_options
 	if (!d)
 		return -ENOMEM;
 	d->handle = context->last_dial + 1;
-	int r = outbound_start(loops_at(context->deps->loops, 0), options, over, d, &d->outbound);
+	int r = options->node
+	                ? begin_node(context->deps, options, d)
+	                : outbound_start(loops_at(context->deps->loops, 0), options, over, d, &d->outbound);
 	if (r) {
 		free(d);
 		return r;
@@ -81,6 +110,8 @@ static int dial(struct edged_host *host, const struct edged_dial_options *option
 static void stop_dialling(struct dialling *d)
 {
 	outbound_cancel(d->outbound);
+	if (d->dial)
+		dial_cancel(d->dial);
 	over(d);
 }
 

@@ -13,4 +13,14 @@ static char *describe(struct edged_host *host)
 	return strndup(text.ptr, text.len);
 }
 
-const struct edged_node_1 cap_node = { .struct_size = sizeof(cap_node), .describe = describe };
+static void peers(
+        struct edged_host *host, void (*each)(void *arg, const char *node_id, bool there), void *arg)
+{
+	const struct plugins_deps *deps = context_of(host)->deps;
+	if (deps->peers)
+		deps->peers(deps->arg, each, arg);
+}
+
+const struct edged_node_1 cap_node = {
+	.struct_size = sizeof(cap_node), .describe = describe, .peers = peers
+};

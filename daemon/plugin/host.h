@@ -12,6 +12,8 @@
 #include "base/err.h"
 #include "plugin/ledger.h"
 
+struct dial;
+struct dial_options;
 struct plugins;
 struct loops;
 struct listeners;
@@ -51,6 +53,11 @@ struct plugins_deps {
 	/* As edged_http_1.elsewhere, for that service. NULL: there are no other nodes. */
 	int (*elsewhere)(void *arg, edged_handle request, const char *service, const char *probe,
 	        const char *type, const char *title, const char *detail);
+	/* Other nodes of the account, as `edged.node/1` tells of them, and dialling them: addresses and TLS are filled in.
+	 * NULL: there are none. */
+	void (*peers)(
+	        void *arg, void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg);
+	int (*dial_node)(void *arg, const char *node_id, struct dial_options *options, struct dial **ret);
 	void *arg;
 };
 

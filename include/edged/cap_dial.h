@@ -4,7 +4,7 @@
  *
  * The name is looked up (getaddrinfo(3)), its addresses are tried one after the other with a head start of 250 ms each (RFC
  * 8305), and the first that answers becomes a stream of `edged.stream/1`. A peer with TLS must show a certificate for
- * its name that a trusted CA has signed; there is no way around that.
+ * its name that a trusted CA has signed; there is no way around that. Other nodes of this account are dialled by their id.
  */
 #ifndef EDGED_CAP_DIAL_H
 #define EDGED_CAP_DIAL_H
@@ -35,12 +35,17 @@ struct edged_dial_options {
 	/* Instead of open(), once: a negative errno, and a sentence for people that says where and why. */
 	void (*failed)(void *arg, int error, const char *why);
 	void *arg;
+	/* A node of this account by its id, instead of host and port and what is said of TLS but alpn: at the addresses that the
+	 * cluster knows, over TLS 1.3 with this node's own certificate. Who answers is shown by edged_stream_1.peer(): open()
+	 * refuses all but `trusted` peers with that `node_id`. */
+	const char *node;
 };
 
 struct edged_dial_1 {
 	uint32_t struct_size;
 	/* Begins. Neither open() nor failed() is called from within. -EINVAL: no host or port; -ENOSPC: 64 are under way;
-	 * -ESHUTDOWN: the plugin stops; -ENOMEM, -EAGAIN: no thread. */
+	 * -ESHUTDOWN: the plugin stops; -ENOMEM, -EAGAIN: no thread. A node: -ENOENT: nobody knows it; -EHOSTUNREACH: not
+	 * where it is. */
 	EDGED_MUST_CHECK int (*dial)(
 	        struct edged_host *host, const struct edged_dial_options *options, edged_handle *ret);
 	/* Neither open() nor failed() is called any more. One that is over is no error. */

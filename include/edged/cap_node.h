@@ -17,6 +17,10 @@ struct edged_node_1 {
 	 * "tls"}], ...) and "ca": the certificate, in PEM, of the account's CA, from which the node's own certificate is; empty
 	 * while there is no account. Terminated, to be freed with free(); NULL: no memory. */
 	char *(*describe)(struct edged_host *host);
+	/* Tells of each other node that has proven to be of this node's account, in no order; `there`: it can be reached
+	 * now, as far as the cluster knows. The id lives as long as the call of each(). Who has none is told of nobody. */
+	void (*peers)(
+	        struct edged_host *host, void (*each)(void *arg, const char *node_id, bool there), void *arg);
 };
 
 #ifdef __cplusplus
