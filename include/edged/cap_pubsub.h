@@ -68,6 +68,12 @@ struct edged_pubsub_1 {
 	int (*resume)(void *ctx, struct edged_host *host, edged_handle subscription);
 	/* Is a client of that id connected right now? */
 	bool (*connected)(void *ctx, struct edged_host *host, struct edged_slice client_id);
+	/* Tells of what anybody here is subscribed to: clients that are connected or away, plugins. changed(): so many
+	 * subscriptions (1 or -1) to this filter ("$share/GROUP/FILTER" for shared ones) at this QoS begin; those that there are
+	 * come first. Never from within, and soon after the subscription itself. `changed` NULL ends it: not called any
+	 * more. One at a time: -EEXIST; -ENOMEM, -ENOSPC. */
+	int (*interest)(void *ctx, struct edged_host *host,
+	        void (*changed)(void *arg, struct edged_slice filter, uint8_t qos, int by), void *arg);
 };
 
 #ifdef __cplusplus

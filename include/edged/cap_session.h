@@ -33,6 +33,9 @@ struct edged_session_message {
 	uint32_t expiry; /* seconds that are left, 0: never */
 	uint8_t qos;     /* 0..2 */
 	bool retain;
+	/* Delivered at QoS 1 and 2: the broker's own number of the message, the same whenever it comes again, also after a
+	 * restart, and never used for another one. */
+	uint64_t number;
 };
 
 /* All are called from within the broker's own work, or a call to it: they may call flow() and figures(), nothing else of the
@@ -61,6 +64,10 @@ struct edged_session_options {
 	uint32_t queue_messages;
 	uint64_t queue_bytes;
 	bool drop_oldest;
+	/* Split horizon, for sessions that stand for nodes of one group: what comes in through such a session is for this
+	 * node's own subscribers. It goes into no other one, and shared subscriptions get none of it. They are no
+	 * subscribers that edged_pubsub_1.interest() would tell of. */
+	bool apart;
 };
 
 struct edged_session_figures {

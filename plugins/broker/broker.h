@@ -17,6 +17,7 @@
 #include "edged/cap_work.h"
 #include "compact.h"
 #include "home.h"
+#include "interest.h"
 #include "penalty.h"
 #include "presence.h"
 #include "pressure.h"
@@ -93,9 +94,10 @@ struct broker {
 	uint64_t key[2];   /* of the hash tables */
 	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
 	struct compaction compaction;
-	int64_t clients;   /* atomic: connected */
-	int64_t queued;    /* atomic: bytes in the queues of all sessions */
-	unsigned starting; /* main loop: shards that are not up yet */
+	struct interest interest; /* main loop */
+	int64_t clients;          /* atomic: connected */
+	int64_t queued;           /* atomic: bytes in the queues of all sessions */
+	unsigned starting;        /* main loop: shards that are not up yet */
 	struct penalties penalties;
 	struct pubsub *pubsub;
 	struct insides *insides;

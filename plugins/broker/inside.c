@@ -92,6 +92,7 @@ bool inside_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 		.expiry = m->expires > now ? (uint32_t)((m->expires - now + 999) / 1000) : m->expires != 0,
 		.qos = d->qos,
 		.retain = d->retain,
+		.number = d->qos ? m->row : 0,
 	};
 	bool sent = in->handler.deliver(in->arg, &message, id, dup);
 	if (sent)

@@ -151,6 +151,7 @@ static void set_limits(struct inside *in, const struct edged_session_options *op
 	memcpy(&o, options, options->struct_size < sizeof(o) ? options->struct_size : sizeof(o));
 	o.name = NULL;
 	in->limits = o;
+	in->session->apart = o.apart;
 }
 
 static int make(struct insides *all, uint32_t slot, struct session *s, struct inside **ret)

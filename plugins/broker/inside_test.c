@@ -400,6 +400,38 @@ static void a_disk_that_is_full_detaches_it(void **state)
 	HEARD("t:1/2 ");
 }
 
+static void what_comes_from_another_node_stays_here(void **state)
+{
+	(void)state;
+	edged_handle other;
+	options.apart = true;
+	start();
+	options.name = "test/b";
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, &other), 0);
+	options.name = "test/a";
+	options.apart = false;
+	struct fake_peer *s = join(4, "s", CLEAN), *member = join(4, "m", CLEAN);
+	subscribe(s, "t", 1);
+	subscribe(member, "$share/g/t", 1);
+	quiet(s);
+	quiet(member);
+	attach(10, false);
+	int result;
+	const struct edged_session_message m = {
+		.struct_size = sizeof(m), .topic = edged_str("t"), .payload = edged_str("x"), .qos = 1
+	};
+	assert_int_equal(sessions->publish(sessions->ctx, other, &m, 0, note, &result), 0);
+	fake_run(host);
+	assert_int_equal(result, 0);
+	EXPECT(s, "\x32\6\0\1t\0\1x");
+	quiet(member);
+	HEARD("");
+	/* What is published here goes to all of them. */
+	struct fake_peer *p = join(4, "p", CLEAN);
+	publish_one(p, 1, "1");
+	HEARD("t:1/1 ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +442,7 @@ int main(void)
 		T(a_full_queue_drops_new_or_old),
 		T(what_comes_in_is_acknowledged_when_it_is_durable),
 		T(qos2_comes_in_once),
+		T(what_comes_from_another_node_stays_here),
 		T(sessions_have_names),
 		T(a_disk_that_is_full_detaches_it),
 	};

@@ -52,10 +52,18 @@ static int merge(struct shard *shard, struct match *match, const struct sub *sub
 	return 0;
 }
 
+static bool may_have(const struct sub *sub, const struct session *from)
+{
+	const struct session *to = (const struct session *)sub->target;
+	if ((sub->options & OPT_NO_LOCAL) && to == from)
+		return false;
+	return !from->apart || sub->target->kind != TARGET_SESSION || !to->apart;
+}
+
 static int add_match(struct shard *shard, size_t *n, const struct sub *sub, const struct session *from)
 {
 	struct target *t = sub->target;
-	if ((sub->options & OPT_NO_LOCAL) && from && t == &from->target)
+	if (from && !may_have(sub, from))
 		return 0;
 	if (t->seen == shard->match_seq)
 		return merge(shard, &shard->matches[t->seen_at], sub);
@@ -121,7 +129,8 @@ static int find_receivers(
 			r = add_match(shard, ret, sub, from);
 		/* With several shards the one that publishes picks for all of them, see shared.h; subscribers inside the
 		 * process are all here. */
-		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
+		for (struct sub_group *g = from && from->apart ? NULL : nodes[i]->groups; g && !r;
+		        g = g->next)
 			if (shard->broker->shard_count > 1 && g->subs->target->kind != TARGET_LOCAL)
 				continue;
 			else
@@ -420,8 +429,9 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 	if (r)
 		return r;
 	bool others = shard->broker->shard_count > 1 && others_want(shard);
-	struct pick *picks;
-	r = shared_match(shard->broker, parts->topic, &picks);
+	struct pick *picks = NULL;
+	if (!from || !from->apart)
+		r = shared_match(shard->broker, parts->topic, &picks);
 	if (r || (n == 0 && !others && !picks && !parts->retain))
 		return r;
 	struct message *m = message_new(parts);

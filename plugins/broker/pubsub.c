@@ -220,6 +220,13 @@ static bool connected(void *ctx, struct edged_host *host, struct edged_slice cli
 	return presence_find(((struct pubsub *)ctx)->broker, client_id);
 }
 
+static int interest(void *ctx, struct edged_host *host,
+        void (*changed)(void *arg, struct edged_slice filter, uint8_t qos, int by), void *arg)
+{
+	(void)host;
+	return interest_watch(((struct pubsub *)ctx)->broker, changed, arg);
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------------------- */
 
 int pubsub_new(struct broker *broker, struct pubsub **ret)
@@ -241,6 +248,7 @@ int pubsub_new(struct broker *broker, struct pubsub **ret)
 		.pause = pause_delivery,
 		.resume = resume_delivery,
 		.connected = connected,
+		.interest = interest,
 	};
 	*ret = pubsub;
 	return 0;

@@ -211,6 +211,49 @@ static void a_message_may_outlive_the_broker(void **state)
 	assert_int_equal(fake_disk_rows_of(disk, "messages", 1), 1);
 }
 
+/* "+a1 -b0 ": who is told what */
+static void note_interest(void *arg, struct edged_slice filter, uint8_t qos, int by)
+{
+	char *text = arg;
+	size_t n = strlen(text);
+	snprintf(text + n, 200 - n, "%c%.*s%d ", by > 0 ? '+' : '-', EDGED_SLICE_FMT(filter), qos);
+}
+
+static void all_subscriptions_are_told_from_every_loop(void **state)
+{
+	(void)state;
+	char text[200] = "";
+	boot(2, NULL);
+	const struct edged_pubsub_1 *ps = edged_plugin_v1.offer(fake_self(host), EDGED_PUBSUB_1);
+	struct edged_host *me = fake_host_of(host);
+	struct fake_peer *one = join(4, "one", CLEAN);
+	subscribe(one, "a/+", 1);
+	assert_int_equal(ps->interest(ps->ctx, me, note_interest, text), 0);
+	assert_string_equal(text, "");
+	assert_int_equal(ps->interest(ps->ctx, me, note_interest, text), -EEXIST);
+	fake_run(host);
+	assert_string_equal(text, "+a/+1 ");
+	subscribe(one, "a/+", 0); /* another QoS */
+	assert_string_equal(text, "+a/+1 -a/+1 +a/+0 ");
+	text[0] = '\0';
+	for (char c = '2'; c < '6'; c++) { /* on either loop */
+		char name[] = { c, 0 };
+		struct fake_peer *p = join(4, name, CLEAN);
+		subscribe(p, "b", 2);
+		assert_string_equal(text, "+b2 ");
+		fake_hang_up(p);
+		fake_run(host);
+		assert_string_equal(text, "+b2 -b2 ");
+		text[0] = '\0';
+	}
+	assert_int_equal(ps->interest(ps->ctx, me, NULL, NULL), 0);
+	subscribe(one, "c", 0);
+	assert_string_equal(text, "");
+	assert_int_equal(ps->interest(ps->ctx, me, note_interest, text), 0);
+	fake_run(host);
+	assert_true(strstr(text, "+a/+0 ") && strstr(text, "+c0 "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_plugin_hears_when_its_message_is_durable, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_subscriber_that_pauses_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_may_outlive_the_broker, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_subscriptions_are_told_from_every_loop, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,7 @@ struct session {
 	bool resends; /* QoS 2 messages that it sent could not be stored, and come again */
 	bool dead;    /* ended; freed with its last hold */
 	bool inside;  /* its client is a plugin, see inside.h */
+	bool apart;   /* split horizon, see edged/cap_session.h */
 	char id[];
 };
 

@@ -48,6 +48,7 @@ struct shard {
 	uint32_t touched_count, touched_size;
 	struct removals removals;
 	struct compacting compacting;
+	uint32_t interest_epoch; /* see interest.h */
 	uint32_t match_seq;
 	struct match *matches;
 	size_t match_size;

@@ -141,6 +141,12 @@ static int sub_new(struct sub_node *node, struct edged_slice group_name, struct 
 	return 0;
 }
 
+static void tell(const struct subs *subs, const struct sub *sub, int by)
+{
+	if (subs->changed)
+		subs->changed(subs->arg, sub, by);
+}
+
 int subs_add(struct subs *subs, struct target *target, const struct filter *filter, uint8_t options,
         uint32_t id, struct sub **ret)
 {
@@ -160,15 +166,19 @@ int subs_add(struct subs *subs, struct target *target, const struct filter *filt
 		target->count++;
 		subs->count++;
 		result = 0;
+	} else {
+		tell(subs, sub, -1);
 	}
 	sub->options = options;
 	sub->id = id;
+	tell(subs, sub, 1);
 	*ret = sub;
 	return result;
 }
 
 void subs_remove(struct subs *subs, struct sub *sub)
 {
+	tell(subs, sub, -1);
 	struct sub **at = &sub->target->first;
 	while (*at != sub)
 		at = &(*at)->sibling;
@@ -188,6 +198,18 @@ void subs_remove_all(struct subs *subs, struct target *target)
 {
 	while (target->first)
 		subs_remove(subs, target->first);
+}
+
+void subs_each(const struct subs *subs, void (*each)(void *arg, const struct sub *sub, int by), void *arg)
+{
+	for (size_t i = 0; i < subs->trie.size; i++) {
+		const struct sub_node *node = (const struct sub_node *)subs->trie.slots[i];
+		for (const struct sub *sub = node ? node->subs : NULL; sub; sub = sub->next)
+			each(arg, sub, 1);
+		for (const struct sub_group *g = node ? node->groups : NULL; g; g = g->next)
+			for (const struct sub *sub = g->subs; sub; sub = sub->next)
+				each(arg, sub, 1);
+	}
 }
 
 /* --- matching

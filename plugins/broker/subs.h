@@ -48,6 +48,9 @@ struct subs {
 	struct sub_node **found; /* room for a match */
 	size_t found_size;
 	bool strict; /* "a/#" does not match "a" */
+	/* Told of each subscription that begins (1) or ends (-1); one that changes does both. NULL: nobody. */
+	void (*changed)(void *arg, const struct sub *sub, int by);
+	void *arg;
 };
 
 /* -ENOMEM. */
@@ -64,6 +67,8 @@ void subs_remove_all(struct subs *subs, struct target *target);
 
 /* The nodes whose filter matches: their number and *ret, valid until the next call. -ENOMEM. */
 int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *const **ret);
+/* Tells of all there are, with 1. */
+void subs_each(const struct subs *subs, void (*each)(void *arg, const struct sub *sub, int by), void *arg);
 /* The text of a subscription's filter, "$share/..." included, into `out` of at least 65,535 bytes; its
  * length. */
 size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size_t size);
