@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes to other nodes. Pure. */
+#ifndef MESH_TRAVEL_H
+#define MESH_TRAVEL_H
+
+#include "edged/slice.h"
+
+#define TRAVEL_FILTERS 100
+
+struct travel {
+	struct edged_slice filters[TRAVEL_FILTERS]; /* the operator's: what matches none of them stays here */
+	size_t count;
+};
+
+/*
+ * Does a message on this topic travel? $SYS/ is a node's own, and so is all else that begins with "$", but $aws/. Requests to
+ * a shadow ($aws/things/THING/shadow/update and the like) are for one shadow service: that of the node where they are made.
+ */
+bool topic_travels(const struct travel *travel, struct edged_slice topic);
+/* Is a subscription to this filter, as edged_pubsub_1.interest() tells it, worth telling other nodes? */
+bool filter_travels(struct edged_slice filter);
+
+#endif

@@ -1,0 +1,271 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Messages between nodes: what is published on one reaches subscribers on the others, through kill -9 and cut connections.
+
+EDGED_MESH_MESSAGES: messages of the long runs (default 400).
+"""
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.properties import Properties
+from paho.mqtt.packettypes import PacketTypes
+
+import edged
+from edged import Node, wait_for
+
+MESSAGES = int(os.environ.get("EDGED_MESH_MESSAGES", "400"))
+QUIET = ["--set", 'cluster.discovery="off"']  # other tests run on this machine
+
+
+def cluster(count, *args):
+    """Nodes of one account that are connected with each other."""
+    nodes = [Node(cluster=True, args=QUIET + list(args))]
+    seeds = json.dumps([f"127.0.0.1:{nodes[0].get('/edge/v1/cluster')['port']}"])
+    for _ in range(count - 1):
+        nodes.append(Node(cluster=True, args=QUIET + list(args) + ["--set", f"cluster.seeds={seeds}"]))
+        nodes[-1].edgectl("join", nodes[0].http("POST", "/edge/v1/invites")[2]["token"])
+    connected(nodes)
+    return nodes
+
+
+def peers(node):
+    return {p["node"]: p for p in node.get("/mesh/v1/peers")["data"]}
+
+
+def connected(nodes):
+    ids = {n.id for n in nodes}
+    wait_for(lambda: all({i for i, p in peers(n).items() if p["state"] == "connected"} == ids - {n.id} for n in nodes), 40,
+             "all are connected with all")
+
+
+def told(node, other, filters):
+    """`node` knows that many filters of `other`, which had `before`."""
+    wait_for(lambda: peers(node)[other.id]["in"]["filters"] == filters, what=f"{filters} filters are told")
+
+
+def count(node, other):
+    return peers(node)[other.id]["in"]["filters"]
+
+
+class Client:
+    """A client with a session that stays, and what it heard."""
+
+    def __init__(self, node, name, *filters, qos=1, clean=False):
+        self.heard, self.messages = [], []
+        self.ready = threading.Event()
+        self.filters, self.qos = filters, qos
+        self.client = mqtt.Client(name, clean_session=None, protocol=mqtt.MQTTv5)
+        self.clean = clean
+        self.client.max_inflight_messages_set(50)
+        self.client.on_connect = self.on_connect
+        self.client.on_subscribe = lambda *_: self.ready.set()
+        self.client.on_message = self.on_message
+        self.connect(node)
+
+    def connect(self, node):
+        self.ready.clear()
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 0 if self.clean else 1000
+        self.client.connect("127.0.0.1", node.port("mqtt"), clean_start=self.clean, properties=properties)
+        self.client.loop_start()
+        wait_for(self.ready.is_set, what="it is subscribed")
+
+    def on_connect(self, *_):
+        if self.filters:
+            self.client.subscribe([(f, self.qos) for f in self.filters])
+        else:
+            self.ready.set()
+
+    def on_message(self, _client, _data, message):
+        self.heard.append(message.payload.decode())
+        self.messages.append(message)
+
+    def waits_for(self, *texts):
+        wait_for(lambda: set(texts) <= set(self.heard), 20, f"{texts} are heard, not just {self.heard}")
+
+    def end(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def publish(node, topic, *texts, qos=1, retain=False):
+    """Each is acknowledged when it returns."""
+    subprocess.run([edged.need("mosquitto_pub"), "-p", str(node.port("mqtt")), "-t", topic, "-q", str(qos), "-l"]
+                   + (["-r"] if retain else []), input="".join(t + "\n" for t in texts), text=True, check=True, timeout=60)
+
+
+def in_order(heard, expected):
+    """All came, in order; once when `heard` is as long. Returns how many came again."""
+    first = list(dict.fromkeys(heard))
+    missing = set(expected) - set(first)
+    assert not missing, f"{len(missing)} of {len(expected)} lost: {sorted(missing)[:10]}"
+    assert first == list(expected), "out of order"
+    return len(heard) - len(first)
+
+
+def test_messages_reach_subscribers_on_other_nodes():
+    a, b, c = cluster(3)
+    before = count(a, b)
+    here, there, other = Client(a, "here", "t/#", qos=2), Client(b, "there", "t/+", qos=2), Client(c, "other", "t/x", qos=0)
+    for node in (a, b, c):
+        for peer in (a, b, c):
+            if peer is not node:
+                told(node, peer, before + 1)
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ContentType = "text/plain"
+    properties.ResponseTopic = "answers/1"
+    properties.CorrelationData = b"\0c"
+    properties.UserProperty = [("a", "1"), ("a", "2")]
+    for qos in (0, 1, 2):
+        for sender, name in ((here, "a"), (there, "b"), (other, "c")):
+            sender.client.publish("t/x", f"{name}{qos}", qos=qos, properties=properties)
+    everything = {f"{name}{qos}" for name in "abc" for qos in (0, 1, 2)}
+    for client in (here, there, other):
+        client.waits_for(*everything)
+        assert len(client.heard) == len(everything), f"each comes once: {client.heard}"
+        p = client.messages[0].properties
+        assert (p.ContentType, p.ResponseTopic, p.CorrelationData) == ("text/plain", "answers/1", b"\0c"), p
+        assert p.UserProperty == [("a", "1"), ("a", "2")], p
+    assert {m.qos for m in there.messages} == {0, 1, 2} and {m.qos for m in other.messages} == {0}
+    # What nobody over there wants does not go there, nor does what is a node's own.
+    sent = peers(a)[b.id]["out"]["sent"]
+    here.client.subscribe([("u/#", 1), ("$aws/things/+/shadow/#", 1)])
+    publish(a, "u/x", "1")
+    here.waits_for("1")
+    assert peers(a)[b.id]["out"]["sent"] == sent
+    # Filters go with their last subscriber.
+    there.client.unsubscribe("t/+")
+    told(a, b, before)
+
+
+def test_shadow_requests_are_answered_by_one_node_and_answers_are_heard_on_all():
+    a, b = cluster(2)
+    before = count(a, b)
+    there = Client(b, "there", "$aws/things/lamp/shadow/update/accepted", "$aws/things/lamp/shadow/update")
+    told(a, b, before + 1)
+    publish(a, "$aws/things/lamp/shadow/update", '{"state":{"reported":{"on":true}}}')
+    wait_for(lambda: there.heard, what="the answer is heard on the other node")
+    assert json.loads(there.heard[0])["version"] == 1, there.heard
+    assert b.http("GET", "/things/lamp/shadow")[0] == 404, "only one node has the shadow"
+    assert a.http("GET", "/things/lamp/shadow")[0] == 200
+
+
+def test_what_was_acknowledged_survives_kill_9_of_either_node():
+    a, b = cluster(2)
+    before = count(a, b)
+    there = Client(b, "there", "t/#", qos=2)
+    told(a, b, before + 1)
+    # The subscriber's node is away: messages wait where they were published, through its kill -9, too.
+    there.end()
+    b.kill()
+    texts = [str(i) for i in range(MESSAGES)]
+    publish(a, "t/1", *texts[:MESSAGES // 2])
+    publish(a, "t/2", *texts, qos=2)
+    a.kill()
+    a.start()
+    publish(a, "t/1", *texts[MESSAGES // 2:])
+    b.restart(a)
+    there.connect(b)
+    wait_for(lambda: len(there.heard) >= 2 * MESSAGES, 60, "all have come")
+    for topic in ("t/1", "t/2"):
+        assert in_order([m.payload.decode() for m in there.messages if m.topic == topic], texts) == 0, topic
+
+
+def test_order_and_exactly_once_while_nodes_die():
+    a, b = cluster(2)
+    before = count(a, b)
+    there = Client(b, "there", "t/#", qos=2)
+    told(a, b, before + 1)
+    for round in range(3):
+        texts = [f"{round}-{i}" for i in range(MESSAGES)]
+        process = subprocess.Popen([edged.need("mosquitto_pub"), "-p", str(a.port("mqtt")), "-t", "t/x", "-q", "2", "-l"],
+                                   stdin=subprocess.PIPE, text=True)
+        process.stdin.write("".join(t + "\n" for t in texts[:MESSAGES // 2]))
+        process.stdin.flush()
+        seen = len(there.heard)
+        wait_for(lambda: len(there.heard) > seen, 20, "some have come")
+        there.client.loop_stop()
+        b.kill()
+        process.communicate("".join(t + "\n" for t in texts[MESSAGES // 2:]), timeout=60)
+        assert process.returncode == 0
+        if round == 1:
+            a.kill()
+            a.start()
+        b.restart(a)
+        there.connect(b)
+        wait_for(lambda: len(set(there.heard)) >= (round + 1) * MESSAGES, 60, "all have come")
+    again = in_order(there.heard, [f"{r}-{i}" for r in range(3) for i in range(MESSAGES)])
+    assert again == 0, f"{again} came twice"
+
+
+def test_a_node_that_hangs_costs_its_queue_and_no_more():
+    limits = ("--set", "plugins.mesh.queue.messages=100", "--set", "plugins.mesh.in_flight=10")
+    a, b, c = cluster(3, *limits)
+    before = count(a, b)
+    slow, quick = Client(b, "slow", "t/#"), Client(c, "quick", "t/#")
+    for peer in (b, c):
+        told(a, peer, before + 1)
+    os.kill(b.process.pid, signal.SIGSTOP)
+    texts = [str(i) for i in range(MESSAGES)]
+    for i in range(0, MESSAGES, 50):
+        publish(a, "t/x", *texts[i:i + 50])
+        wait_for(lambda: len(quick.heard) == min(i + 50, MESSAGES), 20, "the other node has all")
+    out = peers(a)[b.id]["out"]
+    assert out["waiting"] + out["inFlight"] <= 120, out
+    assert out["dropped"] >= MESSAGES - 120, out
+    assert f'edged_mesh_messages_dropped_total{{node="{b.id}",direction="out",reason="queue-full"}} {out["dropped"]}' \
+        in a.get("/metrics").decode(), "it is counted"
+    os.kill(b.process.pid, signal.SIGCONT)
+    wait_for(lambda: len(slow.heard) == MESSAGES - out["dropped"], 40, "what was kept comes")
+    assert slow.heard == texts[:len(slow.heard)]
+    assert quick.heard == texts
+
+
+def test_a_cut_connection_is_made_again_and_loses_nothing():
+    a, b = cluster(2)
+    before = count(a, b)
+    there = Client(b, "there", "t/#")
+    told(a, b, before + 1)
+    texts = []
+    for round in range(3):
+        batch = [f"{round}-{i}" for i in range(MESSAGES)]
+        texts += batch
+        publish(a, "t/x", *batch[:MESSAGES // 2])
+        status = a.http("DELETE", f"/pubsub/v1/clients/$plugin/mesh/{b.id}".replace("$", "%24").replace("/mesh/", "%2Fmesh%2F"))
+        assert status[0] == 204, status
+        publish(a, "t/x", *batch[MESSAGES // 2:])
+        wait_for(lambda: len(set(there.heard)) == len(texts), 40, "all have come")
+    assert in_order(there.heard, texts) == 0, "what came again was known"
+
+
+def test_nodes_of_other_accounts_get_nothing():
+    a, b = cluster(2)
+    seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
+    stranger = Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
+    wait_for(lambda: stranger.id in {n["id"] for n in a.get("/mds/v1/nodes?clusters=linkLocal")["data"]}, 10, "it is seen")
+    Client(stranger, "stranger", "#")
+    there = Client(b, "there", "t/#")
+    wait_for(lambda: count(a, b) > count(b, a), 10, "interest")
+    publish(a, "t/x", "1")
+    there.waits_for("1")
+    assert stranger.get("/mesh/v1/peers")["data"] == []
+    assert set(peers(a)) == {b.id}
+
+
+def test_topics_that_stay():
+    a, b = cluster(2, "--set", 'plugins.mesh.topics=["shared/#"]')
+    before = count(a, b)
+    there = Client(b, "there", "#")
+    told(a, b, before + 1)
+    publish(a, "own/x", "no")
+    publish(a, "shared/x", "yes")
+    there.waits_for("yes")
+    assert there.heard == ["yes"]
+
+
+if __name__ == "__main__":
+    edged.main()
