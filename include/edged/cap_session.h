@@ -36,6 +36,10 @@ struct edged_session_message {
 	/* Delivered at QoS 1 and 2: the broker's own number of the message, the same whenever it comes again, also after a
 	 * restart, and never used for another one. */
 	uint64_t number;
+	/* Retained messages: which of two is the newer one, on all nodes that pass it on; the deletion of one (no payload)
+	 * has one, too. Wall clock in ms since 1970, shifted left by 16, and a count. Published: 0 is now. */
+	uint64_t stamp;
+	bool newer; /* published: only when it is newer than what is retained here; then it was missed */
 };
 
 /* All are called from within the broker's own work, or a call to it: they may call flow() and figures(), nothing else of the
@@ -66,7 +70,8 @@ struct edged_session_options {
 	bool drop_oldest;
 	/* Split horizon, for sessions that stand for nodes of one group: what comes in through such a session is for this
 	 * node's own subscribers. It goes into no other one, and shared subscriptions get none of it. They are no
-	 * subscribers that edged_pubsub_1.interest() would tell of. */
+	 * subscribers that edged_pubsub_1.interest() would tell of. Retained messages go to all such sessions, whatever they
+	 * are subscribed to, and wait for them also at QoS 0 (as QoS 1). */
 	bool apart;
 };
 
@@ -123,6 +128,10 @@ struct edged_session_1 {
 	int (*forget)(void *ctx, const char *name);
 	/* The names of all sessions that begin with `prefix`, open or not. Only forget() may be called from each(). */
 	void (*names)(void *ctx, const char *prefix, void (*each)(void *arg, const char *name), void *arg);
+	/* Tells of what is retained on a topic, or (topic empty) on all, in no order: messages, and what was deleted lately while
+	 * there were sessions that are apart (without payload). Nothing of the capability may be called from each(). */
+	void (*retained)(void *ctx, struct edged_slice topic,
+	        void (*each)(void *arg, const struct edged_session_message *message), void *arg);
 };
 
 #ifdef __cplusplus

@@ -37,6 +37,16 @@ struct inside *inside_opened(const struct session *s)
 	return NULL;
 }
 
+struct session *inside_node(const struct insides *all, uint32_t *at)
+{
+	while (*at < OPEN_MOST) {
+		const struct inside *in = all->slots[(*at)++].inside;
+		if (in && in->limits.apart && !in->session->dead)
+			return in->session;
+	}
+	return NULL;
+}
+
 /* --- its queue ---------------------------------------------------------------------------------------------------------- */
 
 void inside_dropped(const struct session *s, uint32_t count)
@@ -93,6 +103,7 @@ bool inside_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 		.qos = d->qos,
 		.retain = d->retain,
 		.number = d->qos ? m->row : 0,
+		.stamp = m->retain ? m->stamp : 0,
 	};
 	bool sent = in->handler.deliver(in->arg, &message, id, dup);
 	if (sent)
@@ -324,8 +335,11 @@ static int hand_in(const struct session *s, const struct edged_session_message *
 		.expires = m->expiry ? now + m->expiry * UINT64_C(1000) : 0,
 		.qos = m->qos,
 		.retain = m->retain,
+		.stamp = m->retain ? m->stamp : 0,
 	};
 	struct outcome outcome;
+	if (m->newer && !shard_newer(s->shard, m->topic, m->stamp, m->payload))
+		return 0;
 	count_one(s->shard->broker->figures.received[m->qos]);
 	/* A receiver that has no room loses its own messages, and they are counted; the others have it. */
 	int r = shard_publish(s->shard, &parts, s, &outcome);

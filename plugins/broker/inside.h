@@ -24,6 +24,9 @@ void inside_release(struct client *client, uint16_t id);
 void inside_part(struct client *client, uint8_t reason);
 bool inside_has_room(const struct client *client);
 
+/* The next open session that stands for another node, from slot *at on; NULL: no more. */
+struct session *inside_node(const struct insides *all, uint32_t *at);
+
 /* Is its queue full for that message? Makes room when that is its policy; counts what it drops. */
 bool inside_full(struct session *session, const struct message *message);
 /* Its queue has grown. */

@@ -264,6 +264,57 @@ static void names(void *ctx, const char *prefix, void (*each)(void *arg, const c
 		}
 }
 
+struct telling {
+	void (*each)(void *arg, const struct edged_session_message *message);
+	void *arg;
+	uint64_t now;
+};
+
+static int tell_retained(void *arg, struct message *m)
+{
+	const struct telling *t = arg;
+	const struct edged_session_message message = { .struct_size = sizeof(message),
+		.topic = message_topic(m),
+		.payload = message_payload(m),
+		.publisher = message_publisher(m),
+		.props = message_props(m),
+		.expiry = m->expires > t->now ? (uint32_t)((m->expires - t->now + 999) / 1000) : 0,
+		.qos = m->qos,
+		.retain = true,
+		.stamp = m->stamp };
+	if (!message_expired(m, t->now))
+		t->each(t->arg, &message);
+	return 0;
+}
+
+static int tell_buried(void *arg, struct edged_slice topic, uint64_t stamp)
+{
+	const struct telling *t = arg;
+	const struct edged_session_message message = {
+		.struct_size = sizeof(message), .topic = topic, .qos = 1, .retain = true, .stamp = stamp
+	};
+	t->each(t->arg, &message);
+	return 0;
+}
+
+static void retained(void *ctx, struct edged_slice topic,
+        void (*each)(void *arg, const struct edged_session_message *message), void *arg)
+{
+	const struct retained *all = &inside_home(ctx)->retained;
+	struct telling t = { each, arg, wall_ms() };
+	if (!topic.len) {
+		retained_each(all, tell_retained, &t);
+		retained_each_buried(all, tell_buried, &t);
+		return;
+	}
+	struct message *m = retained_get(all, topic);
+	uint64_t stamp = retained_stamp(all, topic);
+	if (m)
+		(void)tell_retained(&t, m);
+	else if (stamp)
+		(void)tell_buried(&t, topic, stamp);
+}
+
 static int figures(void *ctx, edged_handle handle, struct edged_session_figures *ret)
 {
 	const struct inside *in = inside_find(ctx, handle);
@@ -310,6 +361,7 @@ int insides_new(struct broker *broker, struct insides **ret)
 		.close = close_session,
 		.forget = forget,
 		.names = names,
+		.retained = retained,
 	};
 	*ret = all;
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durable sessions whose client is a plugin ("edged.session/1"). */
+#include "broker.h"
 #include "edged/cap_session.h"
 #include "rig_test.h"
 
@@ -432,6 +433,107 @@ static void what_comes_from_another_node_stays_here(void **state)
 	HEARD("t:1/1 ");
 }
 
+/* --- retained messages that several nodes have ------------------------------------------------------------------------------- */
+
+static void put_retained(const char *payload, uint64_t stamp, bool newer)
+{
+	const struct edged_session_message m = { .struct_size = sizeof(m),
+		.topic = edged_str("r"),
+		.payload = edged_str(payload),
+		.retain = true,
+		.stamp = stamp,
+		.newer = newer };
+	assert_int_equal(sessions->publish(sessions->ctx, session, &m, 0, NULL, NULL), 0);
+	fake_run(host);
+}
+
+static uint64_t last_stamp;
+
+static void look(void *arg, const struct edged_session_message *m)
+{
+	(void)arg;
+	say("%.*s=%.*s ", EDGED_SLICE_FMT(m->topic), EDGED_SLICE_FMT(m->payload));
+	last_stamp = m->stamp;
+}
+
+static void retained_are(const char *text, int line)
+{
+	sessions->retained(sessions->ctx, edged_slice(NULL, 0), look, NULL);
+	heard(text, line);
+}
+#define RETAINED(text) retained_are(text, __LINE__)
+
+static void the_newer_retained_message_stays(void **state)
+{
+	(void)state;
+	options.apart = true;
+	start();
+	uint64_t ahead = wall_ms() + 3600 * 1000;
+	put_retained("1", ahead << 16, false);
+	RETAINED("r=1 ");
+	struct fake_peer *s = join(4, "s", CLEAN), *p = join(4, "p", CLEAN);
+	subscribe(s, "r", 0);
+	EXPECT(s, "\x90\3\0\1\0\x31\4\0\1r1");
+	/* An older one is a message like any other, but not kept; missed, it is nothing at all. */
+	put_retained("2", (ahead << 16) - 1, false);
+	EXPECT(s, "\x30\4\0\1r2");
+	put_retained("3", (ahead << 16) - 1, true);
+	quiet(s);
+	put_retained("1", ahead << 16, true);
+	quiet(s);
+	RETAINED("r=1 ");
+	/* At the same moment the one with the greater content stays. */
+	put_retained("0", ahead << 16, false);
+	EXPECT(s, "\x30\4\0\1r0");
+	put_retained("4", ahead << 16, true);
+	EXPECT(s, "\x30\4\0\1r4");
+	RETAINED("r=4 ");
+	/* What is published here is newer than what was seen, though that node's clock is an hour ahead. */
+	SEND(p, "\x31\4\0\1r5");
+	EXPECT(s, "\x30\4\0\1r5");
+	RETAINED("r=5 ");
+	assert_true(last_stamp > ahead << 16);
+	/* But nobody's mistake becomes the clock of all. */
+	put_retained("6", UINT64_MAX, false);
+	RETAINED("r=6 ");
+	assert_true(last_stamp < (ahead + 1000) << 16);
+	options.apart = false;
+}
+
+static void what_was_deleted_stays_so(void **state)
+{
+	(void)state;
+	options.apart = true;
+	start();
+	attach(10, false);
+	struct fake_peer *p = join(4, "p", CLEAN);
+	SEND(p, "\x31\4\0\1r1");
+	HEARD("r:1/1r "); /* to the other node at QoS 1: it has to have it */
+	sessions->puback(sessions->ctx, session, log_.last_id);
+	sessions->retained(sessions->ctx, edged_str("r"), look, NULL);
+	HEARD("r=1 ");
+	uint64_t then = last_stamp;
+	SEND(p, "\x31\3\0\1r");
+	HEARD("r:/1r ");
+	sessions->puback(sessions->ctx, session, log_.last_id);
+	RETAINED("r= ");
+	kill_and_open();
+	put_retained("1", then, true);
+	RETAINED("r= ");
+	p = join(4, "p", CLEAN);
+	subscribe(p, "#", 1);
+	quiet(p);
+	assert_int_equal(fake_figure(host, "broker_retained_messages", NULL), 0);
+	/* A newer one may come. */
+	SEND(p, "\x31\4\0\1r2");
+	RETAINED("r=2 ");
+	/* Where there are no other nodes nothing is remembered. */
+	options.apart = false;
+	assert_int_equal(sessions->limit(sessions->ctx, session, &options), 0);
+	SEND(p, "\x31\3\0\1r");
+	RETAINED("");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +545,8 @@ int main(void)
 		T(what_comes_in_is_acknowledged_when_it_is_durable),
 		T(qos2_comes_in_once),
 		T(what_comes_from_another_node_stays_here),
+		T(the_newer_retained_message_stays),
+		T(what_was_deleted_stays_so),
 		T(sessions_have_names),
 		T(a_disk_that_is_full_detaches_it),
 	};

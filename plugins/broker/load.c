@@ -6,6 +6,7 @@
 #include "replay.h"
 #include "rights.h"
 #include "shard.h"
+#include "stamp.h"
 
 /* What was read so far; the arrays are sorted by row, to be searched when later tables refer to them. */
 struct load {
@@ -126,7 +127,13 @@ static int read_retained(struct load *load, struct edged_slice key, struct edged
 	struct message *m = read_message(load->broker, value);
 	if (!m)
 		return discard(load, "retained", key);
-	int r = retained_set(&load->broker->shards[0]->retained, m);
+	if (!m->payload_len && !m->stamp) {
+		message_unref(m);
+		return discard(load, "retained", key);
+	}
+	struct retained *retained = &load->broker->shards[0]->retained;
+	(void)stamp_seen(load->broker, m->stamp);
+	int r = m->payload_len ? retained_set(retained, m) : retained_bury(retained, key, m->stamp);
 	message_unref(m);
 	return r;
 }

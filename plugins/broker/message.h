@@ -23,6 +23,7 @@ struct message {
 	uint64_t row;           /* its number in the store, 0: not stored */
 	uint64_t arrived;       /* wall time in ms */
 	uint64_t expires;       /* wall time in ms, 0: never */
+	uint64_t stamp;         /* retained: see stamp.h; 0: of a former version */
 	uint32_t written;       /* atomic: the compaction (compact.h) in or before which it was stored last */
 	uint32_t payload_len;
 	uint32_t props_len; /* behind the payload */
@@ -47,7 +48,7 @@ struct author {
 struct message_parts {
 	struct edged_slice topic, payload, publisher;
 	struct edged_slice props; /* of MQTT 5, as they came: only what goes to receivers is kept */
-	uint64_t arrived, expires;
+	uint64_t arrived, expires, stamp;
 	uint8_t qos;
 	bool retain, will;
 	struct author author; /* who NULL: nobody to be judged */

@@ -3,11 +3,13 @@
 
 #include "client.h"
 #include "inbox.h"
+#include "inside.h"
 #include "parcel.h"
 #include "persist.h"
 #include "publish.h"
 #include "queue.h"
 #include "rights.h"
+#include "stamp.h"
 #include "trace_packet.h"
 
 /* --- finding the receivers --------------------------------------------------------------------------------------------- */
@@ -110,19 +112,48 @@ static int add_group(struct shard *shard, size_t *n, struct sub_group *group, st
 	return 0;
 }
 
-static int find_receivers(
-        struct shard *shard, struct edged_slice topic, const struct session *from, size_t *ret)
+/* Another node has all retained messages, whatever its subscribers want, and gets them also when it was away. */
+static int add_node(struct shard *shard, size_t *n, struct session *node)
 {
-	struct sub_node *const *nodes;
-	*ret = 0;
-	if (shard->subs.count == 0)
-		return 0;
-	int count = subs_match(&shard->subs, topic, &nodes);
-	if (count < 0)
-		return count;
+	struct target *t = &node->target;
+	if (t->seen != shard->match_seq) {
+		if (room(shard, *n + 1, 0))
+			return -ENOMEM;
+		t->seen = shard->match_seq;
+		t->seen_at = (uint32_t)*n;
+		shard->matches[(*n)++] = (struct match){ .target = t, .retain_as_published = true };
+	}
+	shard->matches[t->seen_at].qos = 2;
+	shard->matches[t->seen_at].least = 1;
+	return 0;
+}
+
+static int add_nodes(struct shard *shard, size_t *n, const struct session *from)
+{
+	struct session *node;
+	int r = 0;
+	for (uint32_t i = 0; shard->index == 0 && !r && (node = inside_node(shard->broker->insides, &i));)
+		if (!from || !from->apart)
+			r = add_node(shard, n, node);
+	return r;
+}
+
+static void begin_match(struct shard *shard)
+{
 	if (++shard->match_seq == 0)
 		shard->match_seq = 1;
 	shard->more_count = 0;
+}
+
+static int find_receivers(
+        struct shard *shard, struct edged_slice topic, bool retain, const struct session *from, size_t *ret)
+{
+	struct sub_node *const *nodes;
+	*ret = 0;
+	begin_match(shard);
+	int count = shard->subs.count ? subs_match(&shard->subs, topic, &nodes) : 0;
+	if (count < 0)
+		return count;
 	int r = 0;
 	for (int i = 0; i < count && !r; i++) {
 		for (const struct sub *sub = nodes[i]->subs; sub && !r; sub = sub->next)
@@ -136,7 +167,7 @@ static int find_receivers(
 			else
 				r = add_group(shard, ret, g, topic);
 	}
-	return r;
+	return r || !retain ? r : add_nodes(shard, ret, from);
 }
 
 bool shard_wanted(struct shard *shard, struct edged_slice topic)
@@ -170,6 +201,8 @@ static void hand_out(
 {
 	uint32_t ids[MAX_SUBSCRIPTIONS];
 	struct delivery d = { m, lower(m->qos, match->qos), m->retain && match->retain_as_published, ids, 0 };
+	if (d.qos < match->least)
+		d.qos = match->least;
 	if (match->id)
 		ids[d.id_count++] = match->id;
 	for (uint32_t at = match->more; at && d.id_count < MAX_SUBSCRIPTIONS; at = shard->more[at - 1].next)
@@ -300,7 +333,7 @@ int shard_distribute(struct shard *shard, struct message *m, const struct sessio
 {
 	size_t n;
 	struct message *copy = NULL;
-	int r = find_receivers(shard, message_topic(m), from, &n);
+	int r = find_receivers(shard, message_topic(m), m->retain, from, &n);
 	if (r)
 		return r;
 	if (m->scarce && sheds(shard, m, n))
@@ -337,23 +370,110 @@ static bool retained_full(const struct shard *shard, const struct message *m)
 	return true;
 }
 
+static bool has_nodes(const struct broker *broker)
+{
+	uint32_t i = 0;
+	return inside_node(broker->insides, &i) != NULL;
+}
+
+#define BURIED_MS (7 * 24 * 3600 * UINT64_C(1000)) /* so long at least */
+#define SWEEP_MS  (3600 * UINT64_C(1000))
+
+struct old {
+	uint64_t before;
+	uint32_t count;
+	char *topics[256];
+};
+
+static int note_old(void *arg, struct edged_slice topic, uint64_t stamp)
+{
+	struct old *old = arg;
+	if (stamp >> STAMP_MS < old->before && (old->topics[old->count] = strndup(topic.ptr, topic.len)))
+		old->count++;
+	return old->count == sizeof(old->topics) / sizeof(old->topics[0]);
+}
+
+/* Some of what was deleted long ago, once an hour. */
+static void sweep(struct shard *shard)
+{
+	struct retained *retained = &shard->retained;
+	struct old old = { .before = wall_ms() - BURIED_MS };
+	if (wall_ms() - retained->swept < SWEEP_MS)
+		return;
+	retained->swept = wall_ms();
+	retained_each_buried(retained, note_old, &old);
+	for (uint32_t i = 0; i < old.count; i++) {
+		if (persist_retained_gone(shard->broker, edged_str(old.topics[i])) == 0)
+			retained_unbury(retained, edged_str(old.topics[i]));
+		free(old.topics[i]);
+	}
+}
+
+/* That it was deleted is remembered where there are other nodes, for so many topics. The row goes first: should the commit fail
+ * it is taken out again later, see removal.h. */
+static int bury(struct shard *shard, struct message *m)
+{
+	struct broker *broker = shard->broker;
+	struct edged_slice topic = message_topic(m);
+	sweep(shard);
+	int r = persist_retained_gone(broker, topic);
+	if (!r && has_nodes(broker) && shard->retained.buried < broker->limits.retained_messages) {
+		r = persist_retained(broker, m);
+		if (!r)
+			r = retained_bury(&shard->retained, topic, m->stamp);
+	} else if (!r) {
+		(void)retained_remove(&shard->retained, topic);
+	}
+	return r;
+}
+
+bool shard_newer(struct shard *shard, struct edged_slice topic, uint64_t stamp, struct edged_slice payload)
+{
+	uint64_t has = retained_stamp(&shard->retained, topic);
+	if (stamp != has)
+		return stamp > has;
+	/* At the same moment on two nodes: all choose the same one. */
+	const struct message *old = retained_get(&shard->retained, topic);
+	struct edged_slice kept = old ? message_payload(old) : edged_slice(NULL, 0);
+	size_t n = kept.len < payload.len ? kept.len : payload.len;
+	int order = n ? memcmp(payload.ptr, kept.ptr, n) : 0;
+	return order > 0 || (order == 0 && payload.len > kept.len);
+}
+
 int shard_forget_retained(struct shard *shard, struct edged_slice topic)
 {
-	int r = persist_retained_gone(shard->broker, topic);
+	const struct message_parts parts = { .topic = topic,
+		.qos = 1,
+		.retain = true,
+		.arrived = wall_ms(),
+		.stamp = stamp_new(shard->broker) };
+	struct outcome outcome = { 0 };
+	struct message *m = message_new(&parts);
+	size_t n = 0;
+	if (!m)
+		return -ENOMEM;
+	begin_match(shard);
+	int r = add_nodes(shard, &n, NULL);
 	if (!r)
-		(void)retained_remove(&shard->retained, topic);
+		r = distribute(shard, m, n, &outcome);
+	if (!r)
+		r = bury(shard, m);
+	message_unref(m);
 	show_retained(shard);
-	return r;
+	return conclude(shard, r, &outcome);
 }
 
 int shard_retain(struct shard *shard, struct message *m, bool *ret_wrote)
 {
 	struct broker *broker = shard->broker;
 	int r = 0;
+	if (!shard_newer(shard, message_topic(m), m->stamp, message_payload(m)))
+		return 0;
 	if (m->payload_len == 0) {
-		if (!retained_get(&shard->retained, message_topic(m)) && !removals_in_doubt(&shard->removals))
+		if (!has_nodes(broker) && !retained_get(&shard->retained, message_topic(m)) &&
+		        !removals_in_doubt(&shard->removals))
 			return 0;
-		r = shard_forget_retained(shard, message_topic(m));
+		r = bury(shard, m);
 	} else if (retained_full(shard, m)) {
 		count_one(broker->figures.dropped_quota);
 		return -ENOSPC;
@@ -425,7 +545,7 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 {
 	size_t n;
 	*ret = (struct outcome){ 0 };
-	int r = find_receivers(shard, parts->topic, from, &n);
+	int r = find_receivers(shard, parts->topic, parts->retain, from, &n);
 	if (r)
 		return r;
 	bool others = shard->broker->shard_count > 1 && others_want(shard);
@@ -439,6 +559,8 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 		picks_free(picks);
 		return -ENOMEM;
 	}
+	if (m->retain && (!m->stamp || !stamp_seen(shard->broker, m->stamp)))
+		m->stamp = stamp_new(shard->broker);
 	m->scarce = scarce(shard->broker, m);
 	if (m->scarce && !admit(shard, m, n, picks, others, &ret->alone))
 		r = -ENOBUFS;

@@ -29,9 +29,12 @@ int shard_hand_pick(
 void shard_publish_will(struct shard *shard, struct message *will, const struct session *from);
 /* Would a message on this topic have a receiver? */
 bool shard_wanted(struct shard *shard, struct edged_slice topic);
-/* Shard 0: keeps or removes (empty payload) a retained message. -ENOSPC: over a limit. */
+/* Shard 0: keeps or removes (empty payload) a retained message, unless it is older than the one there. -ENOSPC: over a
+ * limit. */
 int shard_retain(struct shard *shard, struct message *message, bool *ret_wrote);
-/* Shard 0: removes the retained message of a topic. 0, or the store's error. */
+/* Shard 0: is that message newer than what is retained on its topic, or was deleted there? */
+bool shard_newer(struct shard *shard, struct edged_slice topic, uint64_t stamp, struct edged_slice payload);
+/* Shard 0: removes the retained message of a topic, on other nodes, too. 0, or the store's error. */
 int shard_forget_retained(struct shard *shard, struct edged_slice topic);
 
 #endif

@@ -5,13 +5,13 @@
 
 enum { FORMAT = 1 }; /* first byte of every message, for what may come */
 enum { STATE_QUEUED, STATE_SENT, STATE_RELEASED };
-enum { FLAG_QOS = 3, FLAG_RETAIN = 4, FLAG_WILL = 8 };
+enum { FLAG_QOS = 3, FLAG_RETAIN = 4, FLAG_WILL = 8, FLAG_STAMP = 16 };
 
 /* --- messages ---------------------------------------------------------------------------------------------------------- */
 
 size_t message_bytes_max(const struct message *m)
 {
-	return 1 + 10 + 1 + 1 + 2 * 10 + 4 * 5 + message_size(m) + m->publisher_len;
+	return 1 + 10 + 1 + 1 + 3 * 10 + 4 * 5 + message_size(m) + m->publisher_len;
 }
 
 struct edged_slice message_author_text(const struct message *m)
@@ -23,7 +23,8 @@ struct edged_slice message_author_text(const struct message *m)
 void write_message(struct writer *w, const struct message *m)
 {
 	write_u8(w, FORMAT);
-	write_u8(w, (uint8_t)(m->qos | (m->retain ? FLAG_RETAIN : 0) | (m->will ? FLAG_WILL : 0)));
+	write_u8(w, (uint8_t)(m->qos | (m->retain ? FLAG_RETAIN : 0) | (m->will ? FLAG_WILL : 0) |
+	                      (m->stamp ? FLAG_STAMP : 0)));
 	write_varint64(w, m->arrived);
 	write_varint64(w, m->expires);
 	write_varint64(w, m->topic_len);
@@ -31,6 +32,8 @@ void write_message(struct writer *w, const struct message *m)
 	struct edged_slice author = message_author_text(m);
 	write_varint64(w, m->publisher_len);
 	write_varint64(w, author.len);
+	if (m->stamp)
+		write_varint64(w, m->stamp);
 	write_bytes(w, message_topic(m).ptr, message_size(m) + m->publisher_len);
 	write_bytes(w, author.ptr, author.len);
 }
@@ -56,7 +59,9 @@ struct message *read_message(struct broker *b, struct edged_slice value)
 	p.arrived = read_varint64(&r);
 	p.expires = read_varint64(&r);
 	uint64_t topic = read_varint64(&r), props = read_varint64(&r), publisher = read_varint64(&r);
-	uint64_t author = read_varint64(&r), left = read_left(&r);
+	uint64_t author = read_varint64(&r);
+	p.stamp = flags & FLAG_STAMP ? read_varint64(&r) : 0;
+	uint64_t left = read_left(&r);
 	if (r.failed || topic > left || props > left || publisher > left || author > EDGED_PRINCIPAL_MAX ||
 	        topic + props + publisher + author > left)
 		return NULL;

@@ -8,6 +8,7 @@ struct node {
 	struct node *child; /* the first of its children */
 	struct node *next, **link;
 	struct message *message;
+	uint64_t buried; /* when it was deleted; 0: not, or long ago */
 };
 
 static struct node *parent_of(const struct node *node)
@@ -17,7 +18,7 @@ static struct node *parent_of(const struct node *node)
 
 static void prune(struct retained *retained, struct node *node)
 {
-	while (node->trie.parent && !node->message && !node->child) {
+	while (node->trie.parent && !node->message && !node->buried && !node->child) {
 		struct node *parent = parent_of(node);
 		*node->link = node->next;
 		if (node->next)
@@ -51,6 +52,7 @@ void retained_fini(struct retained *retained)
 			node = node->child;
 		if (node->message)
 			forget(retained, node);
+		node->buried = 0;
 		prune(retained, node);
 		node = root;
 	}
@@ -101,6 +103,8 @@ int retained_set(struct retained *retained, struct message *message)
 	if (node->message)
 		forget(retained, node);
 	node->message = message;
+	retained->buried -= node->buried != 0;
+	node->buried = 0;
 	retained->count++;
 	retained->bytes += message_size(message);
 	return 0;
@@ -120,6 +124,48 @@ bool retained_remove(struct retained *retained, struct edged_slice topic)
 	forget(retained, node);
 	prune(retained, node);
 	return true;
+}
+
+int retained_bury(struct retained *retained, struct edged_slice topic, uint64_t stamp)
+{
+	struct node *node = add_path(retained, topic);
+	if (!node)
+		return -ENOMEM;
+	if (node->message)
+		forget(retained, node);
+	retained->buried += node->buried == 0;
+	node->buried = stamp;
+	return 0;
+}
+
+void retained_unbury(struct retained *retained, struct edged_slice topic)
+{
+	struct node *node = find(retained, topic);
+	if (!node || !node->buried)
+		return;
+	retained->buried--;
+	node->buried = 0;
+	prune(retained, node);
+}
+
+uint64_t retained_stamp(const struct retained *retained, struct edged_slice topic)
+{
+	const struct node *node = find(retained, topic);
+	return !node ? 0 : node->message ? node->message->stamp : node->buried;
+}
+
+void retained_each_buried(const struct retained *retained,
+        int (*each)(void *arg, struct edged_slice topic, uint64_t stamp), void *arg)
+{
+	char text[UINT16_MAX];
+	for (size_t i = 0; retained->buried && i < retained->trie.size; i++) {
+		const struct node *node = (const struct node *)retained->trie.slots[i];
+		if (!node || !node->buried)
+			continue;
+		size_t n = trie_path(&retained->trie, &node->trie, text, sizeof(text));
+		if (each(arg, edged_slice(text + sizeof(text) - n, n), node->buried))
+			return;
+	}
 }
 
 /* --- finding by filter: a walk in pre-order, with the rest of the filter for each depth on a small stack ---

@@ -20,9 +20,9 @@ struct parcel;
 /* One receiver of the message being published. */
 struct match {
 	struct target *target;
-	uint32_t id;   /* subscription identifier, 0: none */
-	uint32_t more; /* 1 + place of the next identifier in shard->more, 0: none */
-	uint8_t qos;
+	uint32_t id;        /* subscription identifier, 0: none */
+	uint32_t more;      /* 1 + place of the next identifier in shard->more, 0: none */
+	uint8_t qos, least; /* at most, and at least */
 	bool retain_as_published;
 };
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include "interest.h"
 
-enum { FLAG_QOS = 3, FLAG_RETAIN = 4 };
+enum { FLAG_QOS = 3, FLAG_RETAIN = 4, FLAG_NEWER = 8 };
 
 int mesh_frame_read(const uint8_t *bytes, size_t n, size_t most, struct mesh_frame *ret)
 {
@@ -85,10 +85,11 @@ bool read_mesh_complete(struct edged_slice body, struct mesh_complete *ret)
 void write_mesh_message_head(struct writer *w, const struct mesh_message *m)
 {
 	write_frame_head(w, FRAME_MESSAGE, MESSAGE_FIXED + m->topic.len + m->props.len + m->payload.len);
-	write_u8(w, (uint8_t)(m->qos | (m->retain ? FLAG_RETAIN : 0)));
+	write_u8(w, (uint8_t)(m->qos | (m->retain ? FLAG_RETAIN : 0) | (m->newer ? FLAG_NEWER : 0)));
 	write_u16(w, m->id);
 	write_u64(w, m->number);
 	write_u32(w, m->expiry);
+	write_u64(w, m->stamp);
 	write_u16(w, (uint16_t)m->topic.len);
 	write_u32(w, (uint32_t)m->props.len);
 }
@@ -99,15 +100,33 @@ bool read_mesh_message(struct edged_slice body, struct mesh_message *ret)
 	uint8_t flags = read_u8(&r);
 	ret->qos = flags & FLAG_QOS;
 	ret->retain = flags & FLAG_RETAIN;
+	ret->newer = flags & FLAG_NEWER;
 	ret->id = read_u16(&r);
 	ret->number = read_u64(&r);
 	ret->expiry = read_u32(&r);
+	ret->stamp = read_u64(&r);
 	size_t topic = read_u16(&r), props = read_u32(&r);
 	ret->topic = read_bytes(&r, topic);
 	ret->props = read_bytes(&r, props);
 	ret->payload = read_bytes(&r, read_left(&r));
-	return !r.failed && ret->qos <= 2 && flags <= (FLAG_QOS | FLAG_RETAIN) &&
-	       (ret->qos > 0) == (ret->id > 0);
+	if (r.failed || ret->qos > 2 || flags > (FLAG_QOS | FLAG_RETAIN | FLAG_NEWER))
+		return false;
+	return (ret->qos > 0) == (ret->id > 0) && (!ret->newer || (ret->retain && !ret->qos));
+}
+
+void write_mesh_digest(struct writer *w, const uint64_t parts[DIGEST_PARTS])
+{
+	write_frame_head(w, FRAME_DIGEST, DIGEST_BODY);
+	for (size_t i = 0; i < DIGEST_PARTS; i++)
+		write_u64(w, parts[i]);
+}
+
+bool read_mesh_digest(struct edged_slice body, uint64_t ret[DIGEST_PARTS])
+{
+	struct reader r = reader(body.ptr, body.len);
+	for (size_t i = 0; i < DIGEST_PARTS; i++)
+		ret[i] = read_u64(&r);
+	return whole(&r);
 }
 
 void write_mesh_ack(struct writer *w, const struct mesh_ack *a)

@@ -22,7 +22,8 @@ enum frame_type {
 	FRAME_MESSAGE,
 	FRAME_ACK,
 	FRAME_PING, /* without body; answered with */
-	FRAME_PONG
+	FRAME_PONG,
+	FRAME_DIGEST /* of the retained messages; who has others than that sends them */
 };
 
 struct mesh_frame {
@@ -63,15 +64,21 @@ struct mesh_message {
 	uint64_t number; /* see window.h */
 	uint32_t expiry; /* s that are left, 0: never */
 	uint16_t id;     /* 0 at QoS 0 */
+	uint64_t stamp;  /* of a retained one, see edged/cap_session.h */
 	uint8_t qos;
 	bool retain;
+	bool newer; /* it is retained and was missed: to be taken if it is newer. Not acknowledged, so of QoS 0 here */
 	struct edged_slice topic, props, payload;
 };
-#define MESSAGE_FIXED                                                                                        \
-	(1 + 2 + 8 + 4 + 2 +                                                                                 \
-	        4) /* of the body: all but topic, properties and payload, which follow in this order */
+/* The body without topic, properties and payload, which follow in this order. */
+#define MESSAGE_FIXED (1 + 2 + 8 + 4 + 8 + 2 + 4)
 void write_mesh_message_head(struct writer *w, const struct mesh_message *message);
 bool read_mesh_message(struct edged_slice body, struct mesh_message *ret);
+
+#define DIGEST_PARTS 256
+#define DIGEST_BODY  (8 * DIGEST_PARTS)
+void write_mesh_digest(struct writer *w, const uint64_t parts[DIGEST_PARTS]);
+bool read_mesh_digest(struct edged_slice body, uint64_t ret[DIGEST_PARTS]);
 
 /* The numbers are those of MQTT. */
 enum ack_kind { ACK_PUBACK = 4, ACK_PUBREC, ACK_PUBREL, ACK_PUBCOMP };

@@ -77,7 +77,9 @@ static int hand_in(struct peer *p, const struct mesh_message *m)
 		.props = m->props,
 		.expiry = m->expiry,
 		.qos = m->qos,
-		.retain = m->retain };
+		.retain = m->retain,
+		.stamp = m->stamp,
+		.newer = m->newer };
 	return session->publish(
 	        session->ctx, p->session, &message, m->qos == 2 ? m->id : 0, m->qos ? kept : NULL, p);
 }
@@ -197,6 +199,15 @@ static void take_message_frame(struct peer *p, struct edged_slice body)
 		take_message(p, &m);
 }
 
+static void take_digest(struct peer *p, struct edged_slice body)
+{
+	uint64_t parts[DIGEST_PARTS];
+	if (!read_mesh_digest(body, parts))
+		peer_fail(p, "it sent a digest that makes no sense");
+	else
+		sync_digest(p, parts);
+}
+
 static void pong(struct peer *p)
 {
 	uint8_t bytes[FRAME_HEAD];
@@ -231,6 +242,9 @@ void inward_frame(struct peer *p, const struct mesh_frame *f)
 		break;
 	case FRAME_ACK:
 		take_ack(p, f->body);
+		break;
+	case FRAME_DIGEST:
+		take_digest(p, f->body);
 		break;
 	case FRAME_PING:
 		pong(p);

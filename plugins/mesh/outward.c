@@ -103,31 +103,45 @@ static void write_message(struct peer *p, const struct mesh_message *m)
 		peer_write(p, bytes, (size_t)(w.at - bytes));
 }
 
-static bool deliver(void *arg, const struct edged_session_message *message, uint16_t id, bool again)
+/* False: it does not go. */
+static bool send_message(struct peer *p, const struct edged_session_message *message, struct mesh_message *m)
 {
-	struct peer *p = arg;
-	const struct mesh_message m = { .number = message->number,
-		.expiry = message->expiry,
-		.id = id,
-		.qos = message->qos,
-		.retain = message->retain,
-		.topic = message->topic,
-		.props = message->props,
-		.payload = message->payload };
-	(void)again; /* the number tells */
-	if (!topic_travels(&p->mesh->settings.travel, m.topic)) {
+	m->number = message->number;
+	m->expiry = message->expiry;
+	m->retain = message->retain;
+	m->stamp = message->stamp;
+	m->topic = message->topic;
+	m->props = message->props;
+	m->payload = message->payload;
+	if (!topic_travels(&p->mesh->settings.travel, m->topic)) {
 		count_one(p->figures->dropped_stays_out);
 		return false;
 	}
-	if (MESSAGE_FIXED + m.topic.len + m.props.len + m.payload.len > p->hello.most) {
+	if (MESSAGE_FIXED + m->topic.len + m->props.len + m->payload.len > p->hello.most) {
 		count_one(p->figures->dropped_size);
 		return false;
 	}
-	write_message(p, &m);
+	write_message(p, m);
 	count_one(p->figures->sent);
+	return true;
+}
+
+static bool deliver(void *arg, const struct edged_session_message *message, uint16_t id, bool again)
+{
+	struct peer *p = arg;
+	struct mesh_message m = { .id = id, .qos = message->qos };
+	(void)again; /* the number tells */
+	if (!send_message(p, message, &m))
+		return false;
 	if (p->stream && p->mesh->stream->is_full(p->stream))
 		p->mesh->session->flow(p->mesh->session->ctx, p->session, false);
 	return m.qos != 0;
+}
+
+void outward_missed(struct peer *p, const struct edged_session_message *message)
+{
+	struct mesh_message m = { .newer = true };
+	(void)send_message(p, message, &m);
 }
 
 static void release(void *arg, uint16_t id)

@@ -96,6 +96,7 @@ static void let_go(struct peer *p)
 	p->detached = 0;
 	p->mesh->session->detach(p->mesh->session->ctx, p->session);
 	inward_reset(p);
+	sync_end(&p->sync);
 	peer_show(p);
 }
 
@@ -167,6 +168,7 @@ void peer_ready(struct peer *p)
 	move(p, PEER_CONNECTED);
 	p->mesh->log->log(p->mesh->host, EDGED_INFO, "node %.8s is connected for messages, %u filters", p->id,
 	        (unsigned)p->told.count);
+	sync_begin(p);
 }
 
 static int make_conn(struct mesh *m, struct edged_stream *stream, struct conn **ret)
@@ -289,8 +291,10 @@ static ssize_t received(void *conn, const uint8_t *bytes, size_t n)
 static void drained(void *conn)
 {
 	const struct conn *c = conn;
-	if (c->peer)
-		c->mesh->session->flow(c->mesh->session->ctx, c->peer->session, true);
+	if (!c->peer)
+		return;
+	sync_step(c->peer);
+	c->mesh->session->flow(c->mesh->session->ctx, c->peer->session, true);
 }
 
 static void closed(void *conn, int reason)
@@ -414,6 +418,7 @@ bool peer_tick(struct peer *p)
 		dial(p);
 	else if (p->state == PEER_CONNECTED)
 		check_alive(p);
+	sync_step(p);
 	peer_show(p);
 	return !p->there && !p->stream && now - p->seen_ms >= p->mesh->settings.keep_ms;
 }

@@ -11,6 +11,7 @@
 
 #include "frames.h"
 #include "mesh.h"
+#include "sync.h"
 #include "window.h"
 
 enum peer_state {
@@ -49,6 +50,7 @@ struct peer {
 	bool greeted;
 	struct mesh_hello hello; /* its */
 	struct told told;
+	struct sync sync;
 	/* inward */
 	struct window window;
 	struct due *due; /* a ring of due_size */

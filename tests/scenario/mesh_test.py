@@ -4,6 +4,7 @@
 
 EDGED_MESH_MESSAGES: messages of the long runs (default 400).
 """
+import base64
 import json
 import os
 import signal
@@ -240,6 +241,89 @@ def test_a_cut_connection_is_made_again_and_loses_nothing():
         publish(a, "t/x", *batch[MESSAGES // 2:])
         wait_for(lambda: len(set(there.heard)) == len(texts), 40, "all have come")
     assert in_order(there.heard, texts) == 0, "what came again was known"
+
+
+def retained(node, topic):
+    """(payload or None) of what is retained there."""
+    status, _, body = node.http("GET", f"/retainedMessage/{topic.replace('/', '%2F')}")
+    assert status in (200, 404), body
+    return base64.b64decode(body["payload"]).decode() if status == 200 else None
+
+
+def agree(nodes, topic, text):
+    wait_for(lambda: [retained(n, topic) for n in nodes] == [text] * len(nodes), 20, f"{topic} is {text} on all")
+
+
+def test_retained_messages_are_the_same_on_all_nodes():
+    nodes = a, b, c = cluster(3)
+    for node, name in zip(nodes, "abc"):
+        publish(node, f"r/{name}", name, retain=True)
+        publish(node, f"r/{name}/0", name, retain=True, qos=0)
+    for name in "abc":
+        agree(nodes, f"r/{name}", name)
+        agree(nodes, f"r/{name}/0", name)
+    late = Client(c, "late", "r/#")
+    late.waits_for("a", "b", "c")
+    assert len(late.heard) == 6 and all(m.retain for m in late.messages), late.heard
+    # whoever publishes last wins, wherever that is
+    for i, node in enumerate((a, b, c, a, c, b)):
+        publish(node, "r/x", str(i), retain=True)
+        agree(nodes, "r/x", str(i))
+    late.waits_for(*"012345")
+    assert late.heard[6:] == list("012345"), "each once, to who listens"
+    subprocess.run(["mosquitto_pub", "-p", str(b.port("mqtt")), "-t", "r/x", "-q", "1", "-r", "-n"], check=True)
+    agree(nodes, "r/x", None)
+    assert a.http("DELETE", "/pubsub/v1/retained?filter=r/a/%23")[0] == 200
+    agree(nodes, "r/a", None)
+    agree(nodes, "r/b", "b")
+    # and it is still so when all have started anew
+    for node in nodes:
+        node.kill()
+    a.start()
+    for node in (b, c):
+        node.restart(a)
+    connected(nodes)
+    assert [retained(n, "r/x") for n in nodes] == [None] * 3 and [retained(n, "r/b") for n in nodes] == ["b"] * 3
+
+
+def test_what_was_retained_while_nodes_did_not_see_each_other():
+    """Without queues: only the comparison of what both have is left."""
+    a, b = cluster(2, "--set", "plugins.mesh.queue.messages=0")
+    for topic in ("r/deleted", "r/changed", "r/same"):
+        publish(a, topic, "old", retain=True)
+        agree((a, b), topic, "old")
+    b.kill()
+    wait_for(lambda: peers(a)[b.id]["state"] != "connected", 20, "it is noticed")
+    subprocess.run(["mosquitto_pub", "-p", str(a.port("mqtt")), "-t", "r/deleted", "-q", "1", "-r", "-n"], check=True)
+    publish(a, "r/changed", "new", retain=True)
+    for i in range(300):
+        a.http("POST", f"/topics/many/{i}?qos=1&retain=true", str(i))
+    a.kill()
+    b.start()  # the two never see each other
+    publish(b, "r/own", "own", retain=True)
+    a.restart(b)
+    connected((a, b))
+    agree((a, b), "r/own", "own")
+    agree((a, b), "r/changed", "new")
+    agree((a, b), "r/deleted", None)
+    for i in range(300):
+        agree((a, b), f"many/{i}", str(i))
+
+
+def test_nodes_that_meet_agree_on_what_is_newer():
+    a = Node(cluster=True, args=QUIET)
+    seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
+    b = Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
+    for first, second, topic in ((a, b, "r/1"), (b, a, "r/2")):
+        publish(first, topic, "older", retain=True)
+        publish(second, topic, "newer", retain=True)
+    there = Client(a, "there", "r/1")
+    b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
+    connected((a, b))
+    for topic in ("r/1", "r/2"):
+        agree((a, b), topic, "newer")
+    there.waits_for("newer")
+    assert there.heard == ["older", "newer"], "who listens is told"
 
 
 def test_nodes_of_other_accounts_get_nothing():

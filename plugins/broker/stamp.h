@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When a retained message was published, for nodes that have to agree which one is the newest: a hybrid logical clock, which is
+ * the wall clock in ms and a count in the low 16 bits, and never behind a stamp that was seen. So what is published after
+ * something else was seen is newer, whatever the clocks of the two nodes say. Any loop.
+ */
+#ifndef BROKER_STAMP_H
+#define BROKER_STAMP_H
+
+#include "broker.h"
+
+#define STAMP_MS 16 /* bits below the ms */
+
+/* Now; larger than all before. */
+uint64_t stamp_new(struct broker *broker);
+/* It came from elsewhere. False: it is so far ahead that it must be a mistake, and is not taken. */
+bool stamp_seen(struct broker *broker, uint64_t stamp);
+
+#endif

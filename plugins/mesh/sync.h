@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Retained messages that a node has missed. While it is connected, and from its queue when it was away, it gets each one as it is
+ * published; but two nodes may meet for the first time, or a queue may have been too small. So at the beginning of each
+ * connection both tell a digest of what they have, in parts by topic, and each sends what it has in the parts that differ.
+ * Of two messages on a topic the one with the higher stamp stays, on all nodes; that one was deleted counts as a message.
+ *
+ * All of it waits until the queue from before is empty: what is in there is older.
+ */
+#ifndef MESH_SYNC_H
+#define MESH_SYNC_H
+
+#include "frames.h"
+
+struct peer;
+
+struct sync {
+	uint64_t backlog; /* the queue of before is empty when so many were acknowledged or dropped */
+	bool told;        /* our digest */
+	bool asked;       /* theirs has come: */
+	uint64_t theirs[DIGEST_PARTS];
+	char **topics; /* to be sent */
+	size_t next, count, size;
+};
+
+void sync_begin(struct peer *peer); /* it is connected */
+void sync_end(struct sync *sync);
+void sync_digest(struct peer *peer, const uint64_t theirs[DIGEST_PARTS]);
+/* Goes on, when there is room or time has passed. */
+void sync_step(struct peer *peer);
+
+#endif
