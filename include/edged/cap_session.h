@@ -82,6 +82,7 @@ struct edged_session_figures {
 	uint64_t bytes;       /* of both */
 	uint64_t dropped;     /* since open(): for want of room, expired, or purged by REST */
 	uint64_t acknowledged;
+	uint64_t number; /* of the session: one that was ended and made anew has another one */
 };
 
 struct edged_session_1 {

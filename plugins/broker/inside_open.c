@@ -328,6 +328,7 @@ static int figures(void *ctx, edged_handle handle, struct edged_session_figures 
 		.bytes = f ? f->bytes : 0,
 		.dropped = in->dropped,
 		.acknowledged = in->acknowledged,
+		.number = in->session->row,
 	};
 	memcpy(ret, &now, ret->struct_size < sizeof(now) ? ret->struct_size : sizeof(now));
 	return 0;

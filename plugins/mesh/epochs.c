@@ -75,6 +75,13 @@ int epochs_load(struct mesh *mesh)
 	return mesh->store->scan(mesh->host, table, all, all, 0, read_row, read_end, mesh);
 }
 
+uint64_t epochs_ours(const struct mesh *mesh, edged_handle session)
+{
+	struct edged_session_figures f = { .struct_size = sizeof(f) };
+	(void)mesh->session->figures(mesh->session->ctx, session, &f);
+	return mesh->epoch ^ f.number;
+}
+
 /* --- later ----------------------------------------------------------------------------------------------------------------- */
 
 bool epochs_same(struct mesh *mesh, const char *id, uint64_t epoch)

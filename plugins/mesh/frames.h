@@ -41,7 +41,7 @@ void write_frame_head(struct writer *w, enum frame_type type, size_t body);
 struct mesh_hello {
 	uint16_t window; /* messages of QoS 1 and 2 that may be on the way to who says this */
 	uint32_t most;   /* the longest MESSAGE it takes */
-	uint64_t epoch;  /* of its store: another one when it has lost what it knew of us */
+	uint64_t epoch;  /* of what it knows of us: another one when it has lost that */
 };
 #define HELLO_BODY 14
 void write_mesh_hello(struct writer *w, const struct mesh_hello *hello);

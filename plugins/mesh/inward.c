@@ -76,12 +76,20 @@ static int hand_in(struct peer *p, const struct mesh_message *m)
 		.payload = m->payload,
 		.props = m->props,
 		.expiry = m->expiry,
-		.qos = m->qos,
+		.qos = m->newer ? 1 : m->qos, /* also for subscribers who are away */
 		.retain = m->retain,
 		.stamp = m->stamp,
 		.newer = m->newer };
 	return session->publish(
 	        session->ctx, p->session, &message, m->qos == 2 ? m->id : 0, m->qos ? kept : NULL, p);
+}
+
+/* It comes again, and is none that was here. */
+static void not_taken(struct peer *p, int error)
+{
+	window_forget(&p->window);
+	peer_fail(p, "our own broker could not take a message: %s; it stays there until there is room",
+	        strerror(-error));
 }
 
 static void take_message(struct peer *p, const struct mesh_message *m)
@@ -100,9 +108,7 @@ static void take_message(struct peer *p, const struct mesh_message *m)
 	if (r == -EINVAL || r == -EMSGSIZE)
 		refuse(p, m, p->figures->dropped_invalid);
 	else if (r && m->qos)
-		peer_fail(p,
-		        "our own broker could not take a message: %s; it stays there until there is room",
-		        strerror(-r));
+		not_taken(p, r);
 	else if (m->qos)
 		owe(p, m->qos == 1 ? ACK_PUBACK : ACK_PUBREC, m->id, 0);
 }

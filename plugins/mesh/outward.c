@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "outward.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "epochs.h"
 
 #define COPY_MAX 2048 /* a message up to this size is written as one piece */
 
@@ -61,7 +59,8 @@ static void tell_end(struct telling *t)
 void outward_greet(struct peer *p)
 {
 	const struct mesh *m = p->mesh;
-	const struct mesh_hello hello = { m->settings.in_flight, m->settings.message, m->epoch };
+	const struct mesh_hello hello = { m->settings.in_flight, m->settings.message,
+		epochs_ours(m, p->session) };
 	uint8_t bytes[FRAME_HEAD + HELLO_BODY];
 	struct writer w = writer(bytes, sizeof(bytes));
 	struct telling t = { .mesh = p->mesh, .peer = p };
