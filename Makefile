@@ -207,6 +207,7 @@ bench: all $(BUILD)/bench/load $(BUILD)/bench/policy ## print what start, idling
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/gateway_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/shadow_bench.py
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/things_bench.py
+	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/mesh_bench.py
 
 .PHONY: bench-cluster
 bench-cluster: all ## how soon a cluster notices and what it costs, beside serf and keepalived; as root, NODES (8), ROUNDS (5)

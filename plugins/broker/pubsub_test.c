@@ -252,6 +252,8 @@ static void all_subscriptions_are_told_from_every_loop(void **state)
 	assert_int_equal(ps->interest(ps->ctx, me, note_interest, text), 0);
 	fake_run(host);
 	assert_true(strstr(text, "+a/+0 ") && strstr(text, "+c0 "));
+	assert_int_equal(ps->interest(ps->ctx, me, NULL, NULL), 0);
+	fake_run(host);
 }
 
 int main(void)

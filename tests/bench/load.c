@@ -4,7 +4,8 @@
  * costs less than any broker. Prints one JSON object. The broker is told by port (loopback) and process id; its CPU
  * time is that of all its threads, of the scheduler's own accounting.
  *
- *   load flow     -p PUBLISHERS -s SUBSCRIBERS   messages through the broker; at most -w of each publisher under way
+ *   load flow     -p PUBLISHERS -s SUBSCRIBERS   messages through the broker; at most -w of each publisher under way;
+ *                                                -A PORT: subscribers are there, on another node
  *   load idle     -n CLIENTS -S SUBSCRIPTIONS    connects and subscribes each, then waits for the end of its input
  *   load floor    -r RATE -n MESSAGES            the flow with no broker in between: what the generator itself takes
  *   load retained -n TOPICS                      stores as many, then looks them up with a wildcard
@@ -44,7 +45,7 @@ struct conn {
 
 static struct {
 	const char *mode, *filter, *client;
-	int port, pid, version, qos, subscriber_qos;
+	int port, subscriber_port, pid, version, qos, subscriber_qos;
 	unsigned publishers, subscribers, window, payload, rate, subscriptions;
 	long count;
 	bool pairs, persistent;
@@ -445,8 +446,9 @@ static bool turn(void)
 
 static void open_conn(struct conn *c)
 {
+	int port = opt.subscriber_port && !c->publisher ? opt.subscriber_port : opt.port;
 	const struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)opt.port),
+		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int one = 1;
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -614,7 +616,7 @@ static int retained(void)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int c; (c = getopt(argc, argv, "a:k:v:p:s:q:Q:w:n:b:r:f:i:S:xC")) >= 0;) {
+	for (int c; (c = getopt(argc, argv, "a:A:k:v:p:s:q:Q:w:n:b:r:f:i:S:xC")) >= 0;) {
 		unsigned number = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 		switch (c) {
 #define OPTION(letter, member, value)                                                                        \
@@ -622,6 +624,7 @@ static void parse_options(int argc, char **argv)
 		opt.member = value;                                                                          \
 		break
 			OPTION('a', port, (int)number);
+			OPTION('A', subscriber_port, (int)number);
 			OPTION('k', pid, (int)number);
 			OPTION('v', version, (int)number);
 			OPTION('p', publishers, number);

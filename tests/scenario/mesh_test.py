@@ -284,6 +284,7 @@ def test_retained_messages_are_the_same_on_all_nodes():
         node.restart(a)
     connected(nodes)
     assert [retained(n, "r/x") for n in nodes] == [None] * 3 and [retained(n, "r/b") for n in nodes] == ["b"] * 3
+    assert [n.stop() for n in nodes] == [0] * 3
 
 
 def test_what_was_retained_while_nodes_did_not_see_each_other():
