@@ -210,9 +210,14 @@ static void requests_and_a_nodes_own_stay(void **state)
 	assert_true(topic_travels(&all, edged_str("a")));
 	assert_true(topic_travels(&all, edged_str("$aws/things/x/shadow/update/accepted")));
 	assert_true(topic_travels(&all, edged_str("$aws/things/x/shadow/name/get/update/delta")));
-	assert_true(topic_travels(&all, edged_str("$aws/events/presence/connected/x")));
+	assert_false(topic_travels(&all, edged_str("$aws/events/presence/connected/x")));
 	assert_false(topic_travels(&all, edged_str("$aws/things/x/shadow/update")));
 	assert_false(topic_travels(&all, edged_str("$aws/things/x/shadow/name/y/get")));
+	assert_false(topic_travels(&all, edged_str("$aws/things/x/jobs/start-next")));
+	assert_false(topic_travels(&all, edged_str("$aws/things/x/jobs/$next/get")));
+	assert_true(topic_travels(&all, edged_str("$aws/things/x/jobs/notify-next")));
+	assert_true(topic_travels(&all, edged_str("$aws/things/x/jobs/1/update/accepted")));
+	assert_false(filter_travels(edged_str("$aws/things/+/jobs/+/update")));
 	assert_false(topic_travels(&all, edged_str("$SYS/broker/uptime")));
 	assert_true(topic_travels(&some, edged_str("a/b")));
 	assert_false(topic_travels(&some, edged_str("a/b/c")));
@@ -220,6 +225,7 @@ static void requests_and_a_nodes_own_stay(void **state)
 	assert_true(filter_travels(edged_str("$aws/things/+/shadow/#")));
 	assert_false(filter_travels(edged_str("$aws/things/+/shadow/name/+/get")));
 	assert_false(filter_travels(edged_str("$SYS/#")));
+	assert_false(filter_travels(edged_str("$aws/events/#")));
 	assert_false(filter_travels(edged_str("$share/g/a")));
 }
 

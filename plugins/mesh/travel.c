@@ -30,16 +30,32 @@ static bool is_allowed(const struct travel *travel, struct edged_slice topic)
 	return false;
 }
 
+/* $aws/things/THING/jobs/get, .../jobs/start-next, .../jobs/JOB/get and update; also of a filter that matches nothing else. */
+static bool is_job_request(struct edged_slice topic)
+{
+	struct edged_slice at[8];
+	size_t n = 0;
+	struct levels l = levels(topic);
+	while (n < 8 && levels_next(&l, &at[n]))
+		n++;
+	if ((n != 5 && n != 6) || !edged_slice_is(at[1], "things") || !edged_slice_is(at[3], "jobs"))
+		return false;
+	return is_request(at[n - 1]) || (n == 5 && edged_slice_is(at[4], "start-next"));
+}
+
+/* Of those that begin with "$". Events about clients are the node's own: what listens to them cares for its own clients. */
+static bool is_common(struct edged_slice topic)
+{
+	return edged_slice_starts(topic, "$aws/") && !edged_slice_starts(topic, "$aws/events/") &&
+	       !is_shadow_request(topic) && !is_job_request(topic);
+}
+
 bool topic_travels(const struct travel *travel, struct edged_slice topic)
 {
-	if (!is_allowed(travel, topic))
-		return false;
-	return !edged_slice_starts(topic, "$") ||
-	       (edged_slice_starts(topic, "$aws/") && !is_shadow_request(topic));
+	return is_allowed(travel, topic) && (!edged_slice_starts(topic, "$") || is_common(topic));
 }
 
 bool filter_travels(struct edged_slice filter)
 {
-	return !edged_slice_starts(filter, "$") ||
-	       (edged_slice_starts(filter, "$aws/") && !is_shadow_request(filter));
+	return !edged_slice_starts(filter, "$") || is_common(filter);
 }

@@ -13,8 +13,9 @@ struct travel {
 };
 
 /*
- * Does a message on this topic travel? $SYS/ is a node's own, and so is all else that begins with "$", but $aws/. Requests to
- * a shadow ($aws/things/THING/shadow/update and the like) are for one shadow service: that of the node where they are made.
+ * Does a message on this topic travel? What begins with "$" is a node's own, but for $aws/; of that, events about clients
+ * ($aws/events/) stay as well, and requests to a shadow ($aws/things/THING/shadow/update and the like) are for one shadow
+ * service: that of the node where they are made.
  */
 bool topic_travels(const struct travel *travel, struct edged_slice topic);
 /* Is a subscription to this filter, as edged_pubsub_1.interest() tells it, worth telling other nodes? */

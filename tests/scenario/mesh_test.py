@@ -135,7 +135,7 @@ def test_messages_reach_subscribers_on_other_nodes():
     # What nobody over there wants does not go there, nor does what is a node's own.
     sent = peers(a)[b.id]["out"]["sent"]
     here.client.subscribe([("u/#", 1), ("$aws/things/+/shadow/#", 1)])
-    publish(a, "u/x", "1")
+    here.client.publish("u/x", "1", qos=1)
     here.waits_for("1")
     assert peers(a)[b.id]["out"]["sent"] == sent
     # Filters go with their last subscriber.
