@@ -132,6 +132,13 @@ static void peers_for_plugins(
 	mesh_peers(app->mesh, each, each_arg);
 }
 
+static void peers_changed(void *arg)
+{
+	const struct app *app = arg;
+	if (app->plugins)
+		plugins_peers_changed(app->plugins);
+}
+
 static int dial_for_plugins(void *arg, const char *node_id, struct dial_options *options, struct dial **ret)
 {
 	const struct app *app = arg;
@@ -424,6 +431,7 @@ static int make_mesh(struct app *app, struct err *err)
 		.router = app->router,
 		.events = app->events,
 		.services = services_json,
+		.peers_changed = peers_changed,
 		.arg = app,
 	};
 	return mesh_new(&deps, &app->mesh, err);
@@ -608,7 +616,7 @@ void app_free(struct app *app)
 	if (app->plugins)
 		plugins_stop(app->plugins);
 	api_free(app->api);
-	plugins_free(app->plugins);
+	plugins_free(TAKE(app->plugins));
 	http_server_free(app->http);
 	mesh_free(app->mesh);
 	figures_free(app->figures);

@@ -73,6 +73,7 @@ static void identity_changed(void *arg)
 			if (member_is_live(m))
 				see_member(mesh, m);
 	cluster_kin_changed(mesh->parts.cluster);
+	mesh->deps.peers_changed(mesh->deps.arg);
 	removals_look(mesh->parts.removals);
 	events_emit(mesh->deps.events, "identityChanged", edged_str("{}"));
 }
@@ -162,6 +163,7 @@ static void on_member(void *arg, enum swarm_event_type what, const struct member
 		see_member(mesh, m);
 		removals_look(mesh->parts.removals);
 	}
+	mesh->deps.peers_changed(mesh->deps.arg);
 }
 
 static int make_cluster(struct mesh *mesh, struct err *err)
@@ -218,8 +220,10 @@ static void judged(void *arg, const char *node_id, bool is_trusted, struct edged
 	const struct mesh *mesh = arg;
 	bool before = peers_trusted(mesh->parts.peers, node_id);
 	peers_judged(mesh->parts.peers, node_id, is_trusted, certificate);
-	if (peers_trusted(mesh->parts.peers, node_id) != before)
-		cluster_kin_changed(mesh->parts.cluster);
+	if (peers_trusted(mesh->parts.peers, node_id) == before)
+		return;
+	cluster_kin_changed(mesh->parts.cluster);
+	mesh->deps.peers_changed(mesh->deps.arg);
 }
 
 /* What clients may send to this node, other nodes may send on to it. */

@@ -40,6 +40,8 @@ struct mesh_deps {
 	struct events *events;
 	/* Appends this node's services as a JSON array. */
 	int (*services)(void *arg, struct buf *out);
+	/* mesh_peers() may tell something else. */
+	void (*peers_changed)(void *arg);
 	void *arg;
 };
 

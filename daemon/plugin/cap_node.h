@@ -7,5 +7,9 @@
 #include "plugin/context.h"
 
 extern const struct edged_node_1 cap_node;
+/* Tells the plugin, when it watches. */
+void cap_node_peers_changed(const struct plugin_context *context);
+/* Before its stop(): no more of that. */
+void cap_node_stop(struct plugin_context *context);
 
 #endif

@@ -32,7 +32,9 @@ struct plugin_context {
 	struct list dials;                        /* cap_dial.c: under way */
 	struct list dialled;                      /* cap_dial.c: handlers that may have streams */
 	edged_handle last_dial;
-	bool dials_over;           /* no new ones */
+	bool dials_over;                  /* no new ones */
+	void (*peers_changed)(void *arg); /* cap_node.c; NULL unless it watches */
+	void *peers_arg;
 	struct store_space *space; /* cap_store.c; NULL unless asked for */
 	char *folder;              /* NULL unless asked for */
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "plugin/auth.h"
+#include "plugin/cap_node.h"
 #include "plugin/cap_stream.h"
 #include "plugin/metrics.h"
 #include "plugin/life.h"
@@ -357,6 +358,15 @@ void plugins_reloaded(struct plugins *plugins)
 		struct plugin *plugin = list_entry(node, struct plugin, link);
 		if (plugin->declared)
 			plugin_reloaded(plugin);
+	}
+}
+
+void plugins_peers_changed(struct plugins *plugins)
+{
+	list_each (node, &plugins->all) {
+		const struct plugin *plugin = list_entry(node, struct plugin, link);
+		if (plugin->context)
+			cap_node_peers_changed(plugin->context);
 	}
 }
 

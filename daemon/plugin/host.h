@@ -78,6 +78,8 @@ EDGED_MUST_CHECK int plugins_declare_in(
 void plugins_reloaded(struct plugins *plugins);
 /* From now on, also for those that run. Main loop. */
 void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits);
+/* Other nodes of the account have come, gone or proven who they are: those that watch them hear it. Main loop. */
+void plugins_peers_changed(struct plugins *plugins);
 /* Who signed the request, as the plugin that decides says (struct edged_decider). Main loop. */
 enum edged_login_outcome plugins_signer(
         struct plugins *plugins, const struct edged_http_message *message, char ret[EDGED_SIGNER_MAX]);

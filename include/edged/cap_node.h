@@ -21,6 +21,8 @@ struct edged_node_1 {
 	 * now, as far as the cluster knows. The id lives as long as the call of each(). Who has none is told of nobody. */
 	void (*peers)(
 	        struct edged_host *host, void (*each)(void *arg, const char *node_id, bool there), void *arg);
+	/* changed(arg) when peers() may tell something else, until the plugin stops; once for each plugin. -EEXIST, -ENOMEM. */
+	EDGED_MUST_CHECK int (*watch)(struct edged_host *host, void (*changed)(void *arg), void *arg);
 };
 
 #ifdef __cplusplus

@@ -96,7 +96,14 @@ static void tick(void *arg)
 	for (size_t i = m->peer_count; i-- > 0;)
 		if (peer_tick(m->peers[i]))
 			forget(m, i);
-	m->loop->timer_set(m->tick, TICK_MS);
+	if (m->peer_count)
+		m->loop->timer_set(m->tick, TICK_MS); /* a node that knows no other one sleeps */
+}
+
+static void look(void *arg)
+{
+	const struct mesh *m = arg;
+	m->loop->timer_set(m->tick, 0);
 }
 
 /* --- our interest ------------------------------------------------------------------------------------------------------------- */
@@ -246,7 +253,9 @@ static int begin(struct mesh *m)
 	if (!r)
 		r = m->stream->serve(m->host, MESH_PROTOCOL, &peer_handler, m);
 	if (!r)
-		m->loop->timer_set(m->tick, 0);
+		r = m->node->watch(m->host, look, m);
+	if (!r)
+		look(m);
 	return r;
 }
 
