@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "heap.h"
 
+#include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,11 +40,86 @@ bool heap_can_fail(void)
 {
 	return false;
 }
+
+long heap_live(void)
+{
+	return 0;
+}
 #else
 bool heap_can_fail(void)
 {
 	return true;
 }
+
+/* --- counting: these take the place of libc's for the whole program ------------------------------------------------------ */
+
+static atomic_long live;
+
+long heap_live(void)
+{
+	return atomic_load(&live);
+}
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t n);
+void *__libc_memalign(size_t alignment, size_t n);
+void __libc_free(void *block);
+
+static void *count(void *block)
+{
+	if (block)
+		atomic_fetch_add(&live, 1);
+	return block;
+}
+
+void *malloc(size_t n)
+{
+	return count(__libc_malloc(n));
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return count(__libc_calloc(n, size));
+}
+
+void *realloc(void *old, size_t n)
+{
+	void *block = __libc_realloc(old, n);
+	if (!old)
+		return count(block);
+	if (!block && n == 0)
+		atomic_fetch_sub(&live, 1);
+	return block;
+}
+
+void *memalign(size_t alignment, size_t n)
+{
+	return count(__libc_memalign(alignment, n));
+}
+
+void *aligned_alloc(size_t alignment, size_t n)
+{
+	return count(__libc_memalign(alignment, n));
+}
+
+int posix_memalign(void **ret, size_t alignment, size_t n)
+{
+	void *block = count(__libc_memalign(alignment, n));
+	if (!block)
+		return ENOMEM;
+	*ret = block;
+	return 0;
+}
+
+void free(void *block)
+{
+	if (block)
+		atomic_fetch_sub(&live, 1);
+	__libc_free(block);
+}
+
+/* --- failing: calls of our own objects come to __wrap_... --------------------------------------------------------------- */
 
 static bool must_fail(void)
 {

@@ -17,6 +17,9 @@ void heap_spare(
         bool on); /* on: allocations from now on are those of the test, which do not count; may be nested */
 bool heap_can_fail(void); /* false in sanitizer builds */
 
+/* Blocks that are allocated now, by whomever in the program, libraries included; 0 in sanitizer builds. */
+long heap_live(void);
+
 /* Adds to bytes on the heap, which grow in steps; never fails. */
 void heap_append(uint8_t **bytes, size_t *len, const void *more, size_t n);
 
