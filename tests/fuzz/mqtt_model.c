@@ -530,9 +530,13 @@ static struct model_entry *find_waiting(
 /* Finds a share that this may be; who has taken it gets another, if that is possible. */
 static bool take_share(struct model *m, uint16_t n, uint8_t who, const struct model_look *look, bool *seen)
 {
-	for (unsigned i = 0; i < m->share_count; i++) {
+	for (unsigned k = 0; k < 2 * m->share_count; k++) {
+		unsigned i = k % m->share_count;
+		bool optional =
+		        k >=
+		        m->share_count; /* of one message sent twice, the share that must be taken comes first */
 		struct model_share *s = &m->shares[i];
-		if (seen[i] || s->message != n || !s->member[who] ||
+		if (seen[i] || s->optional != optional || s->message != n || !s->member[who] ||
 		        !looks_like(&s->look[who], look, m->sessions[who].version))
 			continue;
 		seen[i] = true;
@@ -605,15 +609,19 @@ static const char *judge_id(struct model_session *s, const struct model_entry *e
 const char *model_hear(struct model *m, uint8_t who, const struct model_heard *h, uint32_t *ret_serial)
 {
 	struct model_session *s = &m->sessions[who];
-	struct model_entry *e = find_sent(m, s, h);
-	/* Several may look the same: what must come counts first. */
+	struct model_entry *e = find_sent(m, s, h), *early = NULL;
+	/* Several may look the same: what must come counts first, unless others would have to come before it. */
 	for (int optional = 0; optional <= 1 && !e; optional++) {
 		e = find_waiting(m, s, h, optional);
+		if (e && !in_order(m, s, e)) {
+			early = e;
+			e = NULL;
+		}
 		if (!e)
 			e = find_share(m, who, h, optional);
 	}
 	if (!e)
-		return "a message that is not due, or not like this";
+		return early ? "out of order [4.6.0-5]" : "a message that is not due, or not like this";
 	if (!in_order(m, s, e))
 		return "out of order [4.6.0-5]";
 	const char *wrong = judge_expiry(m, s, e, h);
