@@ -79,13 +79,13 @@ def test_pins_and_vetoes():
     assert pinned.id[:8] in nodes[0].edgectl("roles") and "pinned" in nodes[0].edgectl("why", name)
     # through restarts of the holder, and with another supernode
     pinned.kill()
-    wait_for(lambda: holder(nodes[0]) not in (pinned.id, None), 20, "it moves when the holder is lost")
     alive = [n for n in nodes if n is not pinned]
+    wait_for(lambda: holder(alive[0]) not in (pinned.id, None), 20, "it moves when the holder is lost")
     for node in alive:
         wait_for(lambda: f"{name} ({pinned.id[:8]}) of this account stopped to answer" in node.edgectl("status"), 20, "a warning")
     pinned.restart(alive[0])
     wait_for(lambda: all_say(nodes, pinned.id), 20, "and back")
-    wait_for(lambda: "stopped to answer" not in nodes[0].edgectl("status"), 20, "no warning any more")
+    wait_for(lambda: "stopped to answer" not in alive[0].edgectl("status"), 20, "no warning any more")
     boss = next(n for n in nodes if n.id == supernode(n))
     boss.stop()
     rest = [n for n in nodes if n is not boss]
