@@ -677,7 +677,8 @@ static bool must_have_come(const struct model_session *s, uint8_t qos)
 {
 	bool behind = false;
 	for (unsigned i = 0; i < s->count; i++)
-		behind |= s->queue[i].retained && !s->queue[i].sent;
+		behind |= (s->queue[i].retained || s->queue[i].look.qos) &&
+		          !s->queue[i].sent; /* it may keep its place */
 	return under_way(s) < s->window || (qos == 0 && !behind);
 }
 
