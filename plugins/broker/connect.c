@@ -30,6 +30,8 @@ static int refuse(struct client *c, const struct connect *p, uint8_t reason)
 	count_one(c->broker->figures.refused);
 	if (tracing(c->broker))
 		trace_refused(c, p->client_id, reason);
+	if (reason == REASON_NOT_AUTHORIZED || reason == REASON_PASSWORD)
+		lifecycle_refused(c, p->client_id);
 	if (version >= MQTT_5 || known) {
 		uint8_t bytes[128];
 		struct writer w = writer(bytes, sizeof(bytes));

@@ -74,6 +74,27 @@ static void each_end_has_its_reason(void **state)
 	HAS(heard(watcher), "\"disconnectReason\":\"MQTT_KEEP_ALIVE_TIMEOUT\"");
 }
 
+static void who_may_not_come_in_is_told_of(void **state)
+{
+	(void)state;
+	struct fake_peer *watcher = watch(2);
+	for (unsigned loop = 0; loop < 2; loop++) {
+		struct fake_peer *stranger = fake_connect(host, loop, false);
+		SEND(stranger, "\x10\x10\0\4MQTT\4\2\0\0\0\4lamp");
+		struct edged_slice got = heard(watcher);
+		HAS(got, "$aws/events/presence/connect_failed/lamp");
+		HAS(got, "\"eventType\":\"connect_failed\"");
+		HAS(got, "\"connectFailureReason\":\"AUTHORIZATION_FAILED\"");
+		assert_true(fake_closed(stranger));
+	}
+	/* one without a name, and one whose packet makes no sense */
+	struct fake_peer *nobody = fake_connect(host, 0, false);
+	SEND(nobody, "\x10\x0c\0\4MQTT\4\2\0\0\0\0");
+	struct fake_peer *odd = fake_connect(host, 0, false);
+	SEND(odd, "\x10\x10\0\4MQTT\7\2\0\0\0\4lamp");
+	assert_int_equal(heard(watcher).len, 0);
+}
+
 static void nothing_is_made_that_nobody_gets(void **state)
 {
 	(void)state;
@@ -106,6 +127,7 @@ static void with_several_loops(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { T(coming_and_going_is_told), T(each_end_has_its_reason),
-		T(nothing_is_made_that_nobody_gets), T(with_several_loops) };
+		T(who_may_not_come_in_is_told_of), T(nothing_is_made_that_nobody_gets),
+		T(with_several_loops) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
