@@ -50,11 +50,12 @@ static bool from_node(const struct edged_peer *peer)
 	return peer->node_id && peer->trusted;
 }
 
-/* Over loopback the daemon itself asks for a bearer token: that is this node's key, and no other node's business. */
+/* The daemon itself asks for a bearer token, and trusts who has it: that is this node's key, and no other node's business. */
 static bool is_own_key(const struct header *header, const struct edged_peer *peer)
 {
-	return peer->loopback && peer->uid < 0 && link_header_is(header->name, "authorization") &&
-	       header->value.len >= 7 && strncasecmp(header->value.ptr, "Bearer ", 7) == 0;
+	bool asked = (peer->loopback || peer->trusted) && peer->uid < 0 && !from_node(peer);
+	return asked && link_header_is(header->name, "authorization") && header->value.len >= 7 &&
+	       strncasecmp(header->value.ptr, "Bearer ", 7) == 0;
 }
 
 static int add_caller(

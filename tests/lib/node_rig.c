@@ -493,7 +493,8 @@ struct client *ask_with(struct world *w, unsigned n, unsigned node, const char *
 	client->peer = (struct edged_peer){ .struct_size = sizeof(struct edged_peer),
 		.address = "127.0.0.1:5\"5",
 		.uid = -1,
-		.loopback = true,
+		.loopback = !w->from_afar,
+		.tls = w->from_afar,
 		.trusted = true };
 	const struct request_init init = { edged_str(method), edged_str(target), headers, count, body,
 		&client->peer, &client_front, client, hops };

@@ -71,6 +71,7 @@ struct world {
 	struct node node[NODES];
 	struct client client[8];
 	unsigned dials;
+	bool from_afar; /* clients come over TLS and have shown the access key */
 	bool refuse_dial;
 	int address_of[NODES]; /* who answers at "node:N" */
 	unsigned turns_left;

@@ -14,6 +14,20 @@
 
 /* --- links and proxy --- */
 
+static void no_other_node_sees_this_ones_access_key(void **state)
+{
+	struct world *w = *state;
+	join_ok(w, 0, 1);
+	static const struct header headers[] = { { { "Authorization", 13 }, { "Bearer secret", 13 } } };
+	for (int afar = 0; afar < 2; afar++) {
+		w->from_afar = afar;
+		(void)ask_with(w, 0, 0, "GET", "/nodes/n1/hello/v1/x", edged_str(""), headers, 1, 0);
+		run_until(w, first_ended);
+		assert_int_equal(w->client[0].status, 200);
+		assert_string_equal(w->node[1].authorization, "");
+	}
+}
+
 static void a_request_reaches_the_other_node(void **state)
 {
 	struct world *w = *state;
@@ -350,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_request_reaches_the_other_node),
+		T(no_other_node_sees_this_ones_access_key),
 		T(own_id_is_served_here),
 		T(circles_end),
 		T(unknown_and_foreign_nodes_are_refused),
