@@ -550,14 +550,15 @@ static bool take_share(struct model *m, uint16_t n, uint8_t who, const struct mo
 	return false;
 }
 
+/* At QoS 2 the packet id may have been on its way to the disk when a message expired: it had begun. */
 static struct model_entry *find_share(
         struct model *m, uint8_t who, const struct model_heard *h, bool optional)
 {
 	for (unsigned i = 0; i < m->share_count; i++) {
 		bool seen[SHARES] = { false };
 		uint16_t n = m->shares[i].message;
-		if (m->shares[i].optional != optional || !is_message(m, n, h) || expired(m, n) ||
-		        !take_share(m, n, who, &h->look, seen))
+		if (m->shares[i].optional != optional || !is_message(m, n, h) ||
+		        (expired(m, n) && h->look.qos < 2) || !take_share(m, n, who, &h->look, seen))
 			continue;
 		struct model_entry *e = add_entry(m, &m->sessions[who], n, &h->look);
 		e->unordered = true;
