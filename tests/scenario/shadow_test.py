@@ -4,12 +4,14 @@
 import http.client
 import json
 import queue
+import struct
 import threading
 import urllib.parse
 
 import paho.mqtt.client as mqtt
 
 import edged
+import mqtt_wire
 
 PREFIX = "$aws/things/{}/shadow"
 
@@ -302,14 +304,17 @@ def test_limits_are_configured():
     assert (code, answer["message"]) == (400, "JSON contains too many levels of nesting; maximum is 3")
     assert shadow.ask("update", state({"x": "y" * 1024}))[0] == 413
     device = Device(n, filters=[PREFIX.format("+") + "/update/+"])
-    # In one write: the third is refused while the first two are on their way to the disk.
-    device.mqtt.loop_stop()
-    for i in range(4):
-        device.publish(PREFIX.format("busy") + "/update", dict(state({"n": i}), clientToken=str(i)))
-    device.mqtt.loop_start()
-    answers = [device.next() for _ in range(4)]
-    codes = {body["clientToken"]: body.get("code") for _, body in answers if body.get("clientToken")}
-    assert set(codes.values()) == {None, 429}, answers
+    # In one write, so that they come together: the third is refused while the first two are on their way to the disk.
+    wire = mqtt_wire.Wire(n.address("mqtt"), "busy")
+    requests = [mqtt_wire.text(PREFIX.format("busy") + "/update") + struct.pack(">H", i + 1) +
+                json.dumps(dict(state({"n": i}), clientToken=str(i))).encode() for i in range(4)]
+    wire.send(wire.hello + b"".join(mqtt_wire.packet(mqtt_wire.PUBLISH, 2, request) for request in requests))
+    codes = {}
+    while len(codes) < 4:
+        topic, body = device.next()
+        if topic.endswith(("/accepted", "/rejected")):
+            codes[body["clientToken"]] = body.get("code")
+    assert codes == {"0": None, "1": None, "2": 429, "3": 429}, codes
 
 
 class Events:
