@@ -74,13 +74,18 @@ int auth_standing(struct client *c, struct standing **ret)
 	struct edged_slice user = auth_user(c);
 	char principal[5 + SCRAM_NAME_MAX] = "user:";
 	*ret = NULL;
-	if (!c->login || (!c->login->who && !user.len))
+	if (!c->login)
 		return 0;
-	memcpy(principal + 5, user.ptr, user.len);
 	struct edged_identity *who = c->login->who;
 	c->login->who = NULL;
-	*ret = standing_new(c->broker, who, edged_slice(principal, 5 + user.len));
-	return *ret ? 0 : -ENOMEM;
+	bool somebody = who || user.len;
+	memcpy(principal + 5, user.len ? user.ptr : "", user.len);
+	if (somebody)
+		*ret = standing_new(c->broker, who, edged_slice(principal, 5 + user.len));
+	/* Most clients bring nothing that is needed once they are in. */
+	if (!user.len && !c->login->method && !c->login->end)
+		auth_fini(c);
+	return *ret || !somebody ? 0 : -ENOMEM;
 }
 
 /* --- penalties ------------------------------------------------------------------------------------------------------------------ */
