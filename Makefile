@@ -66,9 +66,9 @@ PLUGIN_LIBS_devices   = $(call libs,jansson)
 PLUGIN_LIBS_jobs      = $(call libs,jansson)
 PLUGIN_LIBS_mesh      = $(call libs,jansson)
 # Files of other plugins that a plugin is linked with: the bridge speaks MQTT with the broker's codec,
-# things keeps passwords as the broker does
+# things keeps passwords as the broker does, and asks who comes over REST as shadows do
 PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic wire)
-PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text)
+PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text) plugins/shadow/gate.c
 # The mesh has its numbers and topics as the broker
 PLUGIN_MORE_mesh     := $(patsubst %,plugins/broker/%.c,topic wire) plugins/bridge/backoff.c
 # The broker's data plane asks who comes as the shadows' does, and answers as it does

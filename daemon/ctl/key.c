@@ -56,13 +56,6 @@ static int create(struct ctl *ctl)
 	return code;
 }
 
-static const char *state(const json_t *key, struct ctl_text *ret)
-{
-	snprintf(ret->text, sizeof(ret->text), "%s",
-	        json_is_false(json_object_get(key, "enabled")) ? "disabled" : "enabled");
-	return ret->text;
-}
-
 static const char *policies(const json_t *key, struct ctl_text *ret)
 {
 	const char *text = show_strings(json_object_get(key, "policies"), ret);
@@ -72,7 +65,8 @@ static const char *policies(const json_t *key, struct ctl_text *ret)
 static int list(struct ctl *ctl)
 {
 	static const struct column columns[] = { { "ID", "id", NULL }, { "NAME", "description", NULL },
-		{ "STATE", NULL, state }, { "THING", "thing", NULL }, { "POLICIES", NULL, policies }, { 0 } };
+		{ "STATE", NULL, show_enabled }, { "THING", "thing", NULL }, { "POLICIES", NULL, policies },
+		{ 0 } };
 	return show_list(ctl, "/things/v1/keys", columns, "no keys");
 }
 

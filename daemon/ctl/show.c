@@ -130,6 +130,13 @@ const char *show_strings(const json_t *list, struct ctl_text *ret)
 	return ret->text;
 }
 
+const char *show_enabled(const json_t *element, struct ctl_text *ret)
+{
+	snprintf(ret->text, sizeof(ret->text), "%s",
+	        json_is_false(json_object_get(element, "enabled")) ? "disabled" : "enabled");
+	return ret->text;
+}
+
 static const char *node_roles(const json_t *node, struct ctl_text *ret)
 {
 	const json_t *roles = json_object_get(node, "roles");

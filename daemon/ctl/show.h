@@ -15,6 +15,8 @@ struct column {
 int show_list(struct ctl *ctl, const char *path, const struct column *columns, const char *nothing);
 /* The strings of a list, or the "role" of its objects, with commas between. */
 const char *show_strings(const json_t *list, struct ctl_text *ret);
+/* "enabled", or "disabled" when its member `enabled` says so. */
+const char *show_enabled(const json_t *element, struct ctl_text *ret);
 /* The object at `path`, a member in each line. */
 int show_object(struct ctl *ctl, const char *path);
 

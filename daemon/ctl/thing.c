@@ -141,13 +141,6 @@ static int rotate(struct ctl *ctl)
 
 /* --- the rest --------------------------------------------------------------------------------------------------------------- */
 
-static const char *state(const json_t *thing, struct ctl_text *ret)
-{
-	snprintf(ret->text, sizeof(ret->text), "%s",
-	        json_is_false(json_object_get(thing, "enabled")) ? "disabled" : "enabled");
-	return ret->text;
-}
-
 static const char *groups(const json_t *thing, struct ctl_text *ret)
 {
 	const char *text = show_strings(json_object_get(thing, "groups"), ret);
@@ -157,7 +150,7 @@ static const char *groups(const json_t *thing, struct ctl_text *ret)
 static int list(struct ctl *ctl)
 {
 	static const struct column columns[] = { { "NAME", "name", NULL }, { "TYPE", "type", NULL },
-		{ "STATE", NULL, state }, { "GROUPS", NULL, groups }, { 0 } };
+		{ "STATE", NULL, show_enabled }, { "GROUPS", NULL, groups }, { 0 } };
 	return show_list(ctl, "/things/v1/things", columns, "no things");
 }
 

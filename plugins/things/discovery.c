@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include "edged/cap_node.h"
-#include "gate.h"
 #include "routes.h"
 
 /* --- what there is to say ----------------------------------------------------------------------------------------------- */
@@ -52,7 +51,7 @@ json_t *discovery_answer(const json_t *node)
 
 /* --- the request -------------------------------------------------------------------------------------------------------- */
 
-static void refuse(struct things *t, edged_handle request, int status, const char *member, json_t *text,
+static int refuse(struct things *t, edged_handle request, int status, const char *member, json_t *text,
         const char *type)
 {
 	uint8_t bytes[16] = { 0 };
@@ -62,36 +61,45 @@ static void refuse(struct things *t, edged_handle request, int status, const cha
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(trace + 2 * i, 3, "%02x", bytes[i]);
 	(void)t->http->set_header(t->host, request, "x-amzn-errortype", type);
-	(void)rest_reply(t, request, status, json_pack("{s:o,s:s}", member, text, "traceId", trace));
+	return rest_reply(t, request, status, json_pack("{s:o,s:s}", member, text, "traceId", trace));
 }
 
-static void judged(struct things *t, edged_handle request, bool allowed)
+/* An answer, once it is known who asks. */
+static int describe_node(struct things *t, edged_handle request)
 {
-	struct edged_slice thing = t->http->param(t->host, request, "thing");
-	if (!allowed) {
-		refuse(t, request, 403, "message", json_null(), "ForbiddenException");
-		return;
-	}
-	if (!registry_find(t->registry, KIND_THING, thing)) {
-		refuse(t, request, 404, "errorMessage",
-		        json_string("The thing provided for discovery was not found"),
-		        "ResourceNotFoundException");
-		return;
-	}
 	char *text = t->node->describe(t->host);
 	json_t *node = text ? json_loads(text, 0, NULL) : NULL;
-	if (json_string_length(json_object_get(node, "ca")) == 0)
-		refuse(t, request, 503, "message",
-		        json_string("The node has no account, and so no CA; edgectl thing create founds one"),
-		        "ServiceUnavailableException");
-	else
-		(void)rest_reply(t, request, 200, discovery_answer(node));
+	int r = json_string_length(json_object_get(node, "ca")) == 0
+	                ? refuse(t, request, 503, "message",
+	                          json_string("The node has no account, and so no CA; edgectl thing create "
+	                                      "founds one"),
+	                          "ServiceUnavailableException")
+	                : rest_reply(t, request, 200, discovery_answer(node));
 	json_decref(node);
 	free(text);
+	return r;
+}
+
+static int visited(void *self, edged_handle request, enum gate_outcome outcome, struct edged_identity *who)
+{
+	struct things *t = self;
+	struct edged_slice thing = t->http->param(t->host, request, "thing");
+	int allowed = outcome != GATE_OPEN ? 0 : who ? t->gate.auth->allow(who, EDGED_DISCOVER, thing) : 1;
+	if (outcome == GATE_UNDECIDED || allowed < 0)
+		return refuse(t, request, 503, "message",
+		        json_string("Nobody is there who could say whether you may; try again"),
+		        "ServiceUnavailableException");
+	if (!allowed)
+		return refuse(t, request, 403, "message", json_null(), "ForbiddenException");
+	if (!registry_find(t->registry, KIND_THING, thing))
+		return refuse(t, request, 404, "errorMessage",
+		        json_string("The thing provided for discovery was not found"),
+		        "ResourceNotFoundException");
+	return describe_node(t, request);
 }
 
 int discover(void *self, edged_handle request)
 {
 	struct things *t = self;
-	return gate_ask(t->gate, request, EDGED_DISCOVER, t->http->param(t->host, request, "thing"), judged);
+	return gate_ask(&t->gate, request, visited, t);
 }

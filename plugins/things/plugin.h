@@ -6,6 +6,7 @@
 #include "edged/cap_http.h"
 #include "edged/cap_loop.h"
 #include "edged/cap_work.h"
+#include "../shadow/gate.h"
 #include "authority.h"
 #include "registry.h"
 
@@ -16,7 +17,6 @@ enum {
 }; /* of one thing, certificate or user (AWS: quotas) */
 
 struct edged_node_1;
-struct gate;
 struct pairing;
 
 struct things {
@@ -28,7 +28,7 @@ struct things {
 	const struct edged_work_1 *work;
 	struct registry *registry;
 	struct authority *authority;
-	struct gate *gate;
+	struct gate gate;
 	struct pairing *pairing;
 	size_t policy_bytes; /* of a document */
 };

@@ -6,7 +6,6 @@
 #include "edged/cap_config.h"
 #include "decider.h"
 #include "edged/cap_node.h"
-#include "gate.h"
 #include "offer.h"
 #include "pairing.h"
 #include "routes.h"
@@ -54,7 +53,6 @@ static void destroy(void *self)
 	struct plugin *plugin = self;
 	registry_free(plugin->things.registry); /* first: it has last words for the others */
 	pairing_free(plugin->things.pairing);
-	gate_free(plugin->things.gate);
 	decider_free(plugin->decider);
 	authority_free(plugin->things.authority);
 	offer_free(plugin->offer);
@@ -75,13 +73,15 @@ static int create(struct edged_host *host, void **ret_self)
 		.node = edged_cap(host, EDGED_NODE_1),
 		.work = edged_cap(host, EDGED_WORK_1),
 		.policy_bytes = (size_t)config->integer(host, "policy_size") };
+	plugin->things.gate = (struct gate){
+		.host = host, .http = plugin->things.http, .auth = edged_cap(host, EDGED_AUTH_1)
+	};
+	LIST_INIT(&plugin->things.gate.visits);
 	int r = authority_open(host->v1->folder(host), &plugin->things.authority, why);
 	if (r)
 		plugin->things.log->log(host, EDGED_ERROR, "%s", why);
 	if (!r)
 		r = make_registry(plugin);
-	if (!r)
-		r = gate_new(&plugin->things, &plugin->things.gate);
 	if (!r)
 		r = pairing_new(&plugin->things, &plugin->things.pairing);
 	if (!r)
@@ -116,8 +116,7 @@ static int start(void *self)
 static void stop(void *self)
 {
 	struct plugin *plugin = self;
-	gate_free(plugin->things.gate);
-	plugin->things.gate = NULL;
+	gate_stop(&plugin->things.gate);
 	decider_stop(plugin->decider);
 }
 
