@@ -85,54 +85,95 @@ static json_t *describe(const struct kit *kit, const struct endpoint *endpoint)
 
 /* --- how to connect --------------------------------------------------------------------------------------------------- */
 
-static int write_text(const struct kit *kit, const char *host, int port)
+/* What README.txt says, with @words@ to be filled in. Every program of it publishes hello once and ends. */
+static const char by_mdns[] =
+        "@host@ is found by multicast DNS; where there is none, give the node's address\n"
+        "that name in /etc/hosts.\n\n";
+static const char manual[] =
+        "mosquitto\n\n"
+        "  mosquitto_pub -h @host@ -p @port@ --cafile ca.pem --cert certificate.pem --key @key@ \\\n"
+        "      -i @thing@ -q 1 -t @thing@/hello -m hello\n\n"
+        "curl\n\n"
+        "  curl -sS --cacert ca.pem --cert certificate.pem --key @key@ -d hello \\\n"
+        "      'https://@host@:@port@/topics/@thing@/hello?qos=1'\n\n"
+        "Python, paho-mqtt\n\n"
+        "  import paho.mqtt.publish as publish\n"
+        "  publish.single('@thing@/hello', 'hello', qos=1, hostname='@host@', port=@port@, "
+        "client_id='@thing@',\n"
+        "                 tls={'ca_certs': 'ca.pem', 'certfile': 'certificate.pem', 'keyfile': '@key@'})\n\n"
+        "Python, AWS IoT Device SDK v2\n\n"
+        "  from awscrt import mqtt\n"
+        "  from awsiot import mqtt_connection_builder\n"
+        "  connection = mqtt_connection_builder.mtls_from_path(\n"
+        "      endpoint='@host@', port=@port@, ca_filepath='ca.pem', cert_filepath='certificate.pem',\n"
+        "      pri_key_filepath='@key@', client_id='@thing@')\n"
+        "  connection.connect().result()\n"
+        "  connection.publish('@thing@/hello', 'hello', mqtt.QoS.AT_LEAST_ONCE)[0].result()\n"
+        "  connection.disconnect().result()\n\n"
+        "JavaScript, AWS IoT Device SDK v2\n\n"
+        "  const { iot, mqtt } = require('aws-iot-device-sdk-v2');\n"
+        "  const connection = new mqtt.MqttClient().new_connection(iot.AwsIotMqttConnectionConfigBuilder\n"
+        "      .new_mtls_builder_from_path('certificate.pem', '@key@')\n"
+        "      .with_certificate_authority_from_path(undefined, 'ca.pem')\n"
+        "      .with_endpoint('@host@').with_port(@port@).with_client_id('@thing@').build());\n"
+        "  connection.connect()\n"
+        "      .then(() => connection.publish('@thing@/hello', 'hello', mqtt.QoS.AtLeastOnce))\n"
+        "      .then(() => connection.disconnect());\n\n"
+        "JavaScript, AWS IoT Device SDK v1\n\n"
+        "  const device = require('aws-iot-device-sdk').device({ host: '@host@', port: @port@, clientId: "
+        "'@thing@',\n"
+        "      caPath: 'ca.pem', certPath: 'certificate.pem', keyPath: '@key@' });\n"
+        "  device.on('connect', () => device.publish('@thing@/hello', 'hello', { qos: 1 }, () => "
+        "device.end()));\n\n"
+        "AWS command line; boto3 and the AWS SDKs take the same variables. On the node, a key that may do "
+        "what the\n"
+        "thing may: edgectl key create @thing@ --thing @thing@; export what it prints.\n\n"
+        "  printf hello | AWS_CA_BUNDLE=ca.pem aws --region local --endpoint-url https://@host@:@port@ "
+        "iot-data \\\n"
+        "      publish --topic @thing@/hello --qos 1 --payload fileb:///dev/stdin\n";
+
+struct word {
+	const char *name, *text;
+};
+
+static const char *meaning(const struct word *words, const char *name, size_t len)
+{
+	while (strncmp(words->name, name, len) != 0 || words->name[len])
+		words++;
+	return words->text;
+}
+
+/* A template with the words filled in; it uses no other than these. */
+static int fill(struct buf *text, const char *template, const struct word *words)
+{
+	int r = 0;
+	const char *at;
+	while (!r && (at = strchr(template, '@'))) {
+		const char *end = strchr(at + 1, '@');
+		r = buf_addf(text, "%.*s%s", (int)(at - template), template,
+		        meaning(words, at + 1, (size_t)(end - at - 1)));
+		template = end + 1;
+	}
+	return r ? r : buf_addf(text, "%s", template);
+}
+
+static int write_manual(const struct kit *kit, const char *host, int port)
 {
 	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
-	const char *key = kit->key ? "key.pem" : "KEY-OF-THE-DEVICE";
-	bool mdns = strcmp(host, "localhost") != 0;
-	int r = buf_addf(&text,
-	        "%s at %s:%d\n\n"
-	        "Run these in this folder.%s%s%s A device may connect with its own name as client id, and "
-	        "use\n"
-	        "topics below that name, its shadows and its jobs, unless its policies say something "
-	        "else.\n\n"
-	        "mosquitto\n\n"
-	        "  mosquitto_pub -h %s -p %d --cafile ca.pem --cert certificate.pem --key %s \\\n"
-	        "      -i %s -q 1 -t %s/hello -m hello\n\n",
-	        kit->thing, host, port, mdns ? " " : "", mdns ? host : "",
-	        mdns ? " is found by multicast DNS; where there is none,\ngive the node's address that name "
-	               "in /etc/hosts."
-	             : "",
-	        host, port, key, kit->thing, kit->thing);
+	char number[12];
+	snprintf(number, sizeof(number), "%d", port);
+	const struct word words[] = { { "thing", kit->thing }, { "host", host }, { "port", number },
+		{ "key", kit->key ? "key.pem" : "KEY-OF-THE-DEVICE" } };
+	int r = fill(&text,
+	        "@thing@ at @host@:@port@\n\n"
+	        "Run these in this folder. A device may connect with its own name as client id, and use "
+	        "topics below\n"
+	        "that name, its shadows and its jobs, unless its policies say something else.\n\n",
+	        words);
+	if (!r && strcmp(host, "localhost") != 0)
+		r = fill(&text, by_mdns, words);
 	if (!r)
-		r = buf_addf(&text,
-		        "Python, paho-mqtt\n\n"
-		        "  import paho.mqtt.publish as publish\n"
-		        "  publish.single(\"%s/hello\", \"hello\", qos=1, hostname=\"%s\", port=%d, "
-		        "client_id=\"%s\",\n"
-		        "                 tls={\"ca_certs\": \"ca.pem\", \"certfile\": \"certificate.pem\", "
-		        "\"keyfile\": \"%s\"})\n\n",
-		        kit->thing, host, port, kit->thing, key);
-	if (!r)
-		r = buf_addf(&text,
-		        "Python, AWS IoT Device SDK v2\n\n"
-		        "  from awsiot import mqtt_connection_builder\n"
-		        "  connection = mqtt_connection_builder.mtls_from_path(\n"
-		        "      endpoint=\"%s\", port=%d, ca_filepath=\"ca.pem\", "
-		        "cert_filepath=\"certificate.pem\",\n"
-		        "      pri_key_filepath=\"%s\", client_id=\"%s\")\n"
-		        "  connection.connect().result()\n\n",
-		        host, port, key, kit->thing);
-	if (!r)
-		r = buf_addf(&text,
-		        "JavaScript, AWS IoT Device SDK v2\n\n"
-		        "  const { iot, mqtt } = require('aws-iot-device-sdk-v2');\n"
-		        "  const builder = iot.AwsIotMqttConnectionConfigBuilder\n"
-		        "      .new_mtls_builder_from_path('certificate.pem', '%s')\n"
-		        "      .with_certificate_authority_from_path(undefined, 'ca.pem')\n"
-		        "      .with_endpoint('%s').with_port(%d).with_client_id('%s');\n"
-		        "  new mqtt.MqttClient().new_connection(builder.build()).connect();\n",
-		        key, host, port, kit->thing);
+		r = fill(&text, manual, words);
 	return r ? ctl_say(EXIT_REFUSED, "no memory") : write_file(kit, "README.txt", 0644, buf_slice(&text));
 }
 
@@ -156,7 +197,7 @@ int kit_write(const struct kit *kit, json_t **ret)
 	code = text ? write_file(kit, "connect.json", 0644, edged_str(text))
 	            : ctl_say(EXIT_REFUSED, "no memory");
 	if (!code)
-		code = write_text(kit, json_string_value(json_object_get(connect, "host")), endpoint.port);
+		code = write_manual(kit, json_string_value(json_object_get(connect, "host")), endpoint.port);
 	free(text);
 	if (code)
 		json_decref(connect);
