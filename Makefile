@@ -277,6 +277,7 @@ install: all ## install into DESTDIR, below PREFIX (/usr)
 	$(Q)install -d $(DESTDIR)$(datadir)/pkgconfig $(DESTDIR)$(unitdir)
 	$(Q)$(fill) conf/edged-plugin.pc.in > $(DESTDIR)$(datadir)/pkgconfig/edged-plugin.pc
 	$(Q)$(fill) systemd/edged.service > $(DESTDIR)$(unitdir)/edged.service
+	$(Q)$(call put,644,systemd/port-443.conf,$(datadir)/doc/edged/port-443.conf)
 	$(Q)$(call put,644,systemd/edged.sysusers,$(sysusersdir)/edged.conf)
 	$(Q)$(call put,644,docs/edged.8,$(datadir)/man/man8/edged.8)
 	$(Q)$(call put,644,docs/edgectl.1,$(datadir)/man/man1/edgectl.1)

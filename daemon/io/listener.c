@@ -405,8 +405,11 @@ static int fail(struct listener *l, int error, struct err *err)
 	address_text(&l->spec.address, l->spec.address_len, address);
 	if (error == EADDRINUSE)
 		port_holder(address_port(&l->spec.address), holder, sizeof(holder));
-	return err_set(err, -error, "cannot listen on %s (%s): %s%s%s", address, l->text, strerror(error),
-	        *holder ? " by " : "", holder);
+	const char *hint = error == EACCES && !unix_listener(l)
+	                           ? "; ports below 1024 need CAP_NET_BIND_SERVICE, see edged(8)"
+	                           : "";
+	return err_set(err, -error, "cannot listen on %s (%s): %s%s%s%s", address, l->text, strerror(error),
+	        *holder ? " by " : "", holder, hint);
 }
 
 static void describe(struct listener *l)

@@ -37,6 +37,13 @@ def test_the_service():
                  30, "the watchdog has started it again")
         assert host.sh("mosquitto_sub -h 127.0.0.1 -t kept -C 1 -W 5") == "here"
 
+        # Port 443, where some SDKs look for Greengrass discovery, with the drop-in that is installed for it.
+        host.sh("cp /usr/share/doc/edged/port-443.conf /run/systemd/system/edged.service.d/ && systemctl daemon-reload")
+        host.sh("printf '{\"net\": {\"listen\": [\"http=127.0.0.1:8083\", \"mqtt=127.0.0.1:1883\", \"tls=*:443\"]}}' "
+                ">/etc/edged/edged.conf && systemctl restart edged")
+        assert host.sh("curl -sk -o /dev/null -w '%{http_code}' https://127.0.0.1/greengrass/discover/thing/lamp") == "403"
+        host.sh("rm /etc/edged/edged.conf")
+
         begin = time.monotonic()
         host.sh("systemctl stop edged")
         assert time.monotonic() - begin < 2.5, "stop takes under 2 s"
