@@ -40,6 +40,10 @@ struct edged_session_message {
 	 * has one, too. Wall clock in ms since 1970, shifted left by 16, and a count. Published: 0 is now. */
 	uint64_t stamp;
 	bool newer; /* published: only when it is newer than what is retained here; then it was missed */
+	/* Between nodes (`apart`): not 0, it is for one member of the shared subscription of this number, which is made of its
+	 * group and filter and the same everywhere. Published: for a member on this node, or for nobody when there is none any
+	 * more; never retained. */
+	uint32_t share;
 };
 
 /* All are called from within the broker's own work, or a call to it: they may call flow() and figures(), nothing else of the
@@ -69,8 +73,9 @@ struct edged_session_options {
 	uint64_t queue_bytes;
 	bool drop_oldest;
 	/* Split horizon, for sessions that stand for nodes of one group: what comes in through such a session is for this
-	 * node's own subscribers. It goes into no other one, and shared subscriptions get none of it. They are no
-	 * subscribers that edged_pubsub_1.interest() would tell of. Retained messages go to all such sessions, whatever they
+	 * node's own subscribers. It goes into no other one, and shared subscriptions get none of it but what names them
+	 * (`share`). Such a session alone may have shared subscriptions: it is a member for those on its node, whose turn
+	 * comes when no member here is connected. They are no subscribers that edged_pubsub_1.interest() would tell of. Retained messages go to all such sessions, whatever they
 	 * are subscribed to, and wait for them also at QoS 0 (as QoS 1). */
 	bool apart;
 };

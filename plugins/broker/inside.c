@@ -104,6 +104,7 @@ bool inside_send(struct client *c, const struct delivery *d, uint16_t id, bool d
 		.retain = d->retain,
 		.number = d->qos ? m->row : 0,
 		.stamp = m->retain ? m->stamp : 0,
+		.share = c->session->apart && d->id_count ? d->ids[0] : 0,
 	};
 	bool sent = in->handler.deliver(in->arg, &message, id, dup);
 	if (sent)
@@ -181,6 +182,7 @@ int inside_attach(void *ctx, edged_handle handle, uint16_t window, bool anew)
 	s->client = &in->client;
 	s->epoch++;
 	shard_alarm_cancel(s->shard, s);
+	shared_present(s, true);
 	return 0;
 }
 
@@ -334,8 +336,9 @@ static int hand_in(const struct session *s, const struct edged_session_message *
 		.arrived = now,
 		.expires = m->expiry ? now + m->expiry * UINT64_C(1000) : 0,
 		.qos = m->qos,
-		.retain = m->retain,
+		.retain = m->retain && !m->share,
 		.stamp = m->retain ? m->stamp : 0,
+		.share = m->share,
 	};
 	struct outcome outcome;
 	if (m->newer && !shard_newer(s->shard, m->topic, m->stamp, m->payload))

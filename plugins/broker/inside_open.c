@@ -28,8 +28,11 @@ static int remove_others(struct session *s, const char *const *filters, size_t c
 		int r = persist_sub_gone(s, filter);
 		if (r)
 			return r;
+		struct filter parsed;
 		subs_remove(&s->shard->subs, sub);
 		shard_subs_changed(s->shard, -1);
+		if (filter_parse(filter, &s->shard->broker->limits.topic, &parsed) && parsed.group.len)
+			shared_remove(s, &parsed);
 		*ret_wrote = true;
 	}
 	return 0;
@@ -60,16 +63,23 @@ static int add(struct session *s, const char *text, uint8_t options, bool *ret_w
 	const struct sub *old = subs_find(&shard->subs, &s->target, &filter);
 	bool is_new = old == NULL;
 	uint8_t kept = options & (OPT_QOS | OPT_NO_LOCAL | OPT_RETAIN_AS_PUBLISHED);
+	uint32_t id = filter.group.len ? filter_number(&filter) : 0; /* what deliveries bear as `share` */
 	if (is_new || old->options != kept) {
-		int r = persist_sub(s, edged_str(text), kept, 0);
+		int r = persist_sub(s, edged_str(text), kept, id);
 		if (!r)
-			r = subs_add(&shard->subs, &s->target, &filter, kept, 0, &sub);
+			r = subs_add(&shard->subs, &s->target, &filter, kept, id, &sub);
 		if (r < 0)
 			return r;
 		*ret_wrote = true;
 		if (r == 0)
 			shard_subs_changed(shard, 1);
+		if (id && shard->broker->shard_count > 1)
+			r = shared_add(s, &filter, kept, id);
+		if (r < 0)
+			return r;
 	}
+	if (id) /* MQTT 5.0 section 4.8.2: no retained messages */
+		return 0;
 	unsigned handling = (options & OPT_RETAIN_HANDLING) >> 4;
 	struct retained_for to = { s, options & OPT_QOS, false };
 	if (handling == 0 || (handling == 1 && is_new))
@@ -79,15 +89,17 @@ static int add(struct session *s, const char *text, uint8_t options, bool *ret_w
 }
 
 static int judge_filters(
-        const struct broker *broker, const char *const *filters, const uint8_t *options, size_t count)
+        const struct inside *in, const char *const *filters, const uint8_t *options, size_t count)
 {
+	const struct broker *broker = in->all->broker;
+	bool apart = in->limits.apart;
 	struct filter filter;
 	if (count > broker->limits.subscriptions)
 		return -ENOSPC;
 	for (size_t i = 0; i < count; i++)
 		if (!utf8_valid(edged_str(filters[i])) ||
 		        !filter_parse(edged_str(filters[i]), &broker->limits.topic, &filter) ||
-		        filter.group.len || (options[i] & OPT_QOS) == 3 || options[i] >= 0x30)
+		        (filter.group.len && !apart) || (options[i] & OPT_QOS) == 3 || options[i] >= 0x30)
 			return -EINVAL;
 	return 0;
 }
@@ -96,7 +108,7 @@ static int subscribe(
         void *ctx, edged_handle handle, const char *const *filters, const uint8_t *options, size_t count)
 {
 	struct inside *in = inside_find(ctx, handle);
-	int r = in ? judge_filters(in->all->broker, filters, options, count) : -ENOENT;
+	int r = in ? judge_filters(in, filters, options, count) : -ENOENT;
 	bool wrote = false;
 	if (!r)
 		r = remove_others(in->session, filters, count, &wrote);
@@ -152,6 +164,7 @@ static void set_limits(struct inside *in, const struct edged_session_options *op
 	o.name = NULL;
 	in->limits = o;
 	in->session->apart = o.apart;
+	shared_present(in->session, in->session->client != NULL);
 }
 
 static int make(struct insides *all, uint32_t slot, struct session *s, struct inside **ret)

@@ -4,11 +4,12 @@
 #include "edged/cap_session.h"
 #include "rig_test.h"
 
-/* What the plugin was told: "t:1 u:2 " for deliveries, "=3 " for a release, "!-5 " for the end. */
+/* What the plugin was told: "t:1 u:2 " for deliveries (s: for a shared subscription), "=3 " for a release, "!-5 " for the end. */
 static struct {
 	char text[2000];
 	size_t n;
 	uint16_t last_id;
+	uint32_t last_share;
 	bool dealt_with; /* deliver() says so */
 } log_;
 
@@ -27,9 +28,10 @@ static void say(const char *format, ...)
 static bool deliver(void *arg, const struct edged_session_message *m, uint16_t id, bool again)
 {
 	(void)arg;
-	say("%.*s:%.*s/%d%s%s ", EDGED_SLICE_FMT(m->topic), EDGED_SLICE_FMT(m->payload), m->qos,
-	        m->retain ? "r" : "", again ? "a" : "");
+	say("%.*s:%.*s/%d%s%s%s ", EDGED_SLICE_FMT(m->topic), EDGED_SLICE_FMT(m->payload), m->qos,
+	        m->retain ? "r" : "", again ? "a" : "", m->share ? "s" : "");
 	log_.last_id = id;
+	log_.last_share = m->share;
 	return !log_.dealt_with;
 }
 
@@ -433,6 +435,93 @@ static void what_comes_from_another_node_stays_here(void **state)
 	HEARD("t:1/1 ");
 }
 
+static void put_shared(edged_handle from, uint32_t share, int line)
+{
+	int result = 99;
+	const struct edged_session_message m = { .struct_size = sizeof(m),
+		.topic = edged_str("t"),
+		.payload = edged_str("x"),
+		.qos = 1,
+		.share = share };
+	assert_int_equal(sessions->publish(sessions->ctx, from, &m, 0, note, &result), 0);
+	fake_run(host);
+	if (result)
+		fail_msg("line %d: %d", line, result);
+}
+#define PUT_SHARED(from, share) put_shared(from, share, __LINE__)
+
+/* Our own members come first, then those on other nodes, those who are away last. */
+static void members_on_other_nodes_take_turns(unsigned loops)
+{
+	edged_handle other;
+	struct fake_peer *p, *s, *member;
+	options.apart = true;
+	boot(loops, NULL);
+	fake_auto_commit(host, true);
+	open_it();
+	subscribe_to("$share/g/t", 1);
+	options.name = "test/b";
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, &other), 0);
+	options.name = "test/a";
+	attach(10, false);
+	p = join(4, "p", CLEAN);
+	publish_one(p, 1, "1");
+	HEARD("t:1/1s ");
+	uint32_t share = log_.last_share;
+	sessions->puback(sessions->ctx, session, log_.last_id);
+	member = join(4, "member", KEEP);
+	subscribe(member, "$share/g/t", 1);
+	quiet(member);
+	publish_one(p, 1, "2");
+	HEARD("");
+	assert_true(fake_take(member).len > 0);
+	fake_hang_up(member);
+	publish_one(p, 1, "3");
+	HEARD("t:3/1s ");
+	sessions->puback(sessions->ctx, session, log_.last_id);
+	sessions->detach(sessions->ctx, session);
+	publish_one(p, 1, "4");
+	assert_int_equal(figures().waiting, 0);
+	member = join_with(4, "member", KEEP, NULL, 0, NULL, 0);
+	assert_true(fake_take(member).len > 4); /* more than CONNACK */
+	/* What names it comes from there, to members here, and to nobody else. */
+	s = join(4, "s", CLEAN);
+	subscribe(s, "t", 1);
+	quiet(s);
+	attach(10, false);
+	PUT_SHARED(other, share);
+	assert_true(fake_take(member).len > 0);
+	PUT_SHARED(other, share + 1);
+	quiet(member);
+	fake_hang_up(join(4, "member", CLEAN));
+	PUT_SHARED(other, share);
+	quiet(s);
+	HEARD("");
+	/* It is a member after a restart, under the same number. */
+	kill_and_open();
+	attach(10, false);
+	publish_one(join(4, "p", CLEAN), 1, "5");
+	HEARD("t:5/1s ");
+	assert_int_equal(log_.last_share, share);
+	sessions->puback(sessions->ctx, session, log_.last_id);
+	subscribe_to("t", 1);
+	publish_one(join(4, "q", CLEAN), 1, "6");
+	HEARD("t:6/1 ");
+	options.apart = false;
+}
+
+static void shared_messages_go_to_other_nodes(void **state)
+{
+	(void)state;
+	members_on_other_nodes_take_turns(1);
+}
+
+static void shared_messages_go_to_other_nodes_from_any_loop(void **state)
+{
+	(void)state;
+	members_on_other_nodes_take_turns(3);
+}
+
 /* --- retained messages that several nodes have ------------------------------------------------------------------------------- */
 
 static void put_retained(const char *payload, uint64_t stamp, bool newer)
@@ -545,6 +634,8 @@ int main(void)
 		T(what_comes_in_is_acknowledged_when_it_is_durable),
 		T(qos2_comes_in_once),
 		T(what_comes_from_another_node_stays_here),
+		T(shared_messages_go_to_other_nodes),
+		T(shared_messages_go_to_other_nodes_from_any_loop),
 		T(the_newer_retained_message_stays),
 		T(what_was_deleted_stays_so),
 		T(sessions_have_names),

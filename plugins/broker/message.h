@@ -51,6 +51,8 @@ struct message_parts {
 	uint64_t arrived, expires, stamp;
 	uint8_t qos;
 	bool retain, will;
+	uint32_t
+	        share; /* not 0: for the shared subscription of that filter_number() alone, and not to be retained */
 	struct author author; /* who NULL: nobody to be judged */
 };
 

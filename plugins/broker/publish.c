@@ -82,21 +82,32 @@ static int add_match(struct shard *shard, size_t *n, const struct sub *sub, cons
 	return 0;
 }
 
+/* For whom a message is. */
+struct audience {
+	struct edged_slice topic;
+	bool retain;
+	const struct session *from; /* or NULL */
+	uint32_t share;             /* see struct message_parts */
+};
+
 static enum member_state judge_member(void *arg, const struct sub *sub)
 {
-	const struct edged_slice *topic = arg;
+	const struct audience *audience = arg;
 	struct session *s = (struct session *)sub->target;
 	if (sub->target->kind != TARGET_SESSION)
 		return MEMBER_PRESENT;
-	if (rights_receive(s, *topic) == 0)
+	bool present = s->client && !s->client->closing && client_has_room(s->client);
+	if (s->apart)
+		return audience->share ? MEMBER_BARRED : present ? MEMBER_FAR : MEMBER_FAR_AWAY;
+	if (rights_receive(s, audience->topic) == 0)
 		return MEMBER_BARRED;
-	return s->client && !s->client->closing && client_has_room(s->client) ? MEMBER_PRESENT : MEMBER_AWAY;
+	return present ? MEMBER_PRESENT : MEMBER_AWAY;
 }
 
 /* A shared subscription is one of its own: its message is not merged with that of another subscription. */
-static int add_group(struct shard *shard, size_t *n, struct sub_group *group, struct edged_slice topic)
+static int add_group(struct shard *shard, size_t *n, struct sub_group *group, struct audience *audience)
 {
-	const struct sub *sub = sub_group_take_turn(group, judge_member, &topic);
+	const struct sub *sub = sub_group_take_turn(group, judge_member, audience);
 	if (!sub) {
 		count_one(shard->broker->figures.denied[DENIED_RECEIVE]);
 		return 0;
@@ -145,29 +156,33 @@ static void begin_match(struct shard *shard)
 	shard->more_count = 0;
 }
 
-static int find_receivers(
-        struct shard *shard, struct edged_slice topic, bool retain, const struct session *from, size_t *ret)
+/* With several shards the one that publishes picks for all of them, see shared.h; subscribers inside the process are all here.
+ * What comes from another node is for no group, or for the one it names. */
+static bool is_for(const struct audience *a, const struct shard *shard, const struct sub_group *group)
+{
+	if (shard->broker->shard_count > 1 && group->subs->target->kind != TARGET_LOCAL)
+		return false;
+	return a->share ? group->number == a->share : !a->from || !a->from->apart;
+}
+
+static int find_receivers(struct shard *shard, struct audience *audience, size_t *ret)
 {
 	struct sub_node *const *nodes;
 	*ret = 0;
 	begin_match(shard);
-	int count = shard->subs.count ? subs_match(&shard->subs, topic, &nodes) : 0;
+	int count = shard->subs.count ? subs_match(&shard->subs, audience->topic, &nodes) : 0;
 	if (count < 0)
 		return count;
 	int r = 0;
 	for (int i = 0; i < count && !r; i++) {
-		for (const struct sub *sub = nodes[i]->subs; sub && !r; sub = sub->next)
-			r = add_match(shard, ret, sub, from);
-		/* With several shards the one that publishes picks for all of them, see shared.h; subscribers inside the
-		 * process are all here. */
-		for (struct sub_group *g = from && from->apart ? NULL : nodes[i]->groups; g && !r;
-		        g = g->next)
-			if (shard->broker->shard_count > 1 && g->subs->target->kind != TARGET_LOCAL)
-				continue;
-			else
-				r = add_group(shard, ret, g, topic);
+		const struct sub *sub = audience->share ? NULL : nodes[i]->subs;
+		for (; sub && !r; sub = sub->next)
+			r = add_match(shard, ret, sub, audience->from);
+		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
+			if (is_for(audience, shard, g))
+				r = add_group(shard, ret, g, audience);
 	}
-	return r || !retain ? r : add_nodes(shard, ret, from);
+	return r || !audience->retain ? r : add_nodes(shard, ret, audience->from);
 }
 
 bool shard_wanted(struct shard *shard, struct edged_slice topic)
@@ -333,7 +348,8 @@ int shard_distribute(struct shard *shard, struct message *m, const struct sessio
 {
 	size_t n;
 	struct message *copy = NULL;
-	int r = find_receivers(shard, message_topic(m), m->retain, from, &n);
+	struct audience audience = { message_topic(m), m->retain, from, 0 };
+	int r = find_receivers(shard, &audience, &n);
 	if (r)
 		return r;
 	if (m->scarce && sheds(shard, m, n))
@@ -545,13 +561,14 @@ int shard_publish(struct shard *shard, const struct message_parts *parts, const 
 {
 	size_t n;
 	*ret = (struct outcome){ 0 };
-	int r = find_receivers(shard, parts->topic, parts->retain, from, &n);
+	struct audience audience = { parts->topic, parts->retain, from, parts->share };
+	int r = find_receivers(shard, &audience, &n);
 	if (r)
 		return r;
-	bool others = shard->broker->shard_count > 1 && others_want(shard);
+	bool others = shard->broker->shard_count > 1 && !parts->share && others_want(shard);
 	struct pick *picks = NULL;
-	if (!from || !from->apart)
-		r = shared_match(shard->broker, parts->topic, &picks);
+	if (parts->share || !from || !from->apart)
+		r = shared_match(shard->broker, parts->topic, parts->share, &picks);
 	if (r || (n == 0 && !others && !picks && !parts->retain))
 		return r;
 	struct message *m = message_new(parts);

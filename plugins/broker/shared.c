@@ -12,7 +12,7 @@ struct member {
 	struct target target;       /* first member */
 	struct edged_identity *who; /* held; NULL: it is not judged */
 	unsigned shard;
-	bool present;
+	bool present, far;
 	uint16_t len;
 	char id[];
 };
@@ -59,6 +59,7 @@ static struct member *member_of(struct session *s)
 	m->who = identity_of(s);
 	m->shard = s->shard->index;
 	m->present = s->client != NULL;
+	m->far = s->apart;
 	m->len = s->id_len;
 	memcpy(m->id, s->id, s->id_len);
 	return s->member = m;
@@ -112,6 +113,7 @@ void shared_present(struct session *s, bool present)
 		return;
 	pthread_mutex_lock(&shared->lock);
 	s->member->present = present;
+	s->member->far = s->apart;
 	pthread_mutex_unlock(&shared->lock);
 }
 
@@ -138,12 +140,15 @@ static const struct member *owner(const struct sub *sub)
 struct question {
 	const struct broker *broker;
 	struct edged_slice topic;
+	uint32_t share;
 };
 
 static enum member_state judge_member(void *arg, const struct sub *sub)
 {
 	const struct question *q = arg;
 	const struct member *m = owner(sub);
+	if (m->far)
+		return q->share ? MEMBER_BARRED : m->present ? MEMBER_FAR : MEMBER_FAR_AWAY;
 	if (m->who && q->broker->auth->allow(m->who, EDGED_RECEIVE, q->topic) == 0)
 		return MEMBER_BARRED;
 	return m->present ? MEMBER_PRESENT : MEMBER_AWAY;
@@ -168,20 +173,21 @@ static int pick(struct sub_group *group, struct question *question, struct pick 
 	return 0;
 }
 
-int shared_match(struct broker *broker, struct edged_slice topic, struct pick **ret)
+int shared_match(struct broker *broker, struct edged_slice topic, uint32_t share, struct pick **ret)
 {
 	struct shared *shared = &broker->shared;
 	*ret = NULL;
 	if (__atomic_load_n(&shared->count, __ATOMIC_RELAXED) == 0)
 		return 0;
-	struct question question = { broker, topic };
+	struct question question = { broker, topic, share };
 	struct pick *picks = NULL, **last = &picks;
 	struct sub_node *const *nodes;
 	pthread_mutex_lock(&shared->lock);
 	int n = subs_match(&shared->subs, topic, &nodes), r = n < 0 ? n : 0;
 	for (int i = 0; i < n && !r; i++)
 		for (struct sub_group *g = nodes[i]->groups; g && !r; g = g->next)
-			r = pick(g, &question, &last);
+			if (!share || g->number == share)
+				r = pick(g, &question, &last);
 	pthread_mutex_unlock(&shared->lock);
 	if (r)
 		picks_free(picks);

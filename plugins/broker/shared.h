@@ -36,12 +36,13 @@ void shared_fini(struct shared *shared);
 int shared_add(struct session *session, const struct filter *filter, uint8_t options, uint32_t id);
 void shared_remove(struct session *session, const struct filter *filter);
 void shared_forget(struct session *session);
-/* Members that are connected come first. */
+/* Members that are connected come first, those that stand for other nodes after our own. */
 void shared_present(struct session *session, bool present);
 /* Members that may not have a message are passed over: the session belongs to somebody else now. */
 void shared_standing(struct session *session);
-/* From any loop: one pick for each group that matches and has a member that may have it; malloc'ed. -ENOMEM. */
-int shared_match(struct broker *broker, struct edged_slice topic, struct pick **ret);
+/* From any loop: one pick for each group that matches and has a member that may have it; malloc'ed. share: only groups with this
+ * number, and no members on other nodes; 0: all. -ENOMEM. */
+int shared_match(struct broker *broker, struct edged_slice topic, uint32_t share, struct pick **ret);
 void picks_free(struct pick *picks);
 
 #endif

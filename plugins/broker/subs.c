@@ -69,14 +69,16 @@ static struct sub_group *group_find(const struct sub_node *node, struct edged_sl
 	return NULL;
 }
 
-static struct sub_group *group_add(struct sub_node *node, struct edged_slice name)
+static struct sub_group *group_add(struct sub_node *node, const struct filter *filter)
 {
+	struct edged_slice name = filter->group;
 	struct sub_group *group = group_find(node, name);
 	if (group)
 		return group;
 	group = calloc(1, sizeof(*group) + name.len);
 	if (!group)
 		return NULL;
+	group->number = filter_number(filter);
 	group->len = (uint16_t)name.len;
 	memcpy(group->name, name.ptr, name.len);
 	group->node = node;
@@ -123,13 +125,13 @@ static void link_sub(struct sub **head, struct sub *sub)
 	*head = sub;
 }
 
-static int sub_new(struct sub_node *node, struct edged_slice group_name, struct sub **ret)
+static int sub_new(struct sub_node *node, const struct filter *filter, struct sub **ret)
 {
 	struct sub *sub = calloc(1, sizeof(*sub));
 	if (!sub)
 		return -ENOMEM;
-	if (group_name.len) {
-		sub->group = group_add(node, group_name);
+	if (filter->group.len) {
+		sub->group = group_add(node, filter);
 		if (!sub->group) {
 			free(sub);
 			return -ENOMEM;
@@ -156,7 +158,7 @@ int subs_add(struct subs *subs, struct target *target, const struct filter *filt
 		struct sub_node *node = node_for(subs, filter->filter);
 		if (!node)
 			return -ENOMEM;
-		if (sub_new(node, filter->group, &sub)) {
+		if (sub_new(node, filter, &sub)) {
 			prune(subs, node);
 			return -ENOMEM;
 		}
@@ -306,6 +308,8 @@ const struct sub *sub_group_take_turn(
 		if (!next[state] && at >= turn)
 			next[state] = sub;
 	}
-	enum member_state best = first[MEMBER_PRESENT] ? MEMBER_PRESENT : MEMBER_AWAY;
+	enum member_state best = MEMBER_PRESENT;
+	while (best > MEMBER_FAR_AWAY && !first[best])
+		best--;
 	return next[best] ? next[best] : first[best];
 }

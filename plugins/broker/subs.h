@@ -32,6 +32,7 @@ struct sub_group {
 	struct sub *subs;
 	struct sub_node *node;
 	uint32_t turn;
+	uint32_t number; /* filter_number() */
 	uint16_t len;
 	char name[];
 };
@@ -73,9 +74,9 @@ void subs_each(const struct subs *subs, void (*each)(void *arg, const struct sub
  * length. */
 size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size_t size);
 
-/* What a member of a group is, for a message. */
-enum member_state { MEMBER_BARRED, MEMBER_AWAY, MEMBER_PRESENT };
-/* The member whose turn it is: the next one that is present, else the next one that is away; NULL: all are barred. */
+/* What a member of a group is, for a message; a far one stands for the members on another node. */
+enum member_state { MEMBER_BARRED, MEMBER_FAR_AWAY, MEMBER_AWAY, MEMBER_FAR, MEMBER_PRESENT };
+/* The member whose turn it is: the next one among those that are in the best state. NULL: all are barred. */
 const struct sub *sub_group_take_turn(
         struct sub_group *group, enum member_state (*judge)(void *arg, const struct sub *sub), void *arg);
 

@@ -57,6 +57,21 @@ bool filter_parse(struct edged_slice text, const struct topic_limits *limits, st
 	return true;
 }
 
+/* FNV-1a. A "/" stands in no group, so the two do not run into each other. */
+static uint32_t hash_more(uint32_t hash, struct edged_slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		hash = (hash ^ (uint8_t)text.ptr[i]) * UINT32_C(16777619);
+	return hash;
+}
+
+uint32_t filter_number(const struct filter *filter)
+{
+	uint32_t hash = hash_more(UINT32_C(2166136261), filter->group);
+	hash = hash_more(hash_more(hash, edged_str("/")), filter->filter);
+	return (hash ^ hash >> 28) % UINT32_C(268435455) + 1;
+}
+
 bool filter_matches(struct edged_slice filter, struct edged_slice topic)
 {
 	if (topic.ptr[0] == '$' && (filter.ptr[0] == '+' || filter.ptr[0] == '#'))

@@ -3,6 +3,7 @@
 #ifndef BROKER_TOPIC_H
 #define BROKER_TOPIC_H
 
+#include <stdint.h>
 #include "edged/slice.h"
 
 struct topic_limits {
@@ -21,6 +22,10 @@ struct filter {
 
 /* False when it is no valid filter, or over the limits. */
 bool filter_parse(struct edged_slice text, const struct topic_limits *limits, struct filter *ret);
+
+/* A number for a shared subscription, from its group and filter: the same on every node, so that one can say to another which
+ * it means. It fits into a subscription identifier (1 to 268,435,455). Two may have the same, one pair of 270 million. */
+uint32_t filter_number(const struct filter *filter);
 
 /* Does the (valid) filter match the (valid) topic? Wildcards in front do not match topics that begin with
  * "$". */

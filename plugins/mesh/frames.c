@@ -4,7 +4,7 @@
 #include <errno.h>
 #include "interest.h"
 
-enum { FLAG_QOS = 3, FLAG_RETAIN = 4, FLAG_NEWER = 8 };
+enum { FLAG_QOS = 3, FLAG_RETAIN = 4, FLAG_NEWER = 8, FLAG_SHARE = 16 };
 
 int mesh_frame_read(const uint8_t *bytes, size_t n, size_t most, struct mesh_frame *ret)
 {
@@ -84,14 +84,18 @@ bool read_mesh_complete(struct edged_slice body, struct mesh_complete *ret)
 
 void write_mesh_message_head(struct writer *w, const struct mesh_message *m)
 {
-	write_frame_head(w, FRAME_MESSAGE, MESSAGE_FIXED + m->topic.len + m->props.len + m->payload.len);
-	write_u8(w, (uint8_t)(m->qos | (m->retain ? FLAG_RETAIN : 0) | (m->newer ? FLAG_NEWER : 0)));
+	size_t fixed = MESSAGE_FIXED - (m->share ? 0 : 4);
+	write_frame_head(w, FRAME_MESSAGE, fixed + m->topic.len + m->props.len + m->payload.len);
+	write_u8(w, (uint8_t)(m->qos | (m->retain ? FLAG_RETAIN : 0) | (m->newer ? FLAG_NEWER : 0) |
+	                      (m->share ? FLAG_SHARE : 0)));
 	write_u16(w, m->id);
 	write_u64(w, m->number);
 	write_u32(w, m->expiry);
 	write_u64(w, m->stamp);
 	write_u16(w, (uint16_t)m->topic.len);
 	write_u32(w, (uint32_t)m->props.len);
+	if (m->share)
+		write_u32(w, m->share);
 }
 
 bool read_mesh_message(struct edged_slice body, struct mesh_message *ret)
@@ -106,12 +110,14 @@ bool read_mesh_message(struct edged_slice body, struct mesh_message *ret)
 	ret->expiry = read_u32(&r);
 	ret->stamp = read_u64(&r);
 	size_t topic = read_u16(&r), props = read_u32(&r);
+	ret->share = flags & FLAG_SHARE ? read_u32(&r) : 0;
 	ret->topic = read_bytes(&r, topic);
 	ret->props = read_bytes(&r, props);
 	ret->payload = read_bytes(&r, read_left(&r));
-	if (r.failed || ret->qos > 2 || flags > (FLAG_QOS | FLAG_RETAIN | FLAG_NEWER))
+	if (r.failed || ret->qos > 2 || flags > (FLAG_QOS | FLAG_RETAIN | FLAG_NEWER | FLAG_SHARE))
 		return false;
-	return (ret->qos > 0) == (ret->id > 0) && (!ret->newer || (ret->retain && !ret->qos));
+	return (ret->qos > 0) == (ret->id > 0) && (!ret->share || !ret->newer) &&
+	       (!ret->newer || (ret->retain && !ret->qos));
 }
 
 void write_mesh_digest(struct writer *w, const uint64_t parts[DIGEST_PARTS])

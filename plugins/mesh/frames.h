@@ -67,11 +67,12 @@ struct mesh_message {
 	uint64_t stamp;  /* of a retained one, see edged/cap_session.h */
 	uint8_t qos;
 	bool retain;
+	uint32_t share; /* see edged/cap_session.h; only on the wire when it is not 0 */
 	bool newer; /* it is retained and was missed: to be taken if it is newer. Not acknowledged, so of QoS 0 here */
 	struct edged_slice topic, props, payload;
 };
-/* The body without topic, properties and payload, which follow in this order. */
-#define MESSAGE_FIXED (1 + 2 + 8 + 4 + 8 + 2 + 4)
+/* The body without topic, properties and payload, which follow in this order; with share. */
+#define MESSAGE_FIXED (1 + 2 + 8 + 4 + 8 + 2 + 4 + 4)
 void write_mesh_message_head(struct writer *w, const struct mesh_message *message);
 bool read_mesh_message(struct edged_slice body, struct mesh_message *ret);
 

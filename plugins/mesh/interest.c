@@ -10,7 +10,7 @@ const char *const interest_wide[INTEREST_WIDE_COUNT] = { "#", "$aws/#" };
 struct wish {
 	struct wish *next;  /* of its bucket */
 	struct wish *after; /* of those that changed */
-	bool changed;
+	bool changed, shared;
 	uint8_t told; /* level */
 	uint32_t counts[3];
 	uint64_t hash;
@@ -23,7 +23,8 @@ struct interest {
 	struct wish **buckets;
 	uint32_t size;   /* of buckets, a power of two */
 	uint32_t wishes; /* entries */
-	uint32_t wanted; /* of them, with a subscription */
+	uint32_t wanted; /* of them, with a subscription, but for shared ones */
+	uint32_t shared_wanted, shared_told;
 	struct wish *changed;
 	bool wide, told_wide;
 	uint32_t told;
@@ -109,6 +110,7 @@ static struct wish *find_or_make(struct interest *i, struct edged_slice filter)
 		return NULL;
 	w->hash = hash;
 	w->len = filter.len;
+	w->shared = edged_slice_starts(filter, "$share/");
 	memcpy(w->filter, filter.ptr, filter.len);
 	*at = w;
 	i->wishes++;
@@ -134,7 +136,8 @@ int interest_change(struct interest *i, struct edged_slice filter, uint8_t qos, 
 	if (by > 0 || w->counts[qos])
 		w->counts[qos] += by > 0 ? 1u : UINT32_MAX;
 	uint8_t now = level_of(w);
-	i->wanted = i->wanted + (now && !before) - (before && !now);
+	uint32_t *wanted = w->shared ? &i->shared_wanted : &i->wanted;
+	*wanted = *wanted + (now && !before) - (before && !now);
 	mark(i, w);
 	return 0;
 }
@@ -156,15 +159,21 @@ static void count(struct interest *i, struct edged_slice filter, uint8_t before,
 	i->told = i->told + (now && !before) - (before && !now);
 }
 
+static void mark_all(struct interest *i, bool shared)
+{
+	for (uint32_t b = 0; b < i->size; b++)
+		for (struct wish *w = i->buckets[b]; w; w = w->next)
+			if (w->shared == shared)
+				mark(i, w);
+}
+
 /* Narrow again only well below the number, so that one filter that comes and goes does not turn all of it over. */
 static bool turn_wide(struct interest *i)
 {
 	i->wide = i->wanted > i->most || (i->wide && i->wanted > i->most - i->most / 4);
 	if (i->wide == i->told_wide)
 		return false;
-	for (uint32_t b = 0; b < i->size; b++)
-		for (struct wish *w = i->buckets[b]; w; w = w->next)
-			mark(i, w);
+	mark_all(i, false);
 	return true;
 }
 
@@ -179,6 +188,43 @@ static void tell_wide(
 	i->told_wide = i->wide;
 }
 
+/* What is to be told of it now. */
+static uint8_t level_to_tell(const struct interest *i, const struct wish *w)
+{
+	if (!w->shared)
+		return i->wide ? LEVEL_NONE : level_of(w);
+	return w->told || i->shared_told < i->most ? level_of(w) : LEVEL_NONE;
+}
+
+static bool tell_wish(struct interest *i, struct wish *w,
+        void (*each)(void *arg, struct edged_slice filter, uint8_t level), void *arg)
+{
+	struct edged_slice filter = edged_slice(w->filter, w->len);
+	uint8_t level = level_to_tell(i, w);
+	if (level == w->told)
+		return false;
+	count(i, filter, w->told, level);
+	i->shared_told = i->shared_told + (w->shared && !w->told) - (w->shared && !level);
+	w->told = level;
+	each(arg, filter, level);
+	return true;
+}
+
+static bool tell_changed(
+        struct interest *i, void (*each)(void *arg, struct edged_slice filter, uint8_t level), void *arg)
+{
+	bool any = false;
+	for (struct wish *w = i->changed, *after; w; w = after) {
+		after = w->after;
+		w->changed = false;
+		any |= tell_wish(i, w, each, arg);
+		if (level_of(w) == LEVEL_NONE)
+			drop(i, w);
+	}
+	i->changed = NULL;
+	return any;
+}
+
 bool interest_flush(
         struct interest *i, void (*each)(void *arg, struct edged_slice filter, uint8_t level), void *arg)
 {
@@ -186,21 +232,11 @@ bool interest_flush(
 	if (turns &&
 	        !i->wide) /* somebody may have subscribed to the same filters: those come later, below they go before */
 		tell_wide(i, each, arg);
-	for (struct wish *w = i->changed, *after; w; w = after) {
-		struct edged_slice filter = edged_slice(w->filter, w->len);
-		uint8_t level = i->wide ? LEVEL_NONE : level_of(w);
-		after = w->after;
-		w->changed = false;
-		if (level != w->told) {
-			count(i, filter, w->told, level);
-			w->told = level;
-			each(arg, filter, level);
-			any = true;
-		}
-		if (level_of(w) == LEVEL_NONE)
-			drop(i, w);
+	any |= tell_changed(i, each, arg);
+	if (interest_untold(i) && i->shared_told < i->most) { /* others have made room for them */
+		mark_all(i, true);
+		any |= tell_changed(i, each, arg);
 	}
-	i->changed = NULL;
 	if (turns && i->wide)
 		tell_wide(i, each, arg);
 	return any;
@@ -225,6 +261,11 @@ uint32_t interest_count(const struct interest *i)
 uint64_t interest_digest(const struct interest *i)
 {
 	return i->digest;
+}
+
+uint32_t interest_untold(const struct interest *i)
+{
+	return i->shared_wanted - i->shared_told;
 }
 
 /* --- theirs ---------------------------------------------------------------------------------------------------------------- */
@@ -256,33 +297,61 @@ static int make_room(struct told *told)
 	return 0;
 }
 
-static int add(struct told *told, struct edged_slice filter, uint8_t level)
+/* Where it is, or belongs. */
+static uint32_t find(const struct told *told, struct edged_slice filter, bool *ret_there)
+{
+	uint32_t low = 0, high = told->count;
+	*ret_there = false;
+	while (low < high && !*ret_there) {
+		uint32_t at = low + (high - low) / 2;
+		size_t len = strlen(told->filters[at]);
+		int order = memcmp(filter.ptr, told->filters[at], filter.len < len ? filter.len : len);
+		if (order == 0)
+			order = (filter.len > len) - (filter.len < len);
+		*ret_there = order == 0;
+		if (order > 0)
+			low = at + 1;
+		else
+			high = at;
+	}
+	return high;
+}
+
+static int add(struct told *told, uint32_t at, struct edged_slice filter, uint8_t level)
 {
 	int r = make_room(told);
 	char *text = r ? NULL : strndup(filter.ptr, filter.len);
 	if (!text)
 		return r ? r : -ENOMEM;
-	told->filters[told->count] = text;
-	told->levels[told->count++] = level;
+	memmove(told->filters + at + 1, told->filters + at, (told->count - at) * sizeof(*told->filters));
+	memmove(told->levels + at + 1, told->levels + at, told->count - at);
+	told->count++;
+	told->filters[at] = text;
+	told->levels[at] = level;
 	told->digest ^= digest_of(filter, level);
 	return 0;
 }
 
+static void drop_told(struct told *told, uint32_t at)
+{
+	free(told->filters[at]);
+	told->count--;
+	memmove(told->filters + at, told->filters + at + 1, (told->count - at) * sizeof(*told->filters));
+	memmove(told->levels + at, told->levels + at + 1, told->count - at);
+}
+
 int told_set(struct told *told, struct edged_slice filter, uint8_t level)
 {
-	uint32_t i = 0;
-	while (i < told->count && !edged_slice_is(filter, told->filters[i]))
-		i++;
-	if (i == told->count)
-		return level ? add(told, filter, level) : 0;
-	told->digest ^= digest_of(filter, told->levels[i]);
+	bool there;
+	uint32_t at = find(told, filter, &there);
+	if (!there)
+		return level ? add(told, at, filter, level) : 0;
+	told->digest ^= digest_of(filter, told->levels[at]);
 	if (level) {
-		told->levels[i] = level;
+		told->levels[at] = level;
 		told->digest ^= digest_of(filter, level);
-		return 0;
+	} else {
+		drop_told(told, at);
 	}
-	free(told->filters[i]);
-	told->filters[i] = told->filters[--told->count];
-	told->levels[i] = told->levels[told->count];
 	return 0;
 }

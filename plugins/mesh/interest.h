@@ -4,7 +4,8 @@
  *
  * Ours is counted by subscription, and told to other nodes as differences; theirs is a list that follows what they tell.
  * Both have a digest, so that the two can be compared. Beyond a number of filters a node tells of none but two that cover
- * them all, and filters what it gets.
+ * them all, and filters what it gets. Shared subscriptions ("$share/...") are told by themselves always, as nothing covers
+ * them, and beyond that number not at all: their members then get what is published on their own node.
  */
 #ifndef MESH_INTEREST_H
 #define MESH_INTEREST_H
@@ -34,12 +35,13 @@ void interest_each(const struct interest *interest,
         void (*each)(void *arg, struct edged_slice filter, uint8_t level), void *arg);
 uint32_t interest_count(const struct interest *interest); /* of what is told */
 uint64_t interest_digest(const struct interest *interest);
+uint32_t interest_untold(const struct interest *interest); /* shared ones that are too many to be told */
 
 /* --- theirs --- */
-#define TOLD_MOST 1024 /* filters of one node */
+#define TOLD_MOST 2048 /* filters of one node: as many as may be told, and as many shared ones */
 
 struct told {
-	char **filters;
+	char **filters; /* in the order of strcmp() */
 	uint8_t *levels;
 	uint32_t count, size;
 	uint64_t digest;

@@ -79,7 +79,8 @@ static int hand_in(struct peer *p, const struct mesh_message *m)
 		.qos = m->newer ? 1 : m->qos, /* also for subscribers who are away */
 		.retain = m->retain,
 		.stamp = m->stamp,
-		.newer = m->newer };
+		.newer = m->newer,
+		.share = m->share };
 	return session->publish(
 	        session->ctx, p->session, &message, m->qos == 2 ? m->id : 0, m->qos ? kept : NULL, p);
 }
@@ -99,7 +100,7 @@ static void take_message(struct peer *p, const struct mesh_message *m)
 		refuse(p, m, p->figures->dropped_stays_in);
 		return;
 	}
-	if (m->qos == 1 && window_meet(&p->window, m->number, m->topic, m->payload)) {
+	if (m->qos == 1 && window_meet(&p->window, m->number, m->share, m->topic, m->payload)) {
 		count_one(p->figures->duplicates);
 		owe_later(p, ACK_PUBACK, m->id, 0);
 		return;

@@ -34,8 +34,8 @@ static const struct edged_setting settings[] = {
 	        "the longest message that is taken from another node, topic and properties included" },
 	{ "filters", EDGED_TYPE_INT, "200", 1, 1000, "filters", NULL,
 	        "different filters of this node's subscribers that other nodes are told; when there are "
-	        "more, all "
-	        "messages come here and are sorted out here" },
+	        "more, all messages come here and are sorted out here; and as many shared ones, of which "
+	        "further ones get what is published here only" },
 	{ "keep", EDGED_TYPE_DURATION, "\"7d\"", 60000, 365 * DAY, "ms", NULL,
 	        "how long messages are kept for a node that is away" },
 	{ .name = NULL },
@@ -110,7 +110,16 @@ static void look(void *arg)
 
 static void tell_changes(void *arg)
 {
-	outward_changes(arg);
+	struct mesh *m = arg;
+	outward_changes(m);
+	uint32_t untold = interest_untold(m->interest);
+	if (untold && !m->untold)
+		m->log->log(m->host, EDGED_WARNING,
+		        "other nodes are told of %u shared subscriptions at most (mesh.filters); members of "
+		        "%u more get only "
+		        "what is published here",
+		        m->settings.filters, untold);
+	m->untold = untold != 0;
 }
 
 static void interest_changed(void *arg, struct edged_slice filter, uint8_t qos, int by)

@@ -56,6 +56,7 @@ struct mesh {
 	struct peer *peers[PEERS_MOST];
 	size_t peer_count;
 	bool full_told; /* that there are too many nodes */
+	bool untold;    /* some shared subscriptions: said so */
 	void (*loaded)(struct mesh *mesh, int result);
 };
 

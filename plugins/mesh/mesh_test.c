@@ -171,11 +171,46 @@ static void many_filters_keep_their_counts(void **state)
 	assert_int_equal(told_set(&theirs, edged_str("f/1"), 3), 0);
 }
 
+/* Nothing covers them, and they do not count towards the others. */
+static void shared_filters_are_told_by_themselves(void **state)
+{
+	(void)state;
+	char name[24];
+	for (int i = 0; i < 9; i++) {
+		snprintf(name, sizeof(name), "f/%d", i);
+		change(name, 1, 1);
+	}
+	for (int i = 0; i < 10; i++) { /* two too many */
+		snprintf(name, sizeof(name), "$share/g/%d", i);
+		change(name, 1, 1);
+	}
+	assert_int_equal(flush(), 2 + 8);
+	assert_true(wide());
+	assert_int_equal(interest_untold(ours), 2);
+	assert_int_equal(flush(), 0);
+	unsigned told = 0;
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "$share/g/%d", i);
+		if (level(name) && told++ < 2)
+			change(name, 1, -1);
+	}
+	assert_int_equal(flush(), 4); /* two leave, and make room */
+	assert_int_equal(interest_untold(ours), 0);
+	change("f/1", 1, -1);
+	for (int i = 3; i < 9; i++) {
+		snprintf(name, sizeof(name), "f/%d", i);
+		change(name, 1, -1);
+	}
+	flush();
+	assert_false(wide());
+	assert_int_equal(theirs.count, 2 + 8);
+}
+
 /* --- duplicates -------------------------------------------------------------------------------------------------------------- */
 
 static bool meet(struct window *w, uint64_t number, const char *payload)
 {
-	return window_meet(w, number, edged_str("t"), edged_str(payload));
+	return window_meet(w, number, 0, edged_str("t"), edged_str(payload));
 }
 
 static void what_comes_again_is_known(void **state)
@@ -187,7 +222,8 @@ static void what_comes_again_is_known(void **state)
 	assert_false(meet(&w, 2, "b"));
 	window_begin(&w);
 	assert_true(meet(&w, 1, "a"));
-	assert_false(meet(&w, 2, "other")); /* a store that has begun anew */
+	assert_false(window_meet(&w, 1, 7, edged_str("t"), edged_str("a"))); /* for a shared subscription */
+	assert_false(meet(&w, 2, "other"));                                  /* a store that has begun anew */
 	assert_false(meet(&w, 0, "c"));
 	assert_false(meet(&w, 0, "c")); /* QoS 0 has no number */
 	/* Behind what was on the way nothing comes again. */
@@ -226,7 +262,8 @@ static void requests_and_a_nodes_own_stay(void **state)
 	assert_false(filter_travels(edged_str("$aws/things/+/shadow/name/+/get")));
 	assert_false(filter_travels(edged_str("$SYS/#")));
 	assert_false(filter_travels(edged_str("$aws/events/#")));
-	assert_false(filter_travels(edged_str("$share/g/a")));
+	assert_true(filter_travels(edged_str("$share/g/a")));
+	assert_false(filter_travels(edged_str("$share/g/$SYS/#")));
 }
 
 /* --- frames ------------------------------------------------------------------------------------------------------------------ */
@@ -273,7 +310,15 @@ static void frames_are_read_as_they_were_written(void **state)
 	assert_true(edged_slice_eq(m.topic, back.topic) && edged_slice_eq(m.props, back.props) &&
 	            edged_slice_eq(m.payload, back.payload));
 	assert_true(back.number == 5 && back.expiry == 6 && back.id == 7 && back.qos == 1 && back.retain);
-	for (size_t n = 0; n < MESSAGE_FIXED + 7; n++)
+	struct mesh_message shared = m;
+	shared.share = 9;
+	uint8_t more[200];
+	w = writer(more, sizeof(more));
+	write_mesh_message_head(&w, &shared);
+	write_bytes(&w, "topic\1\1hello", 12);
+	assert_true(read_mesh_message(frame_of(more, (size_t)(w.at - more), FRAME_MESSAGE).body, &shared));
+	assert_true(shared.share == 9 && edged_slice_eq(m.payload, shared.payload));
+	for (size_t n = 0; n < MESSAGE_FIXED - 4 + 7; n++)
 		assert_false(read_mesh_message(edged_slice(f.body.ptr, n), &back));
 	bytes[FRAME_HEAD] = 3; /* QoS 3 */
 	assert_false(read_mesh_message(f.body, &back));
@@ -316,6 +361,7 @@ int main(void)
 		I(who_comes_later_is_told_all),
 		I(too_many_filters_become_two),
 		I(many_filters_keep_their_counts),
+		I(shared_filters_are_told_by_themselves),
 		cmocka_unit_test(what_comes_again_is_known),
 		cmocka_unit_test(requests_and_a_nodes_own_stay),
 		cmocka_unit_test(frames_are_read_as_they_were_written),

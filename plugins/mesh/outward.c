@@ -109,6 +109,7 @@ static bool send_message(struct peer *p, const struct edged_session_message *mes
 	m->expiry = message->expiry;
 	m->retain = message->retain;
 	m->stamp = message->stamp;
+	m->share = message->share;
 	m->topic = message->topic;
 	m->props = message->props;
 	m->payload = message->payload;

@@ -55,7 +55,11 @@ bool topic_travels(const struct travel *travel, struct edged_slice topic)
 	return is_allowed(travel, topic) && (!edged_slice_starts(topic, "$") || is_common(topic));
 }
 
-bool filter_travels(struct edged_slice filter)
+bool filter_travels(struct edged_slice text)
 {
+	static const struct topic_limits any = { UINT16_MAX, UINT16_MAX };
+	struct filter shared;
+	bool is_shared = edged_slice_starts(text, "$share/") && filter_parse(text, &any, &shared);
+	struct edged_slice filter = is_shared ? shared.filter : text;
 	return !edged_slice_starts(filter, "$") || is_common(filter);
 }

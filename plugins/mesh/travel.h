@@ -18,7 +18,7 @@ struct travel {
  * service: that of the node where they are made.
  */
 bool topic_travels(const struct travel *travel, struct edged_slice topic);
-/* Is a subscription to this filter, as edged_pubsub_1.interest() tells it, worth telling other nodes? */
+/* Is a subscription to this filter, as edged_pubsub_1.interest() tells it ("$share/..." too), worth telling other nodes? */
 bool filter_travels(struct edged_slice filter);
 
 #endif

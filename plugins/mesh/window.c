@@ -29,11 +29,12 @@ static bool known(const struct window *w, uint64_t number, uint64_t content)
 	return false;
 }
 
-bool window_meet(struct window *w, uint64_t number, struct edged_slice topic, struct edged_slice payload)
+bool window_meet(struct window *w, uint64_t number, uint32_t share, struct edged_slice topic,
+        struct edged_slice payload)
 {
 	if (!number)
 		return false;
-	uint64_t content = hash_add(hash_add(HASH_START, topic), payload);
+	uint64_t content = hash_add(hash_add(HASH_START ^ share, topic), payload);
 	bool doubtful = w->doubtful > 0;
 	w->doubtful -= doubtful;
 	if (doubtful && known(w, number, content))

@@ -143,6 +143,43 @@ def test_messages_reach_subscribers_on_other_nodes():
     told(a, b, before)
 
 
+def test_shared_subscriptions_have_members_on_all_nodes():
+    """Of all members one gets a message, a local one first; nodes take turns, and a normal subscription has its own copy."""
+    a, b, c = cluster(3)
+    before = count(a, b), count(a, c)
+    first, second = (Client(node, f"member-{name}", "$share/g/t/#") for node, name in ((b, "b"), (c, "c")))
+    normal = Client(b, "normal", "t/#")
+    told(a, b, before[0] + 2)
+    told(a, c, before[1] + 1)
+    texts = [f"m{i}" for i in range(40)]
+    publish(a, "t/x", *texts)
+    normal.waits_for(*texts)
+    wait_for(lambda: len(first.heard) + len(second.heard) >= 40, what="the members have all")
+    assert sorted(first.heard + second.heard) == sorted(texts) and len(normal.heard) == 40
+    assert len(first.heard) == len(second.heard) == 20, "they take turns"
+    # With a member where it is published nobody else gets any.
+    local = Client(a, "member-a", "$share/g/t/#")
+    told(b, a, count(b, a))
+    publish(a, "t/x", "here")
+    local.waits_for("here")
+    normal.waits_for("here")
+    assert "here" not in first.heard + second.heard
+    # One that is away comes after those on other nodes; a node that is killed goes on where it was.
+    local.end()
+    b.kill()
+    publish(a, "t/x", *(f"n{i}" for i in range(10)))
+    wait_for(lambda: {f"n{i}" for i in range(10)} <= set(second.heard), 20, "all go to the node that is there")
+    second.end()
+    c.kill()
+    publish(a, "t/x", "kept")
+    b.restart()
+    c.restart()
+    first.connect(b)
+    second.connect(c)
+    local.connect(a)
+    wait_for(lambda: "kept" in first.heard + second.heard + local.heard, 40, "what was acknowledged comes to somebody")
+
+
 def test_shadow_requests_are_answered_by_one_node_and_answers_are_heard_on_all():
     a, b = cluster(2)
     before = count(a, b)
