@@ -135,7 +135,8 @@ void stream_switch(struct edged_stream *s)
 	struct transition *t = TAKE(s->transition);
 	int r;
 	struct leftover *bytes = join_bytes(t->pending, TAKE(s->leftover), &r);
-	s->over = s->again = s->paused = false;
+	s->over = s->paused = false;
+	s->again = s->tls != NULL; /* more may have been read than was shown */
 	if (!r)
 		r = stream_open_handler(s, t->handler, t->self);
 	else
