@@ -79,7 +79,7 @@ static void entries_come_back_as_they_were(void **state)
 		        .state = ENTRY_SENT,
 		        .subscription_id = 5,
 		        .more_ids = more },
-		{ .seq = UINT64_MAX, .qos = 2, .id = 1, .state = ENTRY_RELEASING },
+		{ .seq = ROW_MAX, .qos = 2, .id = 1, .state = ENTRY_RELEASING },
 	};
 	static const uint8_t states[] = { ENTRY_QUEUED, ENTRY_QUEUED, ENTRY_SENT, ENTRY_SENT,
 		ENTRY_RELEASED };
@@ -117,8 +117,10 @@ static void what_makes_no_sense_is_no_record(void **state)
 		{ "", 0 },
 		{ "\0", 1 },
 		{ "\6\1\1", 3 },
-		{ "\1", 1 },                            /* a message without a number */
-		{ "\1\0x", 3 },                         /* with number 0 */
+		{ "\1", 1 },                                       /* a message without a number */
+		{ "\1\0x", 3 },                                    /* with number 0 */
+		{ "\1\x81\x80\x80\x80\x80\x80\x80\x80\x40x", 11 }, /* with one that is too large */
+		{ "\2\1\5\6\1", 5 },                    /* an entry of a message that would be such */
 		{ "\2\1\5\1", 4 },                      /* an entry that ends early */
 		{ "\2\1\0\1\1", 5 },                    /* without a number */
 		{ "\2\1\5\1\0", 5 },                    /* QoS 0 */

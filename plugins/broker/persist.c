@@ -294,7 +294,7 @@ bool read_session_row(struct edged_slice value, struct session_row *ret)
 	ret->expiry = read_u32(&r);
 	ret->away_since = read_u64(&r);
 	ret->principal = read_bytes(&r, read_left(&r));
-	return !r.failed && format == FORMAT && ret->row != 0 &&
+	return !r.failed && format == FORMAT && ret->row != 0 && ret->row <= ROW_MAX &&
 	       ret->principal.len <= EDGED_PRINCIPAL_MAX + 5;
 }
 

@@ -143,9 +143,9 @@ static bool read_entry(struct reader *r, struct record *ret)
 	if (state != STATE_QUEUED)
 		ret->id = read_u16(r);
 	ret->ids = *r;
-	if (r->failed || state > STATE_RELEASED || flags >> 5 || !ret->seq)
+	if (r->failed || state > STATE_RELEASED || flags >> 5 || !ret->seq || ret->seq > ROW_MAX)
 		return false;
-	if (state == STATE_RELEASED ? ret->message != 0 : !ret->message)
+	if (state == STATE_RELEASED ? ret->message != 0 : !ret->message || ret->message > ROW_MAX)
 		return false;
 	if (state != STATE_QUEUED && (ret->id == 0 || ret->qos != 2))
 		return false;
@@ -166,7 +166,7 @@ bool read_record(struct edged_slice bytes, struct record *ret)
 	case RECORD_MESSAGE:
 		ret->message = read_varint64(&r);
 		ret->body = read_bytes(&r, read_left(&r));
-		return !r.failed && ret->message;
+		return !r.failed && ret->message && ret->message <= ROW_MAX;
 	case RECORD_ENTRY:
 		return read_entry(&r, ret);
 	case RECORD_ENTRY_GONE:

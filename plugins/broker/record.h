@@ -22,6 +22,9 @@
 
 struct broker;
 
+/* Numbers of sessions, messages and entries go up to this. A damaged one beyond would let those of new ones begin at 0. */
+#define ROW_MAX (UINT64_C(1) << 62)
+
 enum record_type {
 	RECORD_MESSAGE = 1,
 	RECORD_ENTRY,
