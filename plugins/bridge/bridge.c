@@ -17,7 +17,7 @@ struct bridge {
 	const struct edged_http_1 *http;
 	const struct edged_metrics_1 *metrics;
 	struct link_deps deps;
-	struct figures *figures;
+	struct words *figures; /* of each bridge */
 	struct link *links[BRIDGES_MOST];
 	size_t count;
 };
@@ -249,7 +249,7 @@ static void stop(void *self)
 static void destroy(void *self)
 {
 	struct bridge *b = self;
-	figures_free(b->figures);
+	words_free(b->figures);
 	free(b);
 }
 

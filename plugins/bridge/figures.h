@@ -3,11 +3,10 @@
 #ifndef BRIDGE_FIGURES_H
 #define BRIDGE_FIGURES_H
 
-#include "edged/cap_metrics.h"
+#include "words.h"
 
 struct figures {
-	struct figures *next;
-	char *name;
+	struct words words; /* first member */
 	int64_t *connected, *connects, *failures;
 	int64_t *waiting, *in_flight, *bytes; /* outward: the queue */
 	int64_t *unsaved, *open;              /* inward: not durable yet; QoS 2 that waits for PUBREL */
@@ -21,18 +20,7 @@ struct figures {
 };
 
 /* Those of that name, made when there are none yet. NULL: no memory. */
-struct figures *figures_get(struct figures **all, struct edged_host *host,
-        const struct edged_metrics_1 *metrics, const char *name);
-void figures_free(struct figures *all);
-
-static inline int64_t figure(const int64_t *word)
-{
-	return __atomic_load_n(word, __ATOMIC_RELAXED);
-}
-
-static inline void count_one(int64_t *word)
-{
-	edged_metric_add(word, 1);
-}
+struct figures *figures_get(
+        struct words **all, struct edged_host *host, const struct edged_metrics_1 *metrics, const char *name);
 
 #endif

@@ -3,11 +3,10 @@
 #ifndef MESH_FIGURES_H
 #define MESH_FIGURES_H
 
-#include "edged/cap_metrics.h"
+#include "../bridge/words.h"
 
 struct figures {
-	struct figures *next;
-	char *node;
+	struct words words; /* first member */
 	int64_t *connected, *connects, *failures;
 	int64_t *waiting, *in_flight, *bytes; /* messages for it, and what both take */
 	int64_t *sent, *received;
@@ -19,18 +18,7 @@ struct figures {
 };
 
 /* Those of that node, made when there are none yet. NULL: no memory. */
-struct figures *figures_get(struct figures **all, struct edged_host *host,
-        const struct edged_metrics_1 *metrics, const char *node);
-void figures_free(struct figures *all);
-
-static inline int64_t figure(const int64_t *word)
-{
-	return __atomic_load_n(word, __ATOMIC_RELAXED);
-}
-
-static inline void count_one(int64_t *word)
-{
-	edged_metric_add(word, 1);
-}
+struct figures *figures_get(
+        struct words **all, struct edged_host *host, const struct edged_metrics_1 *metrics, const char *name);
 
 #endif

@@ -211,7 +211,7 @@ static void destroy(void *self)
 {
 	struct mesh *m = self;
 	interest_free(m->interest);
-	figures_free(m->figures);
+	words_free(m->figures);
 	epochs_free(m);
 	json_decref(m->topics);
 	free(m);

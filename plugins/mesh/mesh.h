@@ -51,7 +51,7 @@ struct mesh {
 	uint64_t epoch;            /* of our store */
 	struct epoch_row *epochs;  /* of the others', as they said last; see epochs.h */
 	struct interest *interest; /* ours */
-	struct figures *figures;   /* of each node */
+	struct words *figures;     /* of each node */
 	struct edged_timer *tick;
 	struct peer *peers[PEERS_MOST];
 	size_t peer_count;
