@@ -66,40 +66,11 @@ static void take(struct fake_peer *p, uint8_t version, const char *filter, uint8
 	fake_send(p, bytes, (size_t)(w.at - bytes), 0);
 }
 
-static bool ignore(void *arg, const struct edged_session_message *m, uint16_t id, bool again)
-{
-	(void)arg;
-	(void)m;
-	(void)id;
-	(void)again;
-	return true;
-}
-
-static void ignore_release(void *arg, uint16_t id)
-{
-	(void)arg;
-	(void)id;
-}
-
-static void ignore_end(void *arg, int reason)
-{
-	(void)arg;
-	(void)reason;
-}
-
 /* The session of a plugin that is attached: it is in no list of clients. */
 static void come_inside(void)
 {
-	static const struct edged_session_handler handler = { .struct_size = sizeof(handler),
-		.deliver = ignore,
-		.release = ignore_release,
-		.detached = ignore_end };
-	static const struct edged_session_options options = {
-		.struct_size = sizeof(options), .name = "test", .queue_messages = 10, .queue_bytes = 10000
-	};
 	edged_handle handle;
-	const struct edged_session_1 *sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);
-	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, &handle), 0);
+	const struct edged_session_1 *sessions = open_inside("test", 10, 10000, &handle);
 	assert_int_equal(sessions->attach(sessions->ctx, handle, 10, false), 0);
 	fake_run(host);
 }

@@ -346,41 +346,10 @@ static void the_ready_go_on(void **state)
 
 /* --- what bridges have spooled ---------------------------------------------------------------------------------------------- */
 
-static bool deliver(void *arg, const struct edged_session_message *m, uint16_t id, bool again)
-{
-	(void)arg;
-	(void)m;
-	(void)id;
-	(void)again;
-	return true;
-}
-
-static void ignore_release(void *arg, uint16_t id)
-{
-	(void)arg;
-	(void)id;
-}
-
-static void ignore_end(void *arg, int reason)
-{
-	(void)arg;
-	(void)reason;
-}
-
 /* A bridge whose other side is away. */
 static const struct edged_session_1 *spool(edged_handle *ret)
 {
-	static const struct edged_session_handler handler = { .struct_size = sizeof(handler),
-		.deliver = deliver,
-		.release = ignore_release,
-		.detached = ignore_end };
-	static const struct edged_session_options options = { .struct_size = sizeof(options),
-		.name = "test/a",
-		.queue_messages = 1000,
-		.queue_bytes = 16 * MIB };
-	const struct edged_session_1 *sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);
-	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, ret), 0);
-	return sessions;
+	return open_inside("test/a", 1000, 16 * MIB, ret);
 }
 
 static uint64_t spooled(void)

@@ -17,6 +17,7 @@
 
 #include "codec.h"
 #include "edged/cap_pubsub.h"
+#include "edged/cap_session.h"
 #include "fake_host.h"
 
 extern const struct edged_plugin edged_plugin_v1;
@@ -171,6 +172,39 @@ static inline void subscribe(struct fake_peer *peer, const char *filter, uint8_t
 static inline void quiet(struct fake_peer *peer)
 {
 	(void)fake_take(peer);
+}
+
+/* --- a plugin's session whose other side takes everything and says nothing --- */
+
+static inline bool inside_takes(void *arg, const struct edged_session_message *m, uint16_t id, bool again)
+{
+	(void)arg, (void)m, (void)id, (void)again;
+	return true;
+}
+
+static inline void inside_is_released(void *arg, uint16_t id)
+{
+	(void)arg, (void)id;
+}
+
+static inline void inside_is_detached(void *arg, int reason)
+{
+	(void)arg, (void)reason;
+}
+
+static inline const struct edged_session_1 *open_inside(
+        const char *name, uint32_t messages, uint64_t bytes, edged_handle *ret)
+{
+	static const struct edged_session_handler handler = { .struct_size = sizeof(handler),
+		.deliver = inside_takes,
+		.release = inside_is_released,
+		.detached = inside_is_detached };
+	const struct edged_session_options options = {
+		.struct_size = sizeof(options), .name = name, .queue_messages = messages, .queue_bytes = bytes
+	};
+	const struct edged_session_1 *sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);
+	assert_int_equal(sessions->open(sessions->ctx, &options, &handler, NULL, ret), 0);
+	return sessions;
 }
 
 /* A test with a broker of its own. */
