@@ -126,6 +126,4 @@ static inline enum pressure pressure_of(const struct broker *broker)
 	return (enum pressure)__atomic_load_n(&broker->pressure, __ATOMIC_RELAXED);
 }
 
-uint64_t wall_ms(void); /* since 1970 */
-
 #endif

@@ -295,7 +295,7 @@ static int get_retained(
 	if (turned_away(b, request, outcome) || !may(b, request, who, EDGED_GET_RETAINED, topic))
 		return 0;
 	const struct message *m = topic.len ? retained_get(&b->shards[0]->retained, topic) : NULL;
-	if (!m || message_expired(m, wall_ms()) || rights_stands(b, m) <= 0)
+	if (!m || message_over(m) || rights_stands(b, m) <= 0)
 		return rest_aws_reply(
 		        b, request, 404, "ResourceNotFoundException", "No retained message on this topic.");
 	return rest_reply(b, request, 200, describe(m));

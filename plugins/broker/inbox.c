@@ -160,8 +160,7 @@ static void deliver(struct local *local, const struct item *item)
 	uint8_t small[256], *users = small;
 	if (rights_stands(local->inbox->broker, m) <= 0)
 		return;
-	if (message_expired(m, wall_ms()) ||
-	        (m->props_len > sizeof(small) && !(users = malloc(m->props_len)))) {
+	if (message_over(m) || (m->props_len > sizeof(small) && !(users = malloc(m->props_len)))) {
 		count_one(local->inbox->broker->figures.dropped_expired);
 		return;
 	}

@@ -327,7 +327,7 @@ static int take_in(struct session *s, uint16_t id)
 
 static int hand_in(const struct session *s, const struct edged_session_message *m, bool *ret_alone)
 {
-	uint64_t now = wall_ms();
+	uint64_t now = m->qos || m->retain || m->expiry ? wall_ms() : 0; /* nobody asks when others came */
 	struct message_parts parts = {
 		.topic = m->topic,
 		.payload = m->payload,

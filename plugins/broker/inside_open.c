@@ -49,7 +49,7 @@ static int give_retained(void *arg, struct message *m)
 {
 	struct retained_for *to = arg;
 	struct delivery d = { m, to->qos, true, NULL, 0 };
-	if (!message_expired(m, wall_ms()))
+	if (!message_over(m))
 		(void)session_deliver(to->session, &d, &to->wrote);
 	return 0;
 }

@@ -248,7 +248,7 @@ static int collect_message(void *arg, struct message *m)
 {
 	struct page *page = arg;
 	struct edged_slice topic = message_topic(m);
-	char *key = message_expired(m, wall_ms()) ? NULL : strndup(topic.ptr, topic.len);
+	char *key = message_over(m) ? NULL : strndup(topic.ptr, topic.len);
 	int64_t place = key ? find_place(page, key) : -1;
 	if (place < 0) {
 		free(key);

@@ -331,7 +331,7 @@ static bool start_entry(struct session *s, struct entry *e)
 	bool again = e->state == ENTRY_SENT;
 	switch ((enum entry_state)e->state) {
 	case ENTRY_QUEUED:
-		if (message_expired(e->message, wall_ms())) {
+		if (message_over(e->message)) {
 			count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "expired");
 			if (s->inside)
 				inside_dropped(s, 1);
@@ -417,7 +417,7 @@ static bool pump_waiting(struct session *s, const struct waiting *w)
 	bool saved = false;
 	if (!client_has_room(s->client))
 		return false;
-	if (message_expired(w->message, wall_ms()) || overtaken(s, w))
+	if (message_over(w->message) || overtaken(s, w))
 		return true;
 	int right = rights_deliver(s, w->message);
 	if (right <= 0)

@@ -167,6 +167,7 @@ int subs_add(struct subs *subs, struct target *target, const struct filter *filt
 		target->first = sub;
 		target->count++;
 		subs->count++;
+		subs->last_len = 0;
 		result = 0;
 	} else {
 		tell(subs, sub, -1);
@@ -192,6 +193,7 @@ void subs_remove(struct subs *subs, struct sub *sub)
 	if (sub->group && !sub->group->subs)
 		group_drop(sub->group);
 	subs->count--;
+	subs->last_len = 0;
 	prune(subs, sub->node);
 	free(sub);
 }
@@ -241,10 +243,14 @@ static size_t note(struct sub_node **out, size_t n, struct sub_node *node)
 	return n;
 }
 
-int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *const **ret)
+static struct sub_node *wild_child(
+        const struct subs *subs, const struct sub_node *parent, uint8_t which, struct edged_slice level)
 {
-	if (found_reserve(subs))
-		return -ENOMEM;
+	return parent->node.wild & which ? child(subs, parent, level) : NULL;
+}
+
+static int walk(struct subs *subs, struct edged_slice topic)
+{
 	const struct edged_slice plus = edged_str("+"), hash = edged_str("#");
 	size_t third = subs->trie.count + 1, n = 0, width = 1;
 	struct sub_node **now = subs->found + third, **next = now + third;
@@ -256,9 +262,9 @@ int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *con
 		size_t w = 0;
 		for (size_t i = 0; i < width; i++) {
 			struct sub_node *exact = child(subs, now[i], level);
-			struct sub_node *any = first ? NULL : child(subs, now[i], plus);
+			struct sub_node *any = first ? NULL : wild_child(subs, now[i], TRIE_PLUS, plus);
 			if (!first)
-				n = note(subs->found, n, child(subs, now[i], hash));
+				n = note(subs->found, n, wild_child(subs, now[i], TRIE_HASH, hash));
 			if (exact)
 				next[w++] = exact;
 			if (any)
@@ -273,10 +279,28 @@ int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *con
 	for (size_t i = 0; i < width; i++) {
 		n = note(subs->found, n, now[i]);
 		if (!subs->strict)
-			n = note(subs->found, n, child(subs, now[i], hash));
+			n = note(subs->found, n, wild_child(subs, now[i], TRIE_HASH, hash));
+	}
+	return (int)n;
+}
+
+int subs_match(struct subs *subs, struct edged_slice topic, struct sub_node *const **ret)
+{
+	/* Who publishes much does so on few topics: what was found for the last one is still there. */
+	if (subs->last_len && edged_slice_eq(topic, edged_slice(subs->last, subs->last_len))) {
+		*ret = subs->found;
+		return subs->last_count;
+	}
+	subs->last_len = 0;
+	if (found_reserve(subs))
+		return -ENOMEM;
+	subs->last_count = walk(subs, topic);
+	if (topic.len <= sizeof(subs->last)) {
+		memcpy(subs->last, topic.ptr, topic.len);
+		subs->last_len = topic.len;
 	}
 	*ret = subs->found;
-	return (int)n;
+	return subs->last_count;
 }
 
 size_t subs_text(const struct subs *subs, const struct sub *sub, char *out, size_t size)

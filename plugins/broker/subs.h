@@ -48,6 +48,10 @@ struct subs {
 	size_t count;            /* subscriptions */
 	struct sub_node **found; /* room for a match */
 	size_t found_size;
+	char last
+	        [128]; /* the topic that was matched last, and how many nodes were found, unless there was a change */
+	size_t last_len;
+	int last_count;
 	bool strict; /* "a/#" does not match "a" */
 	/* Told of each subscription that begins (1) or ends (-1); one that changes does both. NULL: nobody. */
 	void (*changed)(void *arg, const struct sub *sub, int by);

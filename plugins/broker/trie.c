@@ -105,6 +105,11 @@ static void unplace(struct trie *trie, const struct trie_node *node)
 	trie->slots[gap] = NULL;
 }
 
+static uint8_t wild(struct edged_slice level)
+{
+	return edged_slice_is(level, "+") ? TRIE_PLUS : edged_slice_is(level, "#") ? TRIE_HASH : 0;
+}
+
 struct trie_node *trie_child_add(
         struct trie *trie, struct trie_node *parent, struct edged_slice level, bool *ret_new)
 {
@@ -123,6 +128,7 @@ struct trie_node *trie_child_add(
 		memcpy((char *)node + trie->node_size, level.ptr, level.len);
 	place(trie, trie->slots, trie->size, node);
 	parent->children++;
+	parent->wild |= wild(level);
 	trie->count++;
 	return node;
 }
@@ -131,6 +137,7 @@ void trie_drop(struct trie *trie, struct trie_node *node)
 {
 	unplace(trie, node);
 	node->parent->children--;
+	node->parent->wild &= (uint8_t)~wild(trie_level(trie, node));
 	trie->count--;
 	free(node);
 	if (trie->size > 1024 && trie->count * 8 < trie->size)

@@ -10,11 +10,14 @@
 
 #include "topic.h"
 
+enum { TRIE_PLUS = 1, TRIE_HASH = 2 };
+
 /* First member of its users' nodes; the level's text lies behind the user's node. */
 struct trie_node {
 	struct trie_node *parent; /* NULL: the root */
 	uint32_t children;
 	uint16_t len;
+	uint8_t wild; /* which of "+" and "#" are among its children */
 };
 
 struct trie {
