@@ -22,13 +22,19 @@ static void count_dropped(const struct session *s, const struct message *m, int6
 		trace_dropped(s, m, why);
 }
 
+static void waiting_fini(struct waiting *w)
+{
+	message_unref(w->message);
+	free(w->more_ids);
+}
+
 static void backlog_free(struct session *s)
 {
 	struct backlog *b = s->backlog;
 	if (!b)
 		return;
 	for (uint32_t i = b->next; i < b->count; i++)
-		message_unref(b->items[i].message);
+		waiting_fini(&b->items[i]);
 	free(b->items);
 	free(b);
 	s->backlog = NULL;
@@ -54,17 +60,29 @@ void queue_rewind(struct session *s)
 		flight_rewind(s->flight);
 }
 
-static int keep_ids(struct entry *e, const struct delivery *d)
+/* Subscription identifiers: one is the usual case. */
+static int keep_ids(const struct delivery *d, uint32_t *ret_id, uint32_t **ret_more)
 {
-	e->subscription_id = d->id_count ? d->ids[0] : 0;
+	*ret_id = d->id_count ? d->ids[0] : 0;
+	*ret_more = NULL;
 	if (d->id_count < 2)
 		return 0;
-	e->more_ids = malloc(d->id_count * sizeof(uint32_t));
-	if (!e->more_ids)
+	uint32_t *more = *ret_more = malloc(d->id_count * sizeof(uint32_t));
+	if (!more)
 		return -ENOMEM;
-	e->more_ids[0] = (uint32_t)d->id_count - 1;
-	memcpy(e->more_ids + 1, d->ids + 1, (d->id_count - 1) * sizeof(uint32_t));
+	more[0] = (uint32_t)d->id_count - 1;
+	memcpy(more + 1, d->ids + 1, (d->id_count - 1) * sizeof(uint32_t));
 	return 0;
+}
+
+/* How many they are. */
+static size_t give_ids(uint32_t id, const uint32_t *more, uint32_t ids[1 + MAX_SUBSCRIPTIONS])
+{
+	ids[0] = id;
+	if (!more)
+		return id != 0;
+	memcpy(ids + 1, more + 1, more[0] * sizeof(uint32_t));
+	return 1 + more[0];
 }
 
 static void take_out(struct session *s, uint32_t i)
@@ -102,7 +120,7 @@ int queue_restore(struct session *s, struct message *m, struct record *record)
 	struct delivery d = { .ids = ids };
 	while (read_left(&record->ids) && d.id_count < MAX_SUBSCRIPTIONS)
 		ids[d.id_count++] = (uint32_t)read_varint64(&record->ids);
-	if (keep_ids(e, &d)) {
+	if (keep_ids(&d, &e->subscription_id, &e->more_ids)) {
 		flight_remove(s->flight, s->flight->count - 1);
 		return -ENOMEM;
 	}
@@ -121,7 +139,7 @@ uint32_t session_purge(struct session *s)
 		backlog_free(s);
 	} else if (s->backlog) {
 		while (s->backlog->count > s->backlog->next)
-			message_unref(s->backlog->items[--s->backlog->count].message);
+			waiting_fini(&s->backlog->items[--s->backlog->count]);
 		s->backlog->live = 0;
 	}
 	for (uint32_t i = s->flight ? s->flight->count : 0; i-- > 0;) {
@@ -172,7 +190,7 @@ static int push(struct session *s, const struct delivery *d)
 {
 	struct message *m = s->row ? storable(s->shard->broker, d->message) : message_ref(d->message);
 	struct entry *e = m ? flight_push(s->flight) : NULL;
-	if (!e || keep_ids(e, d)) {
+	if (!e || keep_ids(d, &e->subscription_id, &e->more_ids)) {
 		if (e)
 			flight_remove(s->flight, s->flight->count - 1);
 		message_unref(m);
@@ -243,7 +261,7 @@ int session_line_up(struct session *s, struct message *const *messages, uint32_t
 	memmove(at + n, at, b->live * sizeof(*at));
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t lower = messages[i]->qos < qos ? messages[i]->qos : qos;
-		at[i] = (struct waiting){ message_ref(messages[i]), id, lower, true };
+		at[i] = (struct waiting){ message_ref(messages[i]), NULL, id, lower, true };
 	}
 	b->count += n;
 	return 0;
@@ -273,8 +291,11 @@ static int line_up_live(struct session *s, const struct delivery *d)
 	if (r)
 		return r;
 	struct backlog *b = s->backlog;
-	b->items[b->count++] =
-	        (struct waiting){ message_ref(d->message), d->id_count ? d->ids[0] : 0, d->qos, d->retain };
+	struct waiting w = { .qos = d->qos, .retain = d->retain };
+	if (keep_ids(d, &w.subscription_id, &w.more_ids))
+		return -ENOMEM;
+	w.message = message_ref(d->message);
+	b->items[b->count++] = w;
 	b->live++;
 	return 0;
 }
@@ -305,12 +326,8 @@ int session_deliver(struct session *s, const struct delivery *d, bool *ret_saved
 
 static bool send_entry(struct session *s, struct entry *e, bool dup)
 {
-	uint32_t ids[1 + MAX_SUBSCRIPTIONS] = { e->subscription_id };
-	size_t n = e->subscription_id ? 1 : 0;
-	if (e->more_ids) {
-		memcpy(ids + 1, e->more_ids + 1, e->more_ids[0] * sizeof(uint32_t));
-		n += e->more_ids[0];
-	}
+	uint32_t ids[1 + MAX_SUBSCRIPTIONS];
+	size_t n = give_ids(e->subscription_id, e->more_ids, ids);
 	struct delivery d = { e->message, e->qos, e->retain, ids, n };
 	e->state = ENTRY_SENT;
 	return client_send(s->client, &d, e->id, dup);
@@ -413,7 +430,9 @@ static bool overtaken(const struct session *s, const struct waiting *w)
 /* One that waits in the backlog. False: no room now. */
 static bool pump_waiting(struct session *s, const struct waiting *w)
 {
-	struct delivery d = { w->message, w->qos, w->retain, &w->id, w->id ? 1 : 0 };
+	uint32_t ids[1 + MAX_SUBSCRIPTIONS];
+	struct delivery d = { w->message, w->qos, w->retain, ids,
+		give_ids(w->subscription_id, w->more_ids, ids) };
 	bool saved = false;
 	if (!client_has_room(s->client))
 		return false;
@@ -445,7 +464,7 @@ void session_pump(struct session *s)
 		return;
 	s->backlog = NULL; /* so that nothing delivered here lines up again */
 	while (b->next < b->count && pump_waiting(s, &b->items[b->next]))
-		message_unref(b->items[b->next++].message);
+		waiting_fini(&b->items[b->next++]);
 	s->backlog = b;
 	if (b->live > b->count - b->next)
 		b->live = b->count - b->next;

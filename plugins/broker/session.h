@@ -32,7 +32,8 @@ struct delivery {
 /* Deliveries that wait in line: retained messages after a subscription, and what came behind them. */
 struct waiting {
 	struct message *message;
-	uint32_t id; /* subscription identifier, 0: none */
+	uint32_t *more_ids; /* as in struct entry */
+	uint32_t subscription_id;
 	uint8_t qos;
 	bool retain;
 };

@@ -206,6 +206,30 @@ static void overlapping_subscriptions_give_one_message(void **state)
 	            memcmp(got.ptr + 8, "\x0b\x80\1\x0b\5x", 6) == 0);
 }
 
+/* Also one that waits in line: behind retained messages, or behind a SUBACK that waits for the disk. */
+static void a_message_in_line_keeps_all_identifiers(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join_with(5, "s", KEEP, "\x11\0\0\x0e\x10", 5, NULL, 0),
+	                 *v = join_with(5, "v", CLEAN, "\x21\0\1", 3, NULL, 0), *p = join(4, "p", CLEAN);
+	SEND(p, "\x33\6\0\1r\0\1x\x33\6\0\1q\0\1x");
+	fake_commit(host, 0);
+	quiet(s);
+	quiet(v);
+	SEND(s, "\x82\x09\0\1\2\x0b\5\0\1t\0\x82\x09\0\2\2\x0b\6\0\1+\0");
+	SEND(v, "\x82\x09\0\1\2\x0b\5\0\1t\1\x82\x09\0\2\2\x0b\6\0\1+\1");
+	EXPECT(v, "\x90\4\0\1\0\1\x90\4\0\2\0\1\x33\x09\0\1q\0\1\2\x0b\6x");
+	SEND(p, "\x32\6\0\1t\0\2y");
+	EXPECT(v, ""); /* its window is one message */
+	SEND(v, "\x40\2\0\1\x40\2\0\2");
+	EXPECT(v, "\x33\x09\0\1r\0\2\2\x0b\6x\x32\x0b\0\1t\0\3\4\x0b\5\x0b\6y");
+	EXPECT(s, "");
+	fake_commit(host, 0);
+	EXPECT(s, "\x90\4\0\1\0\0\x90\4\0\2\0\0\x31\7\0\1q\2\x0b\6x\x31\7\0\1r\2\x0b\6x\x30\x09\0\1t\4\x0b\5"
+	          "\x0b\6y");
+}
+
 /* A shared subscription is served by itself: two messages, each with its own identifier. */
 static void a_shared_copy_has_its_own_identifier(void **state)
 {
@@ -367,6 +391,7 @@ int main(void)
 		T(a_subscription_takes_the_place_of_its_like),
 		T(unsubscribing_is_exact_and_lets_deliveries_end),
 		T(overlapping_subscriptions_give_one_message),
+		T(a_message_in_line_keeps_all_identifiers),
 		T(a_shared_copy_has_its_own_identifier),
 		T(shared_subscribers_may_live_on_several_loops),
 		T(no_local_spares_the_publisher_alone),
