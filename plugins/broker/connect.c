@@ -148,7 +148,7 @@ static int save_session(struct session *s, uint32_t expiry)
 	}
 	if (!s->row || !changed)
 		return 0;
-	int r = persist_session(s, 0);
+	int r = persist_session(s);
 	return r ? r : turn_wrote(s->shard);
 }
 

@@ -148,7 +148,7 @@ static int find_or_make(struct shard *shard, struct edged_slice id, struct sessi
 	s->expiry = s->ends = EXPIRY_NEVER;
 	s->row = broker_row(shard->broker);
 	__atomic_fetch_add(&shard->durable, 1, __ATOMIC_RELAXED);
-	int r = persist_session(s, 0);
+	int r = persist_session(s);
 	if (!r)
 		r = turn_wrote(shard);
 	if (r)

@@ -66,11 +66,17 @@ static struct session *session_of_row(void *arg, uint64_t row)
 
 /* --- one function for each table ------------------------------------------------------------------------------------------ */
 
-/* Seconds that are left of a session's life. One that was connected when the daemon died lives on from now. */
+/* It was connected when the daemon died. */
+static bool cut_off(const struct session_row *row)
+{
+	return row->expiry != EXPIRY_NEVER && row->away_since == 0;
+}
+
+/* Seconds that are left of a session's life. One that was cut off is away from now on. */
 static uint32_t time_left(const struct session_row *row)
 {
 	uint64_t now = wall_ms();
-	if (row->expiry == EXPIRY_NEVER || row->away_since == 0 || row->away_since > now)
+	if (row->expiry == EXPIRY_NEVER || cut_off(row) || row->away_since > now)
 		return row->expiry;
 	uint64_t gone = (now - row->away_since) / 1000;
 	return gone < row->expiry ? row->expiry - (uint32_t)gone : 0;
@@ -92,8 +98,8 @@ static int read_session(struct load *load, struct edged_slice key, struct edged_
 	if (row.principal.len && !(s->standing = standing_new(broker, NULL, row.principal)))
 		return -ENOMEM;
 	__atomic_fetch_add(&shard->durable, 1, __ATOMIC_RELAXED);
-	uint32_t left = time_left(&row);
-	s->ends = left == EXPIRY_NEVER ? EXPIRY_NEVER : shard_now(shard) + left;
+	s->ends = session_ends(shard_now(shard), time_left(&row));
+	s->unsaved = cut_off(&row);
 	note_row(load, row.row);
 	return append(&load->sessions, &load->session_count, &load->session_size, s);
 }
@@ -183,6 +189,46 @@ static void settle(struct load *load)
 		        load->session_count, retained->count);
 }
 
+static void go_on(struct load *load)
+{
+	settle(load);
+	load->done(load->broker, 0, NULL);
+}
+
+static void noted(void *arg, int result)
+{
+	struct load *load = arg;
+	const struct broker *broker = load->broker;
+	for (size_t i = 0; i < load->session_count && !result; i++)
+		load->sessions[i]->unsaved = false;
+	if (result) {
+		count_one(broker->figures.store_failures);
+		broker->log->log(broker->host, EDGED_WARNING,
+		        "since when clients are away could not be stored (%s): their sessions live longer if "
+		        "the daemon dies again",
+		        strerror(-result));
+	}
+	go_on(load);
+}
+
+/* A session that was cut off is away from now on, also if the daemon dies again: or one that dies often would keep it for
+ * ever. What cannot be stored now goes with the next write for that session. */
+static void note_away(struct load *load)
+{
+	const struct broker *broker = load->broker;
+	bool any = false;
+	int r = 0;
+	for (size_t i = 0; i < load->session_count && !r; i++) {
+		struct session *s = load->sessions[i];
+		any |= s->unsaved;
+		r = s->unsaved ? persist_session_row(s) : 0;
+	}
+	if (!any)
+		go_on(load);
+	else if (r || (r = broker->store->commit(broker->host, noted, load)) != 0)
+		noted(load, r);
+}
+
 static int row(void *arg, struct edged_slice key, struct edged_slice value)
 {
 	struct load *load = arg;
@@ -192,11 +238,11 @@ static int row(void *arg, struct edged_slice key, struct edged_slice value)
 
 static void finish(struct load *load, int result)
 {
-	if (result == 0)
-		settle(load);
-	load->done(load->broker, result,
-	        result ? "the stored sessions and messages could not be read; see the log of the store"
-	               : NULL);
+	if (result)
+		load->done(load->broker, result,
+		        "the stored sessions and messages could not be read; see the log of the store");
+	else
+		note_away(load);
 }
 
 static int record(void *arg, struct edged_slice bytes)

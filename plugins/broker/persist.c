@@ -17,7 +17,16 @@ static int put(struct broker *b, const char *table, const struct writer *key, co
 	        edged_slice(value_bytes, (size_t)(value->at - value_bytes)));
 }
 
-static int put_session(struct session *s, uint64_t away_since)
+/* Wall ms, 0: it is not away. Its time runs by the shard's clock, which begins anew with the daemon. */
+static uint64_t away_since(const struct session *s)
+{
+	if (s->client)
+		return 0;
+	uint64_t gone = s->ends == EXPIRY_NEVER ? 0 : (uint64_t)shard_now(s->shard) + s->expiry - s->ends;
+	return wall_ms() - gone * 1000;
+}
+
+int persist_session_row(struct session *s)
 {
 	uint8_t value[32 + EDGED_PRINCIPAL_MAX + 5];
 	struct writer v = writer(value, sizeof(value));
@@ -25,7 +34,7 @@ static int put_session(struct session *s, uint64_t away_since)
 	write_u64(&v, s->row);
 	write_u8(&v, s->version);
 	write_u32(&v, s->expiry);
-	write_u64(&v, away_since);
+	write_u64(&v, away_since(s));
 	struct edged_slice principal = standing_principal(s->standing);
 	write_bytes(&v, principal.ptr, principal.len);
 	struct broker *b = s->shard->broker;
@@ -175,7 +184,7 @@ int persist_incoming_again(struct session *s)
 static int put_whole(struct session *s)
 {
 	char text[KEY_MAX];
-	int r = put_session(s, s->client ? 0 : wall_ms());
+	int r = persist_session_row(s);
 	for (const struct sub *sub = s->target.first; sub && !r; sub = sub->sibling)
 		r = put_sub(s, edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text))),
 		        sub->options, sub->id);
@@ -204,10 +213,10 @@ int persist_unsaved(struct shard *shard)
 	return r;
 }
 
-int persist_session(struct session *s, uint64_t away_since)
+int persist_session(struct session *s)
 {
 	int r = touch(s);
-	return r ? r : put_session(s, away_since);
+	return r ? r : persist_session_row(s);
 }
 
 int persist_session_row_gone(struct shard *shard, struct edged_slice id)

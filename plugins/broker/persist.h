@@ -25,7 +25,9 @@
 struct broker;
 struct removal;
 
-int persist_session(struct session *session, uint64_t away_since); /* wall ms, 0: connected */
+int persist_session(struct session *session);
+/* Its row alone, when nothing else of it can be missing: at the start. */
+int persist_session_row(struct session *session);
 /* The row of a session that is not in memory. */
 int persist_session_row_gone(struct shard *shard, struct edged_slice id);
 /* Once more. */

@@ -126,11 +126,10 @@ void session_end(struct session *s)
 static void away(struct session *s)
 {
 	uint32_t now = shard_now(s->shard);
-	bool forever = s->expiry == EXPIRY_NEVER;
 	s->left = now;
 	s->will_due = s->will ? now + s->will_delay : 0;
-	s->ends = forever || s->expiry > UINT32_MAX - now ? EXPIRY_NEVER : now + s->expiry;
-	if (s->row && !forever && persist_session(s, wall_ms()))
+	s->ends = session_ends(now, s->expiry);
+	if (s->row && s->expiry != EXPIRY_NEVER && persist_session(s))
 		count_one(s->shard->broker->figures.store_failures);
 	if (s->will && s->will_due < s->ends)
 		shard_alarm(s->shard, s, s->will_due);

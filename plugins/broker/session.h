@@ -91,6 +91,12 @@ void session_end(struct session *session);
 /* Forgets the session without touching the store, when the plugin ends. */
 void session_free(struct session *session);
 
+/* When a session ends that has so many seconds left; in seconds of the shard's clock. */
+static inline uint32_t session_ends(uint32_t now, uint32_t left)
+{
+	return left > UINT32_MAX - now ? EXPIRY_NEVER : now + left;
+}
+
 static inline struct edged_slice session_id(const struct session *session)
 {
 	return edged_slice(session->id, session->id_len);

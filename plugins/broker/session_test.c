@@ -422,6 +422,82 @@ static void what_could_not_be_removed_goes_with_the_next_commit(void **state)
 	EXPECT(u, "\x90\3\0\1\0\x31\4\0\1qy");
 }
 
+static size_t sessions(void)
+{
+	return (size_t)fake_figure(host, "broker_sessions", NULL);
+}
+
+/* Away since the first crash, however many follow. */
+static void a_session_cut_off_by_a_crash_is_away_from_then_on(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	SEND(fake_connect(host, 0, true), "\x10\x13\0\4MQTT\5\2\0\0\5" HOUR "\0\1s");
+	pass(2 * 3600 * 1000); /* that it was connected costs it nothing */
+	crash();
+	for (unsigned minutes = 0; minutes < 50; minutes += 10) {
+		assert_int_equal(sessions(), 1);
+		pass(10 * 60 * 1000);
+		crash();
+	}
+	assert_int_equal(sessions(), 1);
+	pass(9 * 60 * 1000);
+	assert_int_equal(sessions(), 1);
+	pass(2 * 60 * 1000);
+	assert_int_equal(sessions(), 0);
+	/* While the daemon is down, too; and one that has come back begins anew. */
+	fake_auto_commit(host, true);
+	(void)join_with(5, "s", CLEAN, HOUR, 5, NULL, 0);
+	(void)join_with(5, "t", CLEAN, HOUR, 5, NULL, 0);
+	crash();
+	wall_ahead += 50 * 60 * 1000;
+	crash();
+	fake_auto_commit(host, true);
+	(void)join_with(5, "t", KEEP, HOUR, 5, NULL, 0);
+	crash();
+	assert_int_equal(sessions(), 2);
+	wall_ahead += 20 * 60 * 1000;
+	crash();
+	pass(1000);
+	assert_int_equal(sessions(), 1);
+}
+
+/* A full disk at the start is made good with the next write for the session. */
+static void since_when_it_is_away_is_stored_later_if_need_be(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s = join_with(5, "s", CLEAN, HOUR, 5, NULL, 0);
+	SEND(s, "\x82\7\0\1\0\0\1t\1");
+	fake_disk_at_start(disk, -ENOSPC);
+	crash();
+	assert_int_equal(fake_figure(host, "broker_store_failures_total", NULL), 1);
+	fake_disk_at_start(disk, 0);
+	fake_auto_commit(host, true);
+	pass(40 * 60 * 1000);
+	SEND(join(4, "p", CLEAN), "\x32\6\0\1t\0\1x");
+	crash();
+	pass(19 * 60 * 1000);
+	assert_int_equal(sessions(), 1);
+	pass(2 * 60 * 1000);
+	assert_int_equal(sessions(), 0);
+}
+
+/* A time that the clock cannot count to is for ever, and not over at once. */
+static void the_longest_expiry_outlives_a_restart(void **state)
+{
+	(void)state;
+	const struct fake_setting settings[] = { { "session_expiry", 0 }, { NULL, 0 } };
+	boot(1, settings);
+	fake_auto_commit(host, true);
+	fake_hang_up(join_with(5, "s", CLEAN, "\x11\xff\xff\xff\xfe", 5, NULL, 0));
+	crash();
+	pass(1000000);
+	assert_int_equal(sessions(), 1);
+}
+
 static void ids_in_use_are_not_given_again(void **state)
 {
 	(void)state;
@@ -457,6 +533,9 @@ int main(void)
 		T(what_could_not_be_removed_does_not_come_back),
 		T(what_could_not_be_acknowledged_is_not_handed_out_twice),
 		T(what_could_not_be_removed_goes_with_the_next_commit),
+		T(a_session_cut_off_by_a_crash_is_away_from_then_on),
+		T(since_when_it_is_away_is_stored_later_if_need_be),
+		T(the_longest_expiry_outlives_a_restart),
 		T(ids_in_use_are_not_given_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

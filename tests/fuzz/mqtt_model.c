@@ -309,7 +309,6 @@ bool model_connect(struct model *m, uint8_t who, const struct model_connect *how
 	if (!present) /* 3.1.2-4, -6 */
 		end_session(m, who);
 	s->exists = s->connected = true;
-	s->cut_off = false;
 	s->version = how->version;
 	s->window = how->window;
 	s->expiry = how->expiry;
@@ -447,9 +446,7 @@ void model_crash(struct model *m, const struct model *saved)
 	for (uint8_t c = 0; c < CLIENTS; c++) {
 		struct model_session *s = &m->sessions[c];
 		s->will.on = false;
-		/* Since when it is away is not on the disk: its time begins anew with each start (see 4.1.0-2). */
-		s->cut_off |= s->connected;
-		if (s->cut_off)
+		if (s->connected) /* its time begins with the first start after that, and the disk knows it */
 			s->away = now;
 		s->connected = false;
 		s->answer_count = 0;

@@ -81,7 +81,7 @@ struct model_will {
 };
 
 struct model_session {
-	bool exists, connected, cut_off; /* cut_off: by a crash, and has not come back */
+	bool exists, connected;
 	uint8_t version;
 	uint16_t window;
 	uint32_t expiry; /* s */

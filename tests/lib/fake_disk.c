@@ -99,6 +99,11 @@ void fake_disk_free(struct fake_disk *disk)
 	free(disk);
 }
 
+void fake_disk_at_start(struct fake_disk *disk, int result)
+{
+	disk->start_result = result;
+}
+
 size_t fake_disk_rows(const struct fake_disk *disk, const char *table)
 {
 	size_t n = 0;

@@ -16,6 +16,7 @@ struct row {
 struct fake_disk {
 	struct row *rows;
 	uint64_t end; /* position behind the last record of all logs */
+	int start_result;
 };
 
 void *fake_copy(const void *bytes, size_t n);

@@ -958,6 +958,8 @@ struct fake_host *fake_host_new(const struct edged_plugin *plugin, struct fake_d
 		r = plugin->start(f->self);
 	if (r == EDGED_LATER) {
 		fake_run(f);
+		if (f->started == 1) /* it waits for the disk */
+			fake_commit(f, disk->start_result);
 		r = f->started;
 	}
 	if (r == 0)

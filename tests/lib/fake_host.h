@@ -18,6 +18,8 @@ size_t fake_disk_rows(const struct fake_disk *disk, const char *table);
 /* Rows of the table whose value begins with that byte. */
 size_t fake_disk_rows_of(const struct fake_disk *disk, const char *table, uint8_t first);
 /* Changes byte `byte` of the row-th value of a table (for damage); false when there is no such byte. */
+/* What a start hears of what it writes, and waits for: 0 or a negative errno. */
+void fake_disk_at_start(struct fake_disk *disk, int result);
 bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t row, size_t byte);
 
 /* --- the host --- */

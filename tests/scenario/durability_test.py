@@ -13,11 +13,11 @@ from edged import PLUGINS, Skip, wait_for
 COUNT = 1000
 
 
-def start_node():
+def start_node(**options):
     for name in ("broker.so", "shadow.so"):
         if not os.path.exists(os.path.join(PLUGINS, name)):
             raise Skip(f"{name} was not built")
-    return edged.Node()
+    return edged.Node(**options)
 
 
 class Client:
@@ -159,6 +159,25 @@ def test_kill_while_publishing():
     assert sleeper.present, "the session is gone"
     wait_for(lambda: acknowledged <= {int(m[1]) for m in list(sleeper.messages)}, 30, "what was acknowledged")
     sleeper.close()
+
+
+def test_a_session_cut_off_ends_in_time_however_often_the_node_dies():
+    """Its time begins when the node is back for the first time, and not anew with each start."""
+    expiry = 10
+    node = start_node(args=("--set", f"plugins.broker.session_expiry={expiry}s"))
+    client = Client(node, "cut-off", clean=False)
+    node.kill()
+    client.abandon()
+    node.start()
+    away = time.monotonic()
+    assert [s["clientId"] for s in node.get("/pubsub/v1/sessions")["data"]] == ["cut-off"]
+
+    def gone():
+        node.kill()
+        node.start()
+        return not node.get("/pubsub/v1/sessions")["data"]
+    wait_for(gone, expiry + 30, "the end of the session")
+    assert time.monotonic() - away > expiry - 2, "it ended too early"
 
 
 def test_stop_loses_nothing():
