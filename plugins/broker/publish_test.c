@@ -114,6 +114,32 @@ static void properties_go_through_untouched(void **state)
 	EXPECT(late, "\x30\x2f\0\1t\x2a" ALL "y");
 }
 
+/* At QoS 2 the packet id goes to the disk first, which may take its time. */
+static void a_message_that_expires_on_its_way_to_the_disk_is_not_sent(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(5, "p", CLEAN);
+	subscribe(s, "t", 2);
+	quiet(s);
+	fake_auto_commit(host, false);
+	SEND(p, "\x34\x0c\0\1t\0\1\5\2\0\0\0\x0a"
+	        "1\x34\x0c\0\1t\0\2\5\2\0\0\0\x64"
+	        "2");
+	pass(20000);
+	fake_auto_commit(host, true);
+	EXPECT(s, "\x34\6\0\1t\0\2"
+	          "2");
+	EXPECT(p, "\x50\2\0\1\x50\2\0\2");
+	assert_int_equal(fake_figure(host, "broker_messages_dropped_total", "reason=\"expired\""), 1);
+	SEND(s, "\x50\2\0\2");
+	EXPECT(s, "\x62\2\0\2");
+	SEND(s, "\x70\2\0\2");
+	crash();
+	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0");
+}
+
 static void a_message_tells_how_long_it_still_lives(void **state)
 {
 	(void)state;
@@ -348,6 +374,7 @@ int main(void)
 		T(retained_messages_are_replaced_and_removed),
 		T(retain_handling_is_the_subscribers_choice),
 		T(properties_go_through_untouched),
+		T(a_message_that_expires_on_its_way_to_the_disk_is_not_sent),
 		T(a_message_tells_how_long_it_still_lives),
 		T(topic_aliases_end_with_the_connection),
 		T(aliases_go_to_who_takes_them),

@@ -345,15 +345,15 @@ static void save(struct session *s, struct entry *e, enum entry_state state)
 /* The next entry that was not sent yet. False: it was dropped, its place is free. */
 static bool start_entry(struct session *s, struct entry *e)
 {
-	bool again = e->state == ENTRY_SENT;
+	bool again = e->state == ENTRY_SENT, fresh = e->state == ENTRY_QUEUED || e->state == ENTRY_SAVED;
+	if (fresh && message_over(e->message)) {
+		count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "expired");
+		if (s->inside)
+			inside_dropped(s, 1);
+		return false;
+	}
 	switch ((enum entry_state)e->state) {
 	case ENTRY_QUEUED:
-		if (message_over(e->message)) {
-			count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "expired");
-			if (s->inside)
-				inside_dropped(s, 1);
-			return false;
-		}
 		e->id = flight_take_id(s->flight);
 		if (e->qos == 2 && s->row) {
 			save(s, e, ENTRY_SAVING);

@@ -524,20 +524,31 @@ static struct model_entry *find_waiting(
 	return NULL;
 }
 
-/* Finds a share that this may be; who has taken it gets another, if that is possible. */
-static bool take_share(struct model *m, uint16_t n, uint8_t who, const struct model_look *look, bool *seen)
+/* Empty ones of a topic cannot be told apart. */
+static bool looks_the_same(const struct model *m, uint16_t a, uint16_t b)
 {
-	for (unsigned k = 0; k < 2 * m->share_count; k++) {
+	const struct model_message *x = &m->messages[a], *y = &m->messages[b];
+	return a == b || (x->empty && y->empty && x->topic == y->topic);
+}
+
+static bool may_take(const struct model *m, const struct model_share *s, uint16_t n, uint8_t who,
+        const struct model_look *look)
+{
+	return looks_the_same(m, s->message, n) && s->member[who] &&
+	       looks_like(&s->look[who], look, m->sessions[who].version);
+}
+
+/* Finds a share that this may be; who has taken it gets another, if that is possible. What must be taken comes first. */
+static bool take_share(
+        struct model *m, uint16_t n, uint8_t who, const struct model_look *look, bool optional, bool *seen)
+{
+	for (unsigned k = 0; k < (optional ? 2 : 1) * m->share_count; k++) {
 		unsigned i = k % m->share_count;
-		bool optional =
-		        k >=
-		        m->share_count; /* of one message sent twice, the share that must be taken comes first */
 		struct model_share *s = &m->shares[i];
-		if (seen[i] || s->optional != optional || s->message != n || !s->member[who] ||
-		        !looks_like(&s->look[who], look, m->sessions[who].version))
+		if (seen[i] || s->optional != (k >= m->share_count) || !may_take(m, s, n, who, look))
 			continue;
 		seen[i] = true;
-		if (s->taken && !take_share(m, n, s->taker, &s->taken_as, seen))
+		if (s->taken && !take_share(m, s->message, s->taker, &s->taken_as, optional, seen))
 			continue;
 		s->taken = true;
 		s->taker = who;
@@ -547,7 +558,28 @@ static bool take_share(struct model *m, uint16_t n, uint8_t who, const struct mo
 	return false;
 }
 
-/* At QoS 2 the packet id may have been on its way to the disk when a message expired: it had begun. */
+/* What was put down to a share that need not be taken (any more) was maybe this one. */
+static bool take_over(struct model *m, unsigned to, bool *seen)
+{
+	struct model_share *s = &m->shares[to];
+	seen[to] = true;
+	for (unsigned i = 0; i < m->share_count; i++) {
+		struct model_share *from = &m->shares[i], old = *from;
+		if (seen[i] || !old.taken || !may_take(m, s, old.message, old.taker, &old.taken_as))
+			continue;
+		if (old.optional)
+			from->taken = false;
+		else if (!take_over(m, i, seen))
+			continue;
+		s->taken = true;
+		s->taker = old.taker;
+		s->taken_as = old.taken_as;
+		return true;
+	}
+	return false;
+}
+
+/* At QoS 2 it may have begun before a crash: then it goes on, expired or not. */
 static struct model_entry *find_share(
         struct model *m, uint8_t who, const struct model_heard *h, bool optional)
 {
@@ -555,7 +587,8 @@ static struct model_entry *find_share(
 		bool seen[SHARES] = { false };
 		uint16_t n = m->shares[i].message;
 		if (m->shares[i].optional != optional || !is_message(m, n, h) ||
-		        (expired(m, n) && h->look.qos < 2) || !take_share(m, n, who, &h->look, seen))
+		        (expired(m, n) && !(m->shares[i].unsure && h->look.qos == 2)) ||
+		        !take_share(m, n, who, &h->look, optional, seen))
 			continue;
 		struct model_entry *e = add_entry(m, &m->sessions[who], n, &h->look);
 		e->unordered = true;
@@ -716,8 +749,11 @@ const char *model_settled(struct model *m)
 		for (unsigned i = 0; i < s->incoming_count; i++)
 			s->incoming[i].stored = true;
 	}
-	for (unsigned i = 0; i < m->share_count; i++)
-		if (!m->shares[i].taken && !m->shares[i].optional && !is_held(m, &m->shares[i]))
+	for (unsigned i = 0; i < m->share_count; i++) {
+		bool seen[SHARES] = { false };
+		if (!m->shares[i].taken && !m->shares[i].optional && !is_held(m, &m->shares[i]) &&
+		        !take_over(m, i, seen))
 			return "no member of a shared subscription got a message [4.8.2]";
+	}
 	return NULL;
 }
