@@ -297,6 +297,7 @@ static int line_up_live(struct session *s, const struct delivery *d)
 	w.message = message_ref(d->message);
 	b->items[b->count++] = w;
 	b->live++;
+	session_pump(s); /* what it waits for may have expired */
 	return 0;
 }
 

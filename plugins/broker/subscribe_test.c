@@ -217,17 +217,43 @@ static void a_message_in_line_keeps_all_identifiers(void **state)
 	fake_commit(host, 0);
 	quiet(s);
 	quiet(v);
-	SEND(s, "\x82\x09\0\1\2\x0b\5\0\1t\0\x82\x09\0\2\2\x0b\6\0\1+\0");
-	SEND(v, "\x82\x09\0\1\2\x0b\5\0\1t\1\x82\x09\0\2\2\x0b\6\0\1+\1");
-	EXPECT(v, "\x90\4\0\1\0\1\x90\4\0\2\0\1\x33\x09\0\1q\0\1\2\x0b\6x");
-	SEND(p, "\x32\6\0\1t\0\2y");
+#define BOTH "\x82\x09\0\1\2\x0b\5\0\1t\1\x82\x09\0\2\2\x0b\6\0\1+\x20"
+	SEND(s, BOTH "\x82\7\0\3\0\0\1q\0");
+	SEND(v, BOTH "\x82\7\0\3\0\0\1q\1\x82\7\0\4\0\0\1r\1");
+	EXPECT(v, "\x90\4\0\1\0\1\x90\4\0\2\0\0\x90\4\0\3\0\1\x33\7\0\1q\0\1\0x\x90\4\0\4\0\1");
+	SEND(p, "\x32\6\0\1t\0\2y\x30\4\0\1tz");
 	EXPECT(v, ""); /* its window is one message */
 	SEND(v, "\x40\2\0\1\x40\2\0\2");
-	EXPECT(v, "\x33\x09\0\1r\0\2\2\x0b\6x\x32\x0b\0\1t\0\3\4\x0b\5\x0b\6y");
-	EXPECT(s, "");
+	EXPECT(v, "\x33\7\0\1r\0\2\0x\x32\x0b\0\1t\0\3\4\x0b\5\x0b\6y\x30\x09\0\1t\4\x0b\5\x0b\6z");
+	quiet(p);
+	EXPECT(s, "\x32\x0b\0\1t\0\1\4\x0b\5\x0b\6y"); /* it is durable, and for the queue */
 	fake_commit(host, 0);
-	EXPECT(s, "\x90\4\0\1\0\0\x90\4\0\2\0\0\x31\7\0\1q\2\x0b\6x\x31\7\0\1r\2\x0b\6x\x30\x09\0\1t\4\x0b\5"
-	          "\x0b\6y");
+	EXPECT(s, "\x90\4\0\1\0\1\x90\4\0\2\0\0\x90\4\0\3\0\0\x31\5\0\1q\0x\x30\x09\0\1t\4\x0b\5\x0b\6z");
+}
+
+/* There is no room for the retained messages in front of it; when they have expired, it need not wait for room. */
+static void what_has_expired_holds_up_nothing(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s = join_with(5, "s", CLEAN, "\x21\0\1", 3, NULL, 0), *p = join(5, "p", CLEAN);
+	quiet(s);
+	SEND(p, "\x33\x0c\0\1q\0\1\5\2\0\0\0\x0a"
+	        "1\x33\x0c\0\1r\0\2\5\2\0\0\0\x0a"
+	        "2");
+	SEND(s, "\x82\7\0\1\0\0\1q\1\x82\7\0\2\0\0\1r\1\x82\7\0\3\0\0\1t\0");
+	EXPECT(s, "\x90\4\0\1\0\1\x33\x0c\0\1q\0\1\5\2\0\0\0\x0a"
+	          "1\x90\4\0\2\0\1\x90\4\0\3\0\0");
+	SEND(p, "\x30\5\0\1t\0"
+	        "3");
+	EXPECT(s, "");
+	pass(20000);
+	SEND(p, "\x30\5\0\1t\0"
+	        "4");
+	EXPECT(s, "\x30\5\0\1t\0"
+	          "3\x30\5\0\1t\0"
+	          "4");
 }
 
 /* A shared subscription is served by itself: two messages, each with its own identifier. */
@@ -392,6 +418,7 @@ int main(void)
 		T(unsubscribing_is_exact_and_lets_deliveries_end),
 		T(overlapping_subscriptions_give_one_message),
 		T(a_message_in_line_keeps_all_identifiers),
+		T(what_has_expired_holds_up_nothing),
 		T(a_shared_copy_has_its_own_identifier),
 		T(shared_subscribers_may_live_on_several_loops),
 		T(no_local_spares_the_publisher_alone),

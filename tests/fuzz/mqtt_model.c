@@ -103,6 +103,16 @@ static unsigned under_way(const struct model_session *s)
 	return n;
 }
 
+/* There is no room, or what came live has its place behind something for which there is none: retained messages that a new
+ * subscription brings. It keeps that place when they expire; nothing says how soon a message has to go. */
+static bool may_wait(const struct model_session *s, uint8_t qos, bool held)
+{
+	bool behind = held || qos;
+	for (unsigned i = 0; i < s->count; i++)
+		behind |= (s->queue[i].retained || s->queue[i].look.qos) && !s->queue[i].sent;
+	return behind && under_way(s) >= s->window;
+}
+
 static void add_answer(struct model_session *s, struct model_answer answer)
 {
 	if (s->answer_count < ANSWERS)
@@ -145,8 +155,9 @@ static bool give(struct model *m, uint8_t who, uint16_t n, bool *ret_stored)
 	if (message->retain && as_published)      /* 3.3.1-12, -13 */
 		look.retain = not_as_published || s->version != MQTT_5 ? EITHER : YES;
 	*ret_stored |= durable(s) && look.qos;
+	bool held = may_wait(s, look.qos, false);
 	if (look.qos || s->connected) /* for who is away QoS 0 may be kept (3.1.2.4), and is not */
-		(void)add_entry(m, s, n, &look);
+		add_entry(m, s, n, &look)->held = held;
 	return true;
 }
 
@@ -171,6 +182,7 @@ static bool share(struct model *m, uint8_t filter, uint16_t n)
 		if (message->retain && sub->retain_as_published)
 			look->retain = s->version == MQTT_5 ? YES : EITHER;
 		share.optional |= share.member[i] && !s->connected && look->qos == 0;
+		share.held |= share.member[i] && may_wait(s, look->qos, false);
 	}
 	if (any)
 		m->shares[m->share_count++] = share;
@@ -512,18 +524,6 @@ static struct model_entry *find_sent(struct model *m, struct model_session *s, c
 	return NULL;
 }
 
-static struct model_entry *find_waiting(
-        struct model *m, struct model_session *s, const struct model_heard *h, bool optional)
-{
-	for (unsigned i = 0; i < s->count; i++) {
-		struct model_entry *e = &s->queue[i];
-		if (e->state == WAITING && e->optional == optional && is_message(m, e->message, h) &&
-		        looks_like(&e->look, &h->look, s->version))
-			return e;
-	}
-	return NULL;
-}
-
 /* Empty ones of a topic cannot be told apart. */
 static bool looks_the_same(const struct model *m, uint16_t a, uint16_t b)
 {
@@ -553,27 +553,6 @@ static bool take_share(
 		s->taken = true;
 		s->taker = who;
 		s->taken_as = *look;
-		return true;
-	}
-	return false;
-}
-
-/* What was put down to a share that need not be taken (any more) was maybe this one. */
-static bool take_over(struct model *m, unsigned to, bool *seen)
-{
-	struct model_share *s = &m->shares[to];
-	seen[to] = true;
-	for (unsigned i = 0; i < m->share_count; i++) {
-		struct model_share *from = &m->shares[i], old = *from;
-		if (seen[i] || !old.taken || !may_take(m, s, old.message, old.taker, &old.taken_as))
-			continue;
-		if (old.optional)
-			from->taken = false;
-		else if (!take_over(m, i, seen))
-			continue;
-		s->taken = true;
-		s->taker = old.taker;
-		s->taken_as = old.taken_as;
 		return true;
 	}
 	return false;
@@ -609,6 +588,22 @@ static bool in_order(const struct model *m, const struct model_session *s, const
 	return true;
 }
 
+/* The first one like this that may come now; *ret_early: there is one that would come too early. */
+static struct model_entry *find_waiting(
+        struct model *m, struct model_session *s, const struct model_heard *h, bool optional, bool *ret_early)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		struct model_entry *e = &s->queue[i];
+		if (e->state != WAITING || e->optional != optional || !is_message(m, e->message, h) ||
+		        !looks_like(&e->look, &h->look, s->version))
+			continue;
+		if (in_order(m, s, e))
+			return e;
+		*ret_early = true;
+	}
+	return NULL;
+}
+
 static const char *judge_expiry(const struct model *m, const struct model_session *s,
         const struct model_entry *e, const struct model_heard *h)
 {
@@ -640,14 +635,11 @@ static const char *judge_id(struct model_session *s, const struct model_entry *e
 const char *model_hear(struct model *m, uint8_t who, const struct model_heard *h, uint32_t *ret_serial)
 {
 	struct model_session *s = &m->sessions[who];
-	struct model_entry *e = find_sent(m, s, h), *early = NULL;
+	struct model_entry *e = find_sent(m, s, h);
+	bool early = false;
 	/* Several may look the same: what must come counts first, unless others would have to come before it. */
 	for (int optional = 0; optional <= 1 && !e; optional++) {
-		e = find_waiting(m, s, h, optional);
-		if (e && !in_order(m, s, e)) {
-			early = e;
-			e = NULL;
-		}
+		e = find_waiting(m, s, h, optional, &early);
 		if (!e)
 			e = find_share(m, who, h, optional);
 	}
@@ -703,37 +695,50 @@ const char *model_hear_answer(struct model *m, uint8_t who, uint8_t type, uint16
 
 /* --- nothing is under way -------------------------------------------------------------------------------------------------- */
 
-/* There is room, or none is needed: what comes live may wait behind retained messages that a new subscription brings. */
-static bool must_have_come(const struct model_session *s, uint8_t qos)
-{
-	bool behind = false;
-	for (unsigned i = 0; i < s->count; i++)
-		behind |= (s->queue[i].retained || s->queue[i].look.qos) &&
-		          !s->queue[i].sent; /* it may keep its place */
-	return under_way(s) < s->window || (qos == 0 && !behind);
-}
-
-static const char *judge_session(const struct model_session *s)
+static const char *judge_session(struct model_session *s)
 {
 	if (s->answer_count)
 		return "not answered";
 	for (unsigned i = 0; i < s->count && s->connected; i++) {
-		const struct model_entry *e = &s->queue[i];
+		struct model_entry *e = &s->queue[i];
 		if (e->sent || e->optional)
 			continue;
-		if (must_have_come(s, e->look.qos))
+		e->held |= may_wait(s, e->look.qos, e->held);
+		if (!may_wait(s, e->look.qos, e->held))
 			return e->state == RELEASED ? "no PUBREL [4.3.3, 4.4.0-1]" : "a message did not come";
 	}
 	return NULL;
 }
 
 /* Somebody has it whom it cannot reach now. */
-static bool is_held(const struct model *m, const struct model_share *share)
+static bool is_held(const struct model *m, struct model_share *share)
 {
+	bool held = false;
 	for (unsigned c = 0; c < CLIENTS; c++) {
 		const struct model_session *s = &m->sessions[c];
-		if (share->member[c] && !(s->connected && must_have_come(s, share->look[c].qos)))
-			return true;
+		held |= share->member[c] && (!s->connected || may_wait(s, share->look[c].qos, share->held));
+	}
+	share->held |= held;
+	return held;
+}
+
+/* What was put down to a share that need not be taken (any more, or yet) was maybe this one. */
+static bool take_over(struct model *m, unsigned to, bool *seen)
+{
+	struct model_share *s = &m->shares[to];
+	seen[to] = true;
+	for (unsigned i = 0; i < m->share_count; i++) {
+		struct model_share *from = &m->shares[i], old = *from;
+		if (seen[i] || !old.taken || !may_take(m, s, old.message, old.taker, &old.taken_as))
+			continue;
+		if (old.optional || is_held(m, from))
+			from->taken = false;
+		else if (!take_over(m, i, seen))
+			continue;
+		s->taken = true;
+		s->taker = old.taker;
+		s->taken_as = old.taken_as;
+		return true;
 	}
 	return false;
 }

@@ -58,6 +58,7 @@ struct model_entry {
 	bool optional;  /* it may come or not */
 	bool unordered; /* retained, or picked for a shared subscription */
 	bool retained;  /* it was there when the client subscribed */
+	bool held;      /* it had to wait */
 	bool unsure;    /* after a crash: nobody knows whether it had been sent */
 };
 
@@ -102,7 +103,7 @@ struct model_session {
 /* A message that one member of a shared subscription gets. */
 struct model_share {
 	uint16_t message;
-	bool optional, taken, unsure; /* as in an entry */
+	bool optional, taken, held, unsure; /* as in an entry */
 	bool member[CLIENTS];
 	struct model_look look[CLIENTS];
 	uint8_t taker;

@@ -548,8 +548,11 @@ static void pay_one(struct world *w, uint8_t who, unsigned which, bool refuse)
 	else
 		model_acknowledge(&w->model, who, debt.type, debt.id, refuse);
 	for (unsigned i = 0; refuse && i < c->held_count; i++)
-		if (c->held[i].id == debt.id)
+		if (c->held[i].id == debt.id) {
+			c->got[c->held[i].serial] =
+			        false; /* it is not the owner (4.3.3): after a crash it may come anew */
 			c->held[i] = c->held[--c->held_count];
+		}
 	say_ack(c, debt.type, debt.id, refuse ? REASON_IMPLEMENTATION : 0);
 }
 
