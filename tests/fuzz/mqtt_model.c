@@ -371,7 +371,7 @@ void model_unsubscribe(struct model *m, uint8_t who, uint8_t filter, uint16_t id
 	bool was = s->subs[filter].on;
 	memset(&s->subs[filter], 0, sizeof(s->subs[filter]));
 	for (unsigned i = 0; i < s->count; i++)
-		s->queue[i].optional |= s->queue[i].state == WAITING &&
+		s->queue[i].optional |= was && s->queue[i].state == WAITING &&
 		                        matches(filter, m->messages[s->queue[i].message].topic);
 	for (unsigned i = 0; i < m->share_count; i++)
 		m->shares[i].optional |= m->shares[i].member[who] && model_is_shared(filter) &&
@@ -512,6 +512,13 @@ static bool is_message(const struct model *m, uint16_t n, const struct model_hea
 	return message->empty ? h->message == NOBODY : h->message == n;
 }
 
+/* Empty ones of a topic cannot be told apart. */
+static bool looks_the_same(const struct model *m, uint16_t a, uint16_t b)
+{
+	const struct model_message *x = &m->messages[a], *y = &m->messages[b];
+	return a == b || (x->empty && y->empty && x->topic == y->topic);
+}
+
 /* Once more: 4.4.0-1, with the same packet id. */
 static struct model_entry *find_sent(struct model *m, struct model_session *s, const struct model_heard *h)
 {
@@ -522,13 +529,6 @@ static struct model_entry *find_sent(struct model *m, struct model_session *s, c
 			return e;
 	}
 	return NULL;
-}
-
-/* Empty ones of a topic cannot be told apart. */
-static bool looks_the_same(const struct model *m, uint16_t a, uint16_t b)
-{
-	const struct model_message *x = &m->messages[a], *y = &m->messages[b];
-	return a == b || (x->empty && y->empty && x->topic == y->topic);
 }
 
 static bool may_take(const struct model *m, const struct model_share *s, uint16_t n, uint8_t who,
@@ -588,20 +588,37 @@ static bool in_order(const struct model *m, const struct model_session *s, const
 	return true;
 }
 
-/* The first one like this that may come now; *ret_early: there is one that would come too early. */
+/* If it is open which of them comes, it is open for each. */
+static void blur(const struct model *m, struct model_session *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		for (unsigned k = 0; k < i && m->messages[s->queue[i].message].empty; k++) {
+			struct model_entry *a = &s->queue[i], *b = &s->queue[k];
+			if (a->state == WAITING && b->state == WAITING && a->optional != b->optional &&
+			        looks_the_same(m, a->message, b->message))
+				a->optional = b->optional = true;
+		}
+}
+
+/* One like this that may come now: the first, but rather one that can only look like this. *ret_early: there is one that would
+ * come too early. */
 static struct model_entry *find_waiting(
         struct model *m, struct model_session *s, const struct model_heard *h, bool optional, bool *ret_early)
 {
+	struct model_entry *found = NULL;
 	for (unsigned i = 0; i < s->count; i++) {
 		struct model_entry *e = &s->queue[i];
 		if (e->state != WAITING || e->optional != optional || !is_message(m, e->message, h) ||
 		        !looks_like(&e->look, &h->look, s->version))
 			continue;
-		if (in_order(m, s, e))
+		if (!in_order(m, s, e))
+			*ret_early = true;
+		else if (e->look.retain != EITHER)
 			return e;
-		*ret_early = true;
+		else if (!found)
+			found = e;
 	}
-	return NULL;
+	return found;
 }
 
 static const char *judge_expiry(const struct model *m, const struct model_session *s,
@@ -635,6 +652,7 @@ static const char *judge_id(struct model_session *s, const struct model_entry *e
 const char *model_hear(struct model *m, uint8_t who, const struct model_heard *h, uint32_t *ret_serial)
 {
 	struct model_session *s = &m->sessions[who];
+	blur(m, s);
 	struct model_entry *e = find_sent(m, s, h);
 	bool early = false;
 	/* Several may look the same: what must come counts first, unless others would have to come before it. */
@@ -695,8 +713,9 @@ const char *model_hear_answer(struct model *m, uint8_t who, uint8_t type, uint16
 
 /* --- nothing is under way -------------------------------------------------------------------------------------------------- */
 
-static const char *judge_session(struct model_session *s)
+static const char *judge_session(const struct model *m, struct model_session *s)
 {
+	blur(m, s);
 	if (s->answer_count)
 		return "not answered";
 	for (unsigned i = 0; i < s->count && s->connected; i++) {
@@ -747,7 +766,7 @@ const char *model_settled(struct model *m)
 {
 	for (unsigned c = 0; c < CLIENTS; c++) {
 		struct model_session *s = &m->sessions[c];
-		const char *wrong = s->exists ? judge_session(s) : NULL;
+		const char *wrong = s->exists ? judge_session(m, s) : NULL;
 		m->on_disk[c] = durable(s);
 		if (wrong)
 			return wrong;

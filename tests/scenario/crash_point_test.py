@@ -7,9 +7,11 @@ Then, for each place of the record, the folders that kill -9 or a power cut coul
 daemon is started on each, the clients come back with what they knew at that place, and crash_judge.py says what must be
 there.
 
-EDGED_CRASH_POINTS: how many states to look at for each number of loops, or "all" (hours); default: what 8 seconds
+EDGED_CRASH_POINTS: how many states to look at for each number of loops, or "all" (some minutes); default: what 8 seconds
 allow. EDGED_CRASH_SEED: of what is chosen at random (it does not fix the record, which depends on timing).
 """
+import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -191,6 +193,19 @@ class Points:
                 yield point, place, folder.mixed(random.Random(f"{seed} {point}"))
 
 
+    def distinct(self, seed):
+        """One point for each image that there is: the last, of which most is asked. (What was sent after the first of them
+        cannot be in the image, so that nothing else is allowed there.)"""
+        last = {}
+        for point, _, image in self.images(self.all, seed):
+            digest = hashlib.blake2b(digest_size=16)
+            for path, content in sorted(image.items()):
+                digest.update(f"{path} {-1 if content is None else len(content)}\0".encode())
+                digest.update(content or b"")
+            last[digest.digest()] = point
+        return list(last.values())
+
+
 def look(world, point, place, image, again):
     """What is wrong with the daemon that starts on this image."""
     judge = Judge(world, place)
@@ -222,7 +237,7 @@ def look(world, point, place, image, again):
 
 def examine(world, points, chosen, seed, workers):
     """Looks at the chosen states, several at once. {point: what is wrong}"""
-    source, lock, bad = points.images(chosen, seed), threading.Lock(), {}
+    source, lock, bad, done = points.images(chosen, seed), threading.Lock(), {}, itertools.count(1)
 
     def work():
         while len(bad) < 5:
@@ -234,6 +249,8 @@ def examine(world, points, chosen, seed, workers):
             wrong = look(world, point, place, image, random.Random(f"{seed} again {point}").random() < 0.1)
             if wrong:
                 bad[point] = wrong
+            if (count := next(done)) % 250 == 0:
+                print(f"{world.loops} loops: {count} of {len(chosen)} states, {len(bad)} are bad", flush=True)
     threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:
         thread.start()
@@ -278,7 +295,8 @@ def crash_points(loops):
     wanted = os.environ.get("EDGED_CRASH_POINTS", "")
     world, records = recorded(loops)
     points = Points(records)
-    left = list(points.all)
+    left = points.distinct(seed) if wanted == "all" else list(points.all)
+    states = f"{len(points.all)} states" + (f", of which {len(left)} differ" if wanted == "all" else "")
     random.Random(seed).shuffle(left)
     if wanted.isdigit():
         left = left[:int(wanted)]
@@ -288,7 +306,7 @@ def crash_points(loops):
         bad = examine(world, points, left[:chunk], seed, os.cpu_count() + 1)
         total += min(chunk, len(left))
         left = left[chunk:]
-    print(f"{loops} loops, seed {seed}: {total} of {len(points.all)} states, {len(records)} records")
+    print(f"{loops} loops, seed {seed}: {total} of {states}, {len(records)} records")
     for point, wrong in bad.items():
         print(f"state {point}:", *wrong[:12], sep="\n  ")
     assert not bad
