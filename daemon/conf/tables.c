@@ -80,9 +80,11 @@ static const struct edged_setting http_table[] = {
 static const struct edged_setting store_table[] = {
 	{ "group", EDGED_TYPE_DURATION, "\"3ms\"", 0, 10 * SECOND, "ms", NULL,
 		"Commits that come in company wait until none has come for so long, and are written with one "
-		"sync of the disk; one that comes alone does not wait" },
+		"sync of the disk; one that comes alone does not wait, unless others come all the time; 0: none "
+		"ever waits" },
 	{ "group_max", EDGED_TYPE_DURATION, "\"50ms\"", 0, 10 * SECOND, "ms", NULL,
-		"How long they wait at most while more keep coming" },
+		"How long they wait at most while more keep coming; the longer, the fewer bytes are written for "
+		"small messages" },
 	{ "queue", EDGED_TYPE_SIZE, "\"8M\"", 64 * KIB, GIB, "bytes", NULL,
 		"Most bytes of writes that wait for the disk, for each plugin" },
 	{ "cache", EDGED_TYPE_SIZE, "\"1M\"", 64 * KIB, GIB, "bytes", NULL,

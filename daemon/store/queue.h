@@ -12,13 +12,11 @@
 #include "store/db.h"
 #include "store/journal.h"
 #include "store/op.h"
+#include "store/pace.h"
 #include "store/store.h"
 
 /* A write that nobody commits is committed after this time. */
 #define OVERDUE_MS 1000
-
-/* A group that gathers is written when it has so many bytes. */
-#define GROUP_BYTES (64u * 1024)
 
 /* Where the results for one loop wait until it has taken them: one post for many results, and no memory is
  * needed. */
@@ -76,12 +74,9 @@ struct store {
 	struct list spaces;
 	struct list logs;
 	bool closing;
-	bool stuck;     /* what is in the queue waits for parts of joints */
-	bool sleeping;  /* the thread waits for work and wants to be told */
-	bool gathering; /* the thread waits for company, and wants to hear of reads and of enough bytes */
-	bool reading;   /* a read is among what waits */
-	size_t waiting_bytes; /* of the queue */
-	uint64_t latest_us;   /* when the last one came into the queue */
+	bool stuck;           /* what is in the queue waits for parts of joints */
+	bool sleeping;        /* the thread waits for work and wants to be told */
+	struct pace pace;     /* how long it waits for company */
 	uint64_t wakes_at_ms; /* when it wakes up anyway; 0: never */
 	struct store_counts counts;
 };

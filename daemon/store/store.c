@@ -79,6 +79,10 @@ static struct store *store_new(const struct store_options *options)
 		return NULL;
 	}
 	store->options.path = store->path;
+	store->pace = (struct pace){
+		.group_us = options->group_ms * 1000,
+		.max_us = options->group_max_ms * 1000,
+	};
 	return store;
 }
 
@@ -170,16 +174,23 @@ int store_space_new(struct store *store, const char *name, struct store_space **
 	return 0;
 }
 
+/* Bytes that the operation appends to logs. */
+static size_t records_of(const struct op *op)
+{
+	size_t bytes = 0;
+	list_each (node, &op->u.batch.appends)
+		bytes += list_entry(node, struct append, link)->records.len;
+	return bytes;
+}
+
 void store_enqueue(struct store *store, struct op *op)
 {
-	bool first_read = op->kind != OP_BATCH && !store->reading;
-	bool fills = store->waiting_bytes < GROUP_BYTES && store->waiting_bytes + op->charge >= GROUP_BYTES;
+	uint64_t now = clock_mono_us();
+	bool look = op->kind == OP_BATCH ? pace_commit(&store->pace, now, op->charge, records_of(op))
+	                                 : pace_read(&store->pace, now, op->charge);
 	list_append(&store->queue, &op->link);
-	store->latest_us = clock_mono_us();
-	store->waiting_bytes += op->charge;
-	store->reading |= first_read;
 	store->stuck = false;
-	if (store->sleeping || (store->gathering && (first_read || fills))) {
+	if (store->sleeping || look) {
 		store->sleeping = false;
 		pthread_cond_signal(&store->wake);
 	}

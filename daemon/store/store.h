@@ -25,7 +25,7 @@ struct store_executor {
 struct store_options {
 	const char *path; /* of the database file; its folder exists */
 	/* Commits that come in company are written together when none has come for group_ms, at the latest after
-	 * group_max_ms. 0: at once. One that comes alone never waits. */
+	 * group_max_ms (pace.h has the details); one of the two 0: at once. */
 	uint64_t group_ms, group_max_ms;
 	size_t queue_bytes; /* limit of waiting writes of one space */
 	size_t cache_bytes; /* SQLite page cache */

@@ -24,8 +24,6 @@ struct worker {
 	struct store *store;
 	struct db *db;
 	uint64_t active_ms; /* when the last group ended */
-	unsigned commits;   /* in the last group */
-	bool steady;        /* commits did not stop coming for as long as the last group may wait */
 	uint64_t transactions;
 	int last_error;
 };
@@ -318,19 +316,19 @@ static void count(struct worker *worker, struct list *group)
 {
 	struct store_counts *counts = &worker->store->counts;
 	int error = 0;
-	worker->commits = 0;
+	unsigned commits = 0;
 	counts->transactions = worker->transactions;
 	list_each (node, group) {
 		const struct op *op = list_entry(node, struct op, link);
 		if (op->kind != OP_BATCH)
 			continue;
-		worker->commits++;
+		commits++;
 		counts->commits++;
 		counts->failures += op->result != 0;
 		if (op->result && !(op->u.batch.joint && op->u.batch.joint->failed))
 			error = op->result;
 	}
-	if (worker->commits)
+	if (commits)
 		counts->last_error = error;
 }
 
@@ -434,32 +432,13 @@ static void wait_until_us(struct store *store, uint64_t us)
 	pthread_cond_timedwait(&store->wake, &store->mutex, &until);
 }
 
-/*
- * Company is likely to come when it came the last time. Then the group waits until nothing new has come for
- * group_ms, so that who waits for an answer before it goes on is not held up longer, and at most for
- * group_max_ms, which is what a steady flow gets. A flow that did not pause for that long does not wait for
- * answers: the next group takes a longer pause for its end. A commit that comes alone never waits, a read no
- * longer than the pause. While a sync runs, company gathers by itself.
- */
-static void wait_for_company(struct worker *worker)
+static void wait_for_company(struct store *store)
 {
-	struct store *store = worker->store;
-	const struct store_options *options = &store->options;
-	uint64_t gap = options->group_ms * 1000, started = clock_mono_us(), now = started;
-	uint64_t last = started + options->group_max_ms * 1000;
-	if (worker->steady && gap < options->group_max_ms * 1000 / 4)
-		gap = options->group_max_ms * 1000 / 4;
-	store->gathering = worker->commits > 1 && gap;
-	while (store->gathering && !store->closing && store->waiting_bytes < GROUP_BYTES && now < last) {
-		uint64_t until = (store->reading ? started : store->latest_us) + gap;
-		if (until <= now)
-			break;
-		wait_until_us(store, until < last ? until : last);
-		now = clock_mono_us();
-	}
-	worker->steady = store->gathering && now >= last;
-	store->gathering = store->reading = false;
-	store->waiting_bytes = 0;
+	uint64_t now = clock_mono_us();
+	pace_begin(&store->pace, now);
+	for (uint64_t due; !store->closing && (due = pace_due(&store->pace)) > now; now = clock_mono_us())
+		wait_until_us(store, due);
+	pace_end(&store->pace, now);
 }
 
 static void checkpoint(struct worker *worker)
@@ -499,7 +478,7 @@ static void rest(struct worker *worker, uint64_t now, uint64_t overdue)
 static void work(struct worker *worker)
 {
 	struct store *store = worker->store;
-	wait_for_company(worker);
+	wait_for_company(store);
 	struct list group;
 	list_init(&group);
 	joints_take(store, &group);

@@ -179,19 +179,21 @@ def durable_node():
 
 def durable():
     """QoS 1 to a session that is kept: what is acknowledged is on the disk."""
-    payload, count = 64, 5000
+    count = 5000
     broker = durable_node()
     load(broker, "flow", "-C -p 0 -s 1 -n 0 -f load/+ -q 1 -i away")
     results = [load(broker, "flow", "-p 100 -s 0 -q 1 -w 20 -n 50000") for _ in range(ROUNDS)]
     show("durable QoS 1 from 100, acknowledged", "/s", [max(r["acknowledged"] / r["seconds"] for r in results)])
     show("durable QoS 1 from 100", "CPU s/M", [min(r["cpu"] * 1e6 / r["acknowledged"] for r in results)])
-    for name, who in ("away", "-p 1 -s 0"), ("there", "-C -p 1 -s 1 -i there"):
-        if name == "there":
+    for who, payload, burst in ("away", 64, 1), ("away", 64, 4), ("away", 64, 10), ("away", 20, 1), ("away", 256, 1), \
+            ("there", 64, 1):
+        if who == "there":
             broker.stop()
             broker = durable_node()
         before = written(broker.pid)
-        load(broker, "flow", f"{who} -q 1 -r 1000 -n {count} -b {payload}")
-        show(f"1,000/s, session {name}: written / payload", "", [(written(broker.pid) - before) / (payload * count)])
+        load(broker, "flow", f"{'-p 1 -s 0' if who == 'away' else '-C -p 1 -s 1 -i there'} -q 1 -r 1000 -B {burst} "
+             f"-n {count} -b {payload}")
+        show(f"1,000/s of {payload} B by {burst}, {who}: written", "per B", [(written(broker.pid) - before) / (payload * count)])
     broker.stop()
 
 

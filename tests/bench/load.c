@@ -5,6 +5,7 @@
  * time is that of all its threads, of the scheduler's own accounting.
  *
  *   load flow     -p PUBLISHERS -s SUBSCRIBERS   messages through the broker; at most -w of each publisher under way;
+ *                                                or -r RATE a second, in bursts of -B;
  *                                                -A PORT: subscribers are there, on another node
  *   load idle     -n CLIENTS -S SUBSCRIPTIONS    connects and subscribes each, then waits for the end of its input
  *   load floor    -r RATE -n MESSAGES            the flow with no broker in between: what the generator itself takes
@@ -46,13 +47,14 @@ struct conn {
 static struct {
 	const char *mode, *filter, *client;
 	int port, subscriber_port, pid, version, qos, subscriber_qos;
-	unsigned publishers, subscribers, window, payload, rate, subscriptions;
+	unsigned publishers, subscribers, window, payload, rate, burst, subscriptions;
 	long count;
 	bool pairs, persistent;
 } opt = { .version = 4,
 	.publishers = 1,
 	.subscribers = 1,
 	.window = 1,
+	.burst = 1,
 	.subscriptions = 1,
 	.payload = 64,
 	.client = "load",
@@ -64,6 +66,7 @@ static unsigned conn_count, dirty_count, ready_count;
 static long sent, delivered, acknowledged;
 static uint32_t *latencies; /* us; only of a paced flow */
 static uint8_t scratch[BATCH];
+static uint32_t noise = 1;
 
 static void fail(const char *what)
 {
@@ -257,7 +260,9 @@ static void say_publish(struct conn *c, const char *topic, bool retain)
 	uint64_t stamp = opt.rate ? now_us() : 0;
 	memcpy(at, &stamp, sizeof(stamp));
 	memcpy(at + sizeof(stamp), &c->number, sizeof(c->number));
-	memset(at + STAMP, 'x', opt.payload - STAMP);
+	for (unsigned i = STAMP; i < opt.payload; i++)
+		at[i] = (uint8_t)(noise = noise * 1664525u + 1013904223u,
+		        noise >> 24); /* nothing to compress */
 	c->out.len += (size_t)(at + opt.payload - begin);
 	sent++;
 	mark(c);
@@ -418,7 +423,7 @@ static void on_tick(void)
 	uint64_t ticks;
 	if (read(conns[-1].fd, &ticks, sizeof(ticks)) != sizeof(ticks))
 		return;
-	conns[0].may += (long)ticks;
+	conns[0].may += (long)ticks * opt.burst;
 	pump(&conns[0]);
 }
 
@@ -485,7 +490,9 @@ static void open_all(unsigned publishers, unsigned subscribers)
 static void pace(void)
 {
 	struct conn *c = &conns[-1];
-	const struct itimerspec each = { { 0, 1000000000 / opt.rate }, { 0, 1000000000 / opt.rate } };
+	uint64_t ns = 1000000000ull * opt.burst / opt.rate;
+	const struct timespec tick = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	const struct itimerspec each = { tick, tick };
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
 	c->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (c->fd < 0 || timerfd_settime(c->fd, 0, &each, NULL) || epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e))
@@ -616,7 +623,7 @@ static int retained(void)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int c; (c = getopt(argc, argv, "a:A:k:v:p:s:q:Q:w:n:b:r:f:i:S:xC")) >= 0;) {
+	for (int c; (c = getopt(argc, argv, "a:A:k:v:p:s:q:Q:w:n:b:r:B:f:i:S:xC")) >= 0;) {
 		unsigned number = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 		switch (c) {
 #define OPTION(letter, member, value)                                                                        \
@@ -635,6 +642,7 @@ static void parse_options(int argc, char **argv)
 			OPTION('n', count, (long)number);
 			OPTION('b', payload, number < STAMP ? STAMP : number);
 			OPTION('r', rate, number);
+			OPTION('B', burst, number ? number : 1);
 			OPTION('S', subscriptions, number);
 			OPTION('f', filter, optarg);
 			OPTION('i', client, optarg);

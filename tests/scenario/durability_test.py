@@ -8,6 +8,7 @@ import threading
 import time
 
 import edged
+import mqtt_wire
 from edged import PLUGINS, Skip, wait_for
 
 COUNT = 1000
@@ -231,6 +232,49 @@ def test_a_damaged_log_gives_what_can_be_read():
     got = [int(payload) for _, payload, _ in sleeper.wait_messages(9)]
     assert len(got) == 9 and got == sorted(got), got
     sleeper.close()
+
+
+def written(node):
+    lines = node.get("/metrics").decode().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("edged_store_log_written_bytes_total "))
+
+
+def test_a_thousand_small_messages_a_second_cost_three_times_their_payload():
+    """Whether they come evenly or in bursts, and whatever a sync takes here."""
+    if not os.path.exists(os.path.join(PLUGINS, "broker.so")):
+        raise Skip("broker.so was not built")
+    size, count = 64, 3000
+    node = edged.Node(args=["--set", f"plugins.broker.limits.queue_messages={10 * count}",
+                            "--set", "plugins.broker.limits.queue_bytes=64M"])
+    sleeper = mqtt_wire.Wire(node.address("mqtt"), "sleeper", clean=False)
+    publisher = mqtt_wire.Wire(node.address("mqtt"), "publisher")
+    acknowledged, met = 0, []
+
+    def on_packet(wire, found):
+        nonlocal acknowledged
+        if found.kind == mqtt_wire.PUBACK:
+            acknowledged += 1
+        else:
+            met.append((wire, found.kind))
+
+    for wire in sleeper, publisher:
+        wire.send(wire.hello)
+    sleeper.subscribe("work/#", 1, 1)
+    mqtt_wire.serve([sleeper, publisher], on_packet, lambda: len(met) == 3)
+    sleeper.disconnect()
+    for burst in 1, 10:
+        before, start, acknowledged = written(node), time.monotonic(), 0
+        for i in range(count):
+            if i % burst == 0:
+                ahead = start + i / 1000 - time.monotonic()
+                time.sleep(max(0, ahead))  # the rate is what is tested
+            publisher.publish("work/a", os.urandom(size), 1, i + 1)
+        seconds = time.monotonic() - start
+        mqtt_wire.serve([publisher], on_packet, lambda: acknowledged == count, 60)
+        cost = (written(node) - before) / (size * count)
+        print(f"bursts of {burst}, {count / seconds:.0f} a second: {cost:.2f} bytes for one")
+        assert cost >= 1, "it counts something else"
+        assert cost <= 3 * max(1, seconds * 1000 / count), f"bursts of {burst}: {cost:.2f} bytes for one of payload"
 
 
 edged.main()
