@@ -157,14 +157,14 @@ static struct edged_slice user_properties(struct edged_slice props, uint8_t *out
 static void deliver(struct local *local, const struct item *item)
 {
 	struct message *m = item->message;
+	struct edged_slice props = message_props(m);
 	uint8_t small[256], *users = small;
 	if (rights_stands(local->inbox->broker, m) <= 0)
 		return;
-	if (message_over(m) || (m->props_len > sizeof(small) && !(users = malloc(m->props_len)))) {
+	if (message_over(m) || (props.len > sizeof(small) && !(users = malloc(props.len)))) {
 		count_one(local->inbox->broker->figures.dropped_expired);
 		return;
 	}
-	struct edged_slice props = message_props(m);
 	uint64_t now = m->expires ? wall_ms() : 0;
 	struct edged_message message = {
 		.struct_size = sizeof(message),

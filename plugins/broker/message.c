@@ -51,7 +51,6 @@ struct message *message_new(const struct message_parts *p)
 		.expires = p->expires,
 		.stamp = p->stamp,
 		.payload_len = (uint32_t)p->payload.len,
-		.props_len = (uint32_t)props,
 		.topic_len = (uint16_t)p->topic.len,
 		.publisher_len = (uint16_t)p->publisher.len,
 		.qos = p->qos,

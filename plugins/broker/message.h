@@ -26,7 +26,6 @@ struct message {
 	uint64_t stamp;         /* retained: see stamp.h; 0: of a former version */
 	uint32_t written;       /* atomic: the compaction (compact.h) in or before which it was stored last */
 	uint32_t payload_len;
-	uint32_t props_len; /* behind the payload */
 	uint16_t topic_len;
 	uint16_t publisher_len; /* client id, behind the properties */
 	uint8_t packet_at;      /* where the packet of QoS 0 begins */
@@ -98,15 +97,16 @@ static inline struct edged_slice message_payload(const struct message *m)
 	return edged_slice(m->blob.data + message_payload_at(m), m->payload_len);
 }
 
+/* What is left between payload and publisher. */
 static inline struct edged_slice message_props(const struct message *m)
 {
-	return edged_slice(m->blob.data + message_payload_at(m) + m->payload_len, m->props_len);
+	size_t at = message_payload_at(m) + m->payload_len;
+	return edged_slice(m->blob.data + at, m->blob.len - m->publisher_len - at);
 }
 
 static inline struct edged_slice message_publisher(const struct message *m)
 {
-	return edged_slice(
-	        m->blob.data + message_payload_at(m) + m->payload_len + m->props_len, m->publisher_len);
+	return edged_slice(m->blob.data + m->blob.len - m->publisher_len, m->publisher_len);
 }
 
 /* NULL: it is not to be judged. */
@@ -119,7 +119,7 @@ static inline struct author *message_author(const struct message *m)
 /* What it counts for in limits. */
 static inline size_t message_size(const struct message *m)
 {
-	return (size_t)m->topic_len + m->payload_len + m->props_len;
+	return m->blob.len - MESSAGE_HEAD - m->publisher_len;
 }
 
 uint64_t wall_ms(void); /* since 1970; broker.c */

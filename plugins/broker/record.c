@@ -28,7 +28,7 @@ void write_message(struct writer *w, const struct message *m)
 	write_varint64(w, m->arrived);
 	write_varint64(w, m->expires);
 	write_varint64(w, m->topic_len);
-	write_varint64(w, m->props_len);
+	write_varint64(w, message_props(m).len);
 	struct edged_slice author = message_author_text(m);
 	write_varint64(w, m->publisher_len);
 	write_varint64(w, author.len);

@@ -3,13 +3,22 @@
 
 #include "retained.h"
 
+enum { EMPTY, MESSAGE, GRAVE }; /* trie.mark */
+
 struct node {
 	struct trie_node trie;
 	struct node *child; /* the first of its children */
 	struct node *next, **link;
-	struct message *message;
-	uint64_t buried; /* when it was deleted; 0: not, or long ago */
+	union {
+		struct message *message; /* MESSAGE */
+		uint64_t buried;         /* GRAVE: when it was deleted */
+	} u;
 };
+
+static struct message *message_of(const struct node *node)
+{
+	return node->trie.mark == MESSAGE ? node->u.message : NULL;
+}
 
 static struct node *parent_of(const struct node *node)
 {
@@ -18,7 +27,7 @@ static struct node *parent_of(const struct node *node)
 
 static void prune(struct retained *retained, struct node *node)
 {
-	while (node->trie.parent && !node->message && !node->buried && !node->child) {
+	while (node->trie.parent && node->trie.mark == EMPTY && !node->child) {
 		struct node *parent = parent_of(node);
 		*node->link = node->next;
 		if (node->next)
@@ -28,12 +37,17 @@ static void prune(struct retained *retained, struct node *node)
 	}
 }
 
+/* What was here: a message, a grave, or nothing. */
 static void forget(struct retained *retained, struct node *node)
 {
-	retained->count--;
-	retained->bytes -= message_size(node->message);
-	message_unref(node->message);
-	node->message = NULL;
+	struct message *m = message_of(node);
+	if (m) {
+		retained->count--;
+		retained->bytes -= message_size(m);
+		message_unref(m);
+	}
+	retained->buried -= node->trie.mark == GRAVE;
+	node->trie.mark = EMPTY;
 }
 
 int retained_init(struct retained *retained, const uint64_t key[2])
@@ -50,9 +64,7 @@ void retained_fini(struct retained *retained)
 	while (root->child || node != root) {
 		while (node->child)
 			node = node->child;
-		if (node->message)
-			forget(retained, node);
-		node->buried = 0;
+		forget(retained, node);
 		prune(retained, node);
 		node = root;
 	}
@@ -100,11 +112,9 @@ int retained_set(struct retained *retained, struct message *message)
 	if (!node)
 		return -ENOMEM;
 	message_ref(message);
-	if (node->message)
-		forget(retained, node);
-	node->message = message;
-	retained->buried -= node->buried != 0;
-	node->buried = 0;
+	forget(retained, node);
+	node->u.message = message;
+	node->trie.mark = MESSAGE;
 	retained->count++;
 	retained->bytes += message_size(message);
 	return 0;
@@ -113,13 +123,13 @@ int retained_set(struct retained *retained, struct message *message)
 struct message *retained_get(const struct retained *retained, struct edged_slice topic)
 {
 	const struct node *node = find(retained, topic);
-	return node ? node->message : NULL;
+	return node ? message_of(node) : NULL;
 }
 
 bool retained_remove(struct retained *retained, struct edged_slice topic)
 {
 	struct node *node = find(retained, topic);
-	if (!node || !node->message)
+	if (!node || !message_of(node))
 		return false;
 	forget(retained, node);
 	prune(retained, node);
@@ -131,27 +141,28 @@ int retained_bury(struct retained *retained, struct edged_slice topic, uint64_t 
 	struct node *node = add_path(retained, topic);
 	if (!node)
 		return -ENOMEM;
-	if (node->message)
-		forget(retained, node);
-	retained->buried += node->buried == 0;
-	node->buried = stamp;
+	forget(retained, node);
+	node->u.buried = stamp;
+	node->trie.mark = GRAVE;
+	retained->buried++;
 	return 0;
 }
 
 void retained_unbury(struct retained *retained, struct edged_slice topic)
 {
 	struct node *node = find(retained, topic);
-	if (!node || !node->buried)
+	if (!node || node->trie.mark != GRAVE)
 		return;
-	retained->buried--;
-	node->buried = 0;
+	forget(retained, node);
 	prune(retained, node);
 }
 
 uint64_t retained_stamp(const struct retained *retained, struct edged_slice topic)
 {
 	const struct node *node = find(retained, topic);
-	return !node ? 0 : node->message ? node->message->stamp : node->buried;
+	if (!node || node->trie.mark == EMPTY)
+		return 0;
+	return node->trie.mark == GRAVE ? node->u.buried : node->u.message->stamp;
 }
 
 void retained_each_buried(const struct retained *retained,
@@ -160,10 +171,10 @@ void retained_each_buried(const struct retained *retained,
 	char text[UINT16_MAX];
 	for (size_t i = 0; retained->buried && i < retained->trie.size; i++) {
 		const struct node *node = (const struct node *)retained->trie.slots[i];
-		if (!node || !node->buried)
+		if (!node || node->trie.mark != GRAVE)
 			continue;
 		size_t n = trie_path(&retained->trie, &node->trie, text, sizeof(text));
-		if (each(arg, edged_slice(text + sizeof(text) - n, n), node->buried))
+		if (each(arg, edged_slice(text + sizeof(text) - n, n), node->u.buried))
 			return;
 	}
 }
@@ -191,7 +202,7 @@ static int walk_all(const struct walk *w, const struct node *top)
 	const struct node *node = top;
 	while (true) {
 		bool skip = node->trie.parent && node != top && hidden(w->retained, node);
-		if (!skip && node->message && w->found(w->arg, node->message))
+		if (!skip && message_of(node) && w->found(w->arg, message_of(node)))
 			return 1;
 		if (!skip && node->child) {
 			node = node->child;
@@ -229,7 +240,8 @@ static int descend(const struct walk *w, const struct node *node, struct levels 
 		if (!node)
 			return 0;
 	}
-	return node->message ? w->found(w->arg, node->message) : 0;
+	struct message *m = message_of(node);
+	return m ? w->found(w->arg, m) : 0;
 }
 
 void retained_match(const struct retained *retained, struct edged_slice filter,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Topics, filters, subscriptions and retained messages: tables, and random ones against the plainest matcher.
  */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -319,6 +320,89 @@ static void a_retained_message_replaces_the_former(void **state)
 	assert_int_equal(retained.bytes, 0);
 }
 
+static int count_graves(void *arg, struct edged_slice topic, uint64_t stamp)
+{
+	assert_true(edged_slice_is(topic, "a/b") && stamp == 7);
+	++*(size_t *)arg;
+	return 0;
+}
+
+static void a_deletion_is_remembered_in_the_place_of_the_message(void **state)
+{
+	(void)state;
+	struct retained retained;
+	struct message *m = message("a/b");
+	size_t graves = 0, found = 0;
+	assert_int_equal(retained_init(&retained, key), 0);
+	assert_int_equal(retained_set(&retained, m), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(retained_bury(&retained, edged_str("a/b"), 7), 0);
+		assert_int_equal(m->blob.refs, 1);
+		assert_int_equal(retained.count, 0);
+		assert_int_equal(retained.bytes, 0);
+		assert_int_equal(retained.buried, 1);
+	}
+	assert_int_equal(retained_stamp(&retained, edged_str("a/b")), 7);
+	assert_int_equal(retained_stamp(&retained, edged_str("a")), 0);
+	assert_null(retained_get(&retained, edged_str("a/b")));
+	assert_false(retained_remove(&retained, edged_str("a/b")));
+	retained_match(&retained, edged_str("#"), count_all, &found);
+	retained_match(&retained, edged_str("a/b"), count_all, &found);
+	retained_match(&retained, edged_str("+/b"), count_all, &found);
+	assert_int_equal(found, 0);
+	retained_each_buried(&retained, count_graves, &graves);
+	assert_int_equal(graves, 1);
+	assert_int_equal(retained_set(&retained, m), 0);
+	assert_int_equal(retained.buried, 0);
+	retained_unbury(&retained, edged_str("a/b")); /* there is no grave */
+	assert_ptr_equal(retained_get(&retained, edged_str("a/b")), m);
+	assert_int_equal(retained_bury(&retained, edged_str("a/b"), 7), 0);
+	retained_unbury(&retained, edged_str("a/b"));
+	assert_int_equal(retained.buried, 0);
+	assert_int_equal(retained.trie.count, 0);
+	assert_int_equal(retained_bury(&retained, edged_str("a/b"), 7), 0);
+	retained_fini(&retained);
+	message_unref(m);
+}
+
+static size_t heap_bytes(void)
+{
+	struct mallinfo2 now = mallinfo2();
+	return now.uordblks + now.hblkhd;
+}
+
+/* With the stamp for other nodes and the publisher's name, tables and the allocator's own share included. */
+static void a_retained_message_takes_350_bytes(void **state)
+{
+	(void)state;
+	enum { TOPICS = 100000 };
+	if (!heap_can_fail())
+		skip();
+	struct retained retained;
+	assert_int_equal(retained_init(&retained, key), 0);
+	size_t before = heap_bytes();
+	for (unsigned i = 0; i < TOPICS; i++) {
+		char topic[32];
+		snprintf(topic, sizeof(topic), "site%03u/units%02u/temp", i / 100 % 1000, i % 100);
+		const struct message_parts parts = { .topic = edged_str(topic),
+			.payload = edged_str("twenty bytes of text"),
+			.publisher = edged_str("gateway-0001"),
+			.arrived = 1,
+			.stamp = i + 1,
+			.retain = true };
+		assert_int_equal(parts.topic.len + parts.payload.len, 20 + 20);
+		struct message *m = message_new(&parts);
+		assert_non_null(m);
+		assert_int_equal(retained_set(&retained, m), 0);
+		message_unref(m);
+	}
+	size_t each = (heap_bytes() - before) / TOPICS;
+	printf("%zu bytes\n", each);
+	assert_int_equal(retained.count, TOPICS);
+	assert_true(each <= 350);
+	retained_fini(&retained);
+}
+
 /* 65,535 slashes are over every limit of levels; here the parts below the limit get them anyway. */
 static void depth_costs_no_stack(void **state)
 {
@@ -358,6 +442,8 @@ int main(void)
 		cmocka_unit_test(no_memory_leaves_subscriptions_whole),
 		cmocka_unit_test(retained_messages_are_found_by_filter),
 		cmocka_unit_test(a_retained_message_replaces_the_former),
+		cmocka_unit_test(a_deletion_is_remembered_in_the_place_of_the_message),
+		cmocka_unit_test(a_retained_message_takes_350_bytes),
 		cmocka_unit_test(depth_costs_no_stack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

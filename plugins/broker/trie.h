@@ -18,6 +18,7 @@ struct trie_node {
 	uint32_t children;
 	uint16_t len;
 	uint8_t wild; /* which of "+" and "#" are among its children */
+	uint8_t mark; /* the user's: there is room for it here */
 };
 
 struct trie {
