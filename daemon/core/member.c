@@ -204,14 +204,15 @@ static void take_list(struct members *ms, struct member *from, const struct goss
 /* --- messages of members
  * ------------------------------------------------------------------------------------------------------ */
 
-static void take_record_of(
-        struct member *m, const struct gossip_from *from, const struct gossip_message *message)
+static void take_record_of(struct members *ms, struct member *m, const struct gossip_from *from,
+        const struct gossip_message *message)
 {
 	m->record = message->record;
 	for (unsigned i = 0; i < m->record.address_count; i++) {
 		struct peer_addr *addr = &m->record.addresses[i];
 		addr->scope = peer_addr_is_link_local(addr) ? from->addr.scope : 0;
 	}
+	members_digest_anew(ms);
 }
 
 static void take_ack(struct members *ms, struct member *m, const struct gossip_from *from,
@@ -306,7 +307,7 @@ static void process(struct members *ms, struct member *m, const struct gossip_fr
 	bool news = message->has_record && message->record.version != m->record.version &&
 	            (!m->record.version || message->record.version > m->record.version);
 	if (news)
-		take_record_of(m, from, message);
+		take_record_of(ms, m, from, message);
 	take_header(ms, m, message);
 	if (message->type != GOSSIP_LEAVE)
 		member_alive(ms, m, message->type == GOSSIP_ACK);
@@ -335,6 +336,7 @@ void member_verified(struct members *ms, struct member *m, uint64_t instance, co
 	m->accuser_count = 0;
 	m->synced_ms = 0;
 	member_set_state(ms, m, MEMBER_ALIVE);
+	members_digest_anew(ms);
 }
 
 static bool stranger(struct members *ms, struct member *m, const struct gossip_from *from,
@@ -404,6 +406,7 @@ void members_describe(struct members *ms, uint64_t now, const struct node_descri
 		return;
 	next.version++;
 	ms->self = next;
+	members_digest_anew(ms);
 	struct gossip_message tell = { .type = GOSSIP_TELL };
 	add_own_record(ms, &tell);
 	for (unsigned i = 0; i < ms->count; i++)

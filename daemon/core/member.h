@@ -41,49 +41,52 @@ enum { MEMBER_TRIES = 4, MEMBER_ACCUSERS = 4, MEMBER_HELPERS = 3 };
 
 /* Another process that uses the same key. */
 struct member_rival {
+	uint64_t deadline; /* of the answer to check_seq; 0: not asked */
 	uint64_t instance; /* 0: none */
 	struct peer_addr addr;
 	uint64_t seq; /* it must answer this to be taken for real */
 	uint64_t asked_ms;
 	uint64_t check_seq;   /* the process we know must answer this, or the rival takes its place */
-	uint64_t deadline;    /* of that answer; 0: not asked */
 	uint64_t quiet_until; /* decided: not looked at again before */
 };
 
 /* One other node. Readable by all of core/ and the driver; written by member*.c only. */
 struct member {
-	uint8_t id[GOSSIP_ID], key[GOSSIP_KEY];
+	/* what every tick looks at, in one place */
 	enum member_state state;
+	bool indirect; /* others have been asked */
+	bool accused;  /* somebody says it is silent: look soon */
+	uint16_t retries;
+	uint64_t due_ms;         /* from when it may be probed again */
+	uint64_t probe_deadline; /* 0: none out */
+	uint64_t suspect_deadline;
+	uint64_t retry_ms; /* HEARD and DEAD: when to call it again */
+	uint64_t since_ms; /* in this state */
+	uint64_t heard_ms; /* last proof of life */
+	struct member_rival rival;
+
+	uint8_t id[GOSSIP_ID], key[GOSSIP_KEY];
 	struct peer_addr addr;                /* of its gossip port, as it last answered from there */
 	struct peer_addr tries[MEMBER_TRIES]; /* where it may be */
 	uint8_t try_count;
 	uint64_t instance; /* its process; 0: not verified */
 	uint32_t incarnation;
-	uint64_t heard_ms;              /* last proof of life */
-	uint64_t due_ms;                /* from when it may be probed again */
-	uint64_t since_ms;              /* in this state */
 	struct node_description record; /* record.version == 0: not there yet */
 	unsigned failures;              /* how often it was declared dead */
 
 	/* the probe that is out */
 	uint64_t seq, sent_ms;
-	uint64_t probe_deadline; /* 0: none out */
-	bool indirect;           /* others have been asked */
 	uint8_t nacks_wanted, nacks;
 	uint64_t asked_ms;                /* when others were asked */
 	uint64_t helpers[MEMBER_HELPERS]; /* who (start of the id) */
 	uint32_t rtt_ms8, rtt_var8;       /* smoothed, in 1/8 ms; 0: not measured */
 
-	uint64_t suspect_from, suspect_deadline;
+	uint64_t suspect_from;
 	uint64_t accusers[MEMBER_ACCUSERS]; /* who else found it silent (start of the id) */
 	uint8_t accuser_count;
-	bool accused; /* somebody says it is silent: look soon */
 
-	uint64_t retry_ms; /* HEARD and DEAD: when to call it again */
-	uint16_t retries;
 	uint64_t synced_ms, synced_digest; /* the last list it got from us, and for which table of its */
 	uint32_t version_seen;             /* of its record: ours is older when they differ */
-	struct member_rival rival;
 };
 
 enum member_change {

@@ -37,6 +37,8 @@ struct members {
 	unsigned count, cap, heard, live, cursor;
 	struct map by_id;
 	struct relay relays[RELAYS];
+	unsigned relaying;                    /* of them */
+	uint64_t digest_all, digest_to_hosts; /* of the table: with and without those on loopback only */
 
 	uint64_t now;
 	uint64_t wanted;                /* when tick asked to be called */

@@ -256,6 +256,7 @@ void members_relay(struct members *ms, struct member *for_whom, const struct gos
 			free_one = &ms->relays[i];
 	if (!target || target == for_whom || !member_is_live(target) || !free_one)
 		return;
+	ms->relaying++;
 	*free_one = (struct relay){ .seq = ms->env.random(ms->env.arg),
 		.their_seq = message->seq,
 		.deadline = ms->now + member_timeout(ms, target) };
@@ -273,13 +274,14 @@ static void end_relay(struct members *ms, struct relay *relay, const struct memb
 		.target_incarnation = answered ? answered->incarnation : 0 };
 	memcpy(message.target, relay->target, GOSSIP_SHORT);
 	relay->deadline = 0;
+	ms->relaying--;
 	if (requester && member_is_live(requester))
 		members_send(ms, requester, &message);
 }
 
 bool members_relay_answer(struct members *ms, struct member *from, const struct gossip_message *message)
 {
-	for (unsigned i = 0; i < RELAYS; i++) {
+	for (unsigned i = 0; i < RELAYS && ms->relaying; i++) {
 		struct relay *relay = &ms->relays[i];
 		if (relay->deadline && relay->seq == message->seq &&
 		        !memcmp(relay->target, from->id, GOSSIP_ID)) {
@@ -460,7 +462,7 @@ uint64_t members_probe_tick(struct members *ms, bool sending)
 	for (unsigned i = 0; i < ms->count; i++)
 		if (member_is_live(ms->all[i]))
 			next = sooner(next, watch_live(ms, ms->all[i]));
-	for (unsigned i = 0; i < RELAYS; i++) {
+	for (unsigned i = 0; i < RELAYS && ms->relaying; i++) {
 		struct relay *relay = &ms->relays[i];
 		if (relay->deadline && ms->now >= relay->deadline)
 			end_relay(ms, relay, NULL);
@@ -471,6 +473,9 @@ uint64_t members_probe_tick(struct members *ms, bool sending)
 		probe_next(ms, early);
 	if (ms->live)
 		next = sooner(next, round_due(ms));
-	next = sooner(next, call_unknown(ms));
-	return sooner(next, call_dead(ms));
+	if (ms->heard)
+		next = sooner(next, call_unknown(ms));
+	if (ms->count > ms->live + ms->heard)
+		next = sooner(next, call_dead(ms));
+	return next;
 }

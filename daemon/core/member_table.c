@@ -42,6 +42,7 @@ int members_new(const struct members_options *options, const struct members_env 
 	ms->self.version = 1;
 	ms->wanted = UINT64_MAX;
 	ms->sync_tokens8 = 32;
+	members_digest_anew(ms);
 	map_init(&ms->by_id);
 	*ret = ms;
 	return 0;
@@ -161,12 +162,15 @@ void members_forget(struct members *ms, struct member *m)
 
 void member_set_state(struct members *ms, struct member *m, enum member_state state)
 {
+	bool was_live = member_is_live(m);
 	ms->heard -= m->state == MEMBER_HEARD;
-	ms->live -= member_is_live(m);
+	ms->live -= was_live;
 	m->state = state;
 	m->since_ms = ms->now;
 	ms->heard += m->state == MEMBER_HEARD;
 	ms->live += member_is_live(m);
+	if (was_live != member_is_live(m))
+		members_digest_anew(ms);
 }
 
 uint64_t members_random_below(struct members *ms, uint64_t n)
@@ -225,7 +229,7 @@ static bool has_ended(const struct members *ms, const struct member *m)
 uint64_t members_expire(struct members *ms)
 {
 	uint64_t next = UINT64_MAX;
-	for (unsigned i = ms->count; i-- > 0;) {
+	for (unsigned i = ms->count; i-- > 0 && ms->count > ms->live;) {
 		struct member *m = ms->all[i];
 		if (has_ended(ms, m)) {
 			members_forget(ms, m);
@@ -257,23 +261,27 @@ bool member_is_local(const struct member *m)
 	return m->record.address_count > 0;
 }
 
-static uint64_t digest_of(const struct members *ms, bool with_local)
+void members_digest_anew(struct members *ms)
 {
-	uint64_t digest = mix(ms->id, ms->self.version);
-	for (unsigned i = 0; i < ms->count; i++)
-		if (member_is_live(ms->all[i]) && (with_local || !member_is_local(ms->all[i])))
-			digest ^= mix(ms->all[i]->id, ms->all[i]->record.version);
-	return digest;
+	ms->digest_all = ms->digest_to_hosts = mix(ms->id, ms->self.version);
+	for (unsigned i = 0; i < ms->count; i++) {
+		const struct member *m = ms->all[i];
+		if (!member_is_live(m))
+			continue;
+		uint64_t share = mix(m->id, m->record.version);
+		ms->digest_all ^= share;
+		ms->digest_to_hosts ^= member_is_local(m) ? 0 : share;
+	}
 }
 
 uint64_t members_digest(const struct members *ms)
 {
-	return digest_of(ms, true);
+	return ms->digest_all;
 }
 
 uint64_t members_digest_for(const struct members *ms, const struct peer_addr *addr)
 {
-	return digest_of(ms, peer_addr_is_loopback(addr));
+	return peer_addr_is_loopback(addr) ? ms->digest_all : ms->digest_to_hosts;
 }
 
 struct members_counts members_counts(const struct members *ms)

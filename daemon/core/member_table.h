@@ -13,6 +13,8 @@ void member_set_state(struct members *ms, struct member *m, enum member_state st
 unsigned members_pick(struct members *ms, const struct member * not, struct member **ret, unsigned max);
 /* The digest of what is told at that address: elsewhere nobody sees those of this host alone. */
 uint64_t members_digest_for(const struct members *ms, const struct peer_addr *addr);
+/* After who is live, or a version, has changed: every message carries a digest, few changes one. */
+void members_digest_anew(struct members *ms);
 uint64_t members_random_below(struct members *ms, uint64_t n);
 void member_add_try(struct member *m, const struct peer_addr *addr);
 /* Ends tombstones and hearsay that are too old; returns when the next one ends. */

@@ -13,6 +13,7 @@ struct roles {
 	uint64_t epoch;
 	uint64_t assigned_ms; /* supernode: last looked at */
 	uint64_t news_ms;     /* supernode: when something changed; others are told whole for a while */
+	uint32_t hash;        /* supernode: of the grants as last assigned */
 	bool taken;           /* of another supernode: those of this hash */
 	uint32_t taken_hash;
 	struct role_grant grants[GOSSIP_GRANTS];
@@ -225,6 +226,24 @@ static void make_slots(struct roles *r, uint64_t now)
 	r->count = slots;
 }
 
+static uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x01000193u;
+	return hash;
+}
+
+#define HASH_SEED 0x811c9dc5u /* FNV-1a, as is what follows */
+
+static uint32_t hash_grant(
+        uint32_t hash, uint8_t role, bool held, const uint8_t holder[GOSSIP_SHORT], const char *reason)
+{
+	const uint8_t head[] = { role, held };
+	hash = hash_bytes(hash, head, sizeof(head));
+	hash = hash_bytes(hash, holder, GOSSIP_SHORT);
+	return hash_bytes(hash, reason, strlen(reason));
+}
+
 void roles_assign(struct roles *r, uint64_t now)
 {
 	if (!r->leading)
@@ -233,6 +252,11 @@ void roles_assign(struct roles *r, uint64_t now)
 	r->assigned_ms = now;
 	for (unsigned i = 0; i < r->count; i++)
 		assign(r, now, &r->grants[i]);
+	r->hash = HASH_SEED;
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct role_grant *g = &r->grants[i];
+		r->hash = hash_grant(r->hash, (uint8_t)g->role, g->held, g->holder, g->reason);
+	}
 }
 
 void roles_lead(struct roles *r, uint64_t now, uint64_t epoch)
@@ -257,22 +281,12 @@ void roles_follow(struct roles *r)
  * ------------------------------------------------------------------------------------------------------------------------
  */
 
-static uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x01000193u;
-	return hash;
-}
-
 static uint32_t hash_grants(const struct gossip_message *message)
 {
-	uint32_t hash = 0x811c9dc5u;
+	uint32_t hash = HASH_SEED;
 	for (unsigned i = 0; i < message->grant_count; i++) {
 		const struct gossip_grant *g = &message->grants[i];
-		const uint8_t head[] = { g->role, g->held };
-		hash = hash_bytes(hash, head, sizeof(head));
-		hash = hash_bytes(hash, g->holder, sizeof(g->holder));
-		hash = hash_bytes(hash, g->reason, strlen(g->reason));
+		hash = hash_grant(hash, g->role, g->held, g->holder, g->reason);
 	}
 	return hash;
 }
@@ -283,6 +297,12 @@ void roles_add(struct roles *r, uint64_t now, struct gossip_message *message, bo
 		return;
 	if (now - r->assigned_ms >= ROLE_RENEW_MS)
 		roles_assign(r, now);
+	if (!whole && now - r->news_ms >= ROLE_NEWS_MS) {
+		message->flags |= GOSSIP_RENEWED;
+		message->grants_hash = r->hash;
+		return;
+	}
+	message->flags |= GOSSIP_GRANTED;
 	message->grant_count = (uint8_t)r->count;
 	for (unsigned i = 0; i < r->count; i++) {
 		struct gossip_grant *to = &message->grants[i];
@@ -290,13 +310,6 @@ void roles_add(struct roles *r, uint64_t now, struct gossip_message *message, bo
 		memcpy(to->holder, r->grants[i].holder, GOSSIP_SHORT);
 		memcpy(to->reason, r->grants[i].reason, GOSSIP_REASON);
 	}
-	if (whole || now - r->news_ms < ROLE_NEWS_MS) {
-		message->flags |= GOSSIP_GRANTED;
-		return;
-	}
-	message->flags |= GOSSIP_RENEWED;
-	message->grants_hash = hash_grants(message);
-	message->grant_count = 0;
 }
 
 static bool same_holder(const struct role_grant *g, const struct gossip_grant *from)
