@@ -298,7 +298,8 @@ sim-figures: $(BUILD)/tests/sim-figures ## how fast and how cheap simulated clus
 	$(Q)$(BUILD)/tests/sim-figures $(SIM_RUNS) $(SIM_SEED)
 $(BUILD)/tests/sim: $(BUILD)/obj/tests/sim/main.o
 $(BUILD)/tests/sim-figures: $(BUILD)/obj/tests/sim/figures.o
-$(BUILD)/tests/sim $(BUILD)/tests/sim-figures: $(BUILD)/lib/testlib.a $(BUILD)/lib/core.a $(BUILD)/lib/base.a
+$(BUILD)/tests/sim $(BUILD)/tests/sim-figures: $(BUILD)/obj/tests/lib/sim.o $(BUILD)/lib/core.a $(BUILD)/lib/base.a
+	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lm
 

@@ -6,13 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct sim_event {
-	uint64_t at, order;
-	unsigned to;
-	uint8_t *bytes; /* NULL: a tick */
+enum { LATEST = 10000 };
+
+/* A datagram on its way; those that have come are used again. */
+struct sim_datagram {
+	struct sim_datagram *next;
 	size_t len;
 	struct gossip_from from;
-	unsigned from_node;
+	uint8_t bytes[GOSSIP_MAX];
+};
+
+struct sim_event {
+	uint64_t at, order;
+	struct sim_datagram *datagram; /* NULL: a tick */
+	unsigned to;
 };
 
 /* --- random numbers: splitmix64
@@ -72,6 +79,31 @@ static struct sim_event pop(struct sim *sim)
 	return first;
 }
 
+static struct sim_datagram *new_datagram(struct sim *sim)
+{
+	struct sim_datagram *d = sim->unused;
+	if (d)
+		sim->unused = d->next;
+	else
+		d = malloc(sizeof(*d));
+	assert(d);
+	return d;
+}
+
+static void drop_datagram(struct sim *sim, struct sim_datagram *d)
+{
+	d->next = sim->unused;
+	sim->unused = d;
+}
+
+static void free_datagrams(struct sim *sim)
+{
+	for (struct sim_datagram *d = sim->unused, *next; d; d = next) {
+		next = d->next;
+		free(d);
+	}
+}
+
 /* --- a node's surroundings
  * --------------------------------------------------------------------------------------------------- */
 
@@ -83,21 +115,32 @@ void sim_key(const struct sim *sim, unsigned i, uint8_t ret[GOSSIP_KEY])
 	ret[32] = (uint8_t)sim->nodes[i].key;
 }
 
-static void identify(void *arg, const uint8_t key[GOSSIP_KEY], uint8_t ret_id[GOSSIP_ID])
+static void make_id(uint64_t seed, uint8_t ret[GOSSIP_ID])
 {
-	(void)arg;
-	uint64_t seed = (uint64_t)key[31] << 8 | key[32];
 	for (int i = 0; i < 4; i++) {
 		uint64_t x = next_random(&seed);
-		memcpy(ret_id + 8 * i, &x, 8);
+		memcpy(ret + 8 * i, &x, 8);
 	}
+}
+
+static void identify(void *arg, const uint8_t key[GOSSIP_KEY], uint8_t ret_id[GOSSIP_ID])
+{
+	const struct sim_node *node = arg;
+	unsigned number = (unsigned)key[31] << 8 | key[32];
+	if (number <= SIM_MAX)
+		memcpy(ret_id, node->sim->ids[number], GOSSIP_ID);
+	else
+		make_id(number, ret_id);
 }
 
 void sim_id(const struct sim *sim, unsigned i, uint8_t ret[GOSSIP_ID])
 {
-	uint8_t key[GOSSIP_KEY];
-	sim_key(sim, i, key);
-	identify(NULL, key, ret);
+	memcpy(ret, sim->ids[sim->nodes[i].key], GOSSIP_ID);
+}
+
+static bool is_id_of(const struct sim *sim, unsigned i, const uint8_t id[GOSSIP_ID])
+{
+	return !memcmp(id, sim->ids[sim->nodes[i].key], GOSSIP_ID);
 }
 
 static struct peer_addr addr_of(unsigned i)
@@ -111,6 +154,16 @@ static uint64_t node_random(void *arg)
 {
 	struct sim_node *node = arg;
 	return sim_random(node->sim);
+}
+
+static struct sim_datagram *datagram_of(const struct sim_node *node, size_t len)
+{
+	struct sim_datagram *d = new_datagram(node->sim);
+	d->len = len;
+	sim_key(node->sim, node->index, d->from.key);
+	d->from.instance = node->instance;
+	d->from.addr = addr_of(node->index);
+	return d;
 }
 
 static void node_send(void *arg, const uint8_t key[GOSSIP_KEY], const struct peer_addr *to,
@@ -127,16 +180,14 @@ static void node_send(void *arg, const uint8_t key[GOSSIP_KEY], const struct pee
 	sim_key(sim, j, their_key);
 	if (memcmp(key, their_key, GOSSIP_KEY) != 0) /* sealed for somebody else */
 		return;
-	if (sim_random(sim) % 1000 < sim->loss_permille)
+	if (sim->loss_permille && sim_random(sim) % 1000 < sim->loss_permille)
 		return;
-	struct sim_event event = { .to = j, .len = len, .bytes = malloc(len), .from_node = node->index };
-	assert(event.bytes);
-	memcpy(event.bytes, bytes, len);
-	event.at = sim->now + sim->delay_min + sim_random(sim) % (sim->delay_max - sim->delay_min + 1);
-	sim_key(sim, node->index, event.from.key);
-	event.from.instance = node->instance;
-	event.from.addr = addr_of(node->index);
-	push(sim, event);
+	uint64_t delay = sim->delay_min + sim_random(sim) % (sim->delay_max - sim->delay_min + 1);
+	if (sim->late_permille && sim_random(sim) % 1000 < sim->late_permille)
+		delay += sim_random(sim) % LATEST;
+	struct sim_datagram *d = datagram_of(node, len);
+	memcpy(d->bytes, bytes, len);
+	push(sim, (struct sim_event){ .at = sim->now + delay, .to = j, .datagram = d });
 }
 
 static int node_save(void *arg, uint64_t epoch)
@@ -179,18 +230,11 @@ static void node_event(void *arg, const struct swarm_event *event)
 	}
 }
 
-static bool is_id_of(const struct sim *sim, unsigned i, const uint8_t id[GOSSIP_ID])
-{
-	uint8_t own[GOSSIP_ID];
-	sim_id(sim, i, own);
-	return !memcmp(id, own, GOSSIP_ID);
-}
-
 static bool node_barred(void *arg, const uint8_t id[GOSSIP_ID])
 {
 	const struct sim_node *node = arg;
 	for (unsigned j = 0; j < node->sim->count; j++)
-		if (node->sim->nodes[j].barred && j != node->index && is_id_of(node->sim, j, id))
+		if (node->sim->barred[j] && j != node->index && is_id_of(node->sim, j, id))
 			return true;
 	return false;
 }
@@ -199,7 +243,8 @@ static bool node_barred(void *arg, const uint8_t id[GOSSIP_ID])
 static bool node_kin(void *arg, const struct member *member)
 {
 	const struct sim_node *node = arg;
-	return node->trusting || strcmp(member->record.account, node->record.account) == 0;
+	const char *a = member->record.account, *b = node->record.account;
+	return node->trusting || (*a == *b && strcmp(a, b) == 0);
 }
 
 /* --- nodes
@@ -210,6 +255,8 @@ struct sim *sim_new(uint64_t seed, unsigned nodes)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
 	assert(sim && nodes <= SIM_MAX);
+	for (unsigned number = 0; number <= SIM_MAX; number++)
+		make_id(number, sim->ids[number]);
 	sim->seed = seed;
 	sim->now = 1000;
 	sim->count = nodes;
@@ -234,7 +281,8 @@ void sim_free(struct sim *sim)
 	for (unsigned i = 0; i < sim->count; i++)
 		swarm_free(sim->nodes[i].swarm);
 	for (unsigned i = 0; i < sim->queued; i++)
-		free(sim->heap[i].bytes);
+		free(sim->heap[i].datagram);
+	free_datagrams(sim);
 	free(sim->heap);
 	free(sim);
 }
@@ -245,11 +293,11 @@ static void schedule(struct sim_node *node, uint64_t next)
 	struct sim *sim = node->sim;
 	uint64_t at = next == UINT64_MAX ? UINT64_MAX : next > node->offset ? next - node->offset : 0;
 	at = at < sim->now ? sim->now : at;
-	if (at == node->tick_at)
-		return;
 	node->tick_at = at;
-	if (at != UINT64_MAX)
-		push(sim, (struct sim_event){ .at = at, .to = node->index });
+	if (at >= node->queued_at) /* that one is put off when it comes */
+		return;
+	node->queued_at = at;
+	push(sim, (struct sim_event){ .at = at, .to = node->index });
 }
 
 static uint64_t clock_of(const struct sim_node *node)
@@ -266,7 +314,7 @@ void sim_start(struct sim *sim, unsigned i)
 		node_kin };
 	node->instance = sim_random(sim);
 	node->paused_until = 0;
-	node->tick_at = UINT64_MAX;
+	node->tick_at = node->queued_at = UINT64_MAX; /* what an earlier life has queued comes to nothing */
 	int r = swarm_new(&sim->options, &env, key, node->instance, node->saved_epoch, &node->swarm);
 	assert(!r);
 	(void)r;
@@ -336,37 +384,47 @@ void sim_expel(struct sim *sim, unsigned i, unsigned j)
 	schedule(node, swarm_expel(node->swarm, clock_of(node), id));
 }
 
-static void deliver(struct sim *sim, struct sim_event *event)
+/* The one of several that counts; or it only asks when it is due by now. */
+static void tick(struct sim_node *node)
 {
-	struct sim_node *node = &sim->nodes[event->to];
-	uint8_t *bytes = event->bytes;
-	if (node->paused_until > sim->now) {
-		event->at = node->paused_until;
-		push(sim, *event);
-		return;
-	}
-	if (bytes && node->swarm) {
-		schedule(node, swarm_receive(node->swarm, clock_of(node), &event->from, bytes, event->len));
-	} else if (node->swarm && node->tick_at == event->at) {
+	uint64_t at = node->tick_at;
+	node->queued_at = UINT64_MAX;
+	if (at <= node->sim->now) {
 		node->ticks++;
 		node->tick_at = UINT64_MAX;
 		schedule(node, swarm_tick(node->swarm, clock_of(node)));
-	} else if (node->swarm && node->tick_at <= sim->now) { /* a tick put off by a pause */
-		node->tick_at = UINT64_MAX;
-		schedule(node, swarm_tick(node->swarm, clock_of(node)));
+	} else if (at != UINT64_MAX) {
+		node->queued_at = at;
+		push(node->sim, (struct sim_event){ .at = at, .to = node->index });
 	}
-	free(bytes);
+}
+
+static void deliver(struct sim *sim, struct sim_event *event)
+{
+	struct sim_node *node = &sim->nodes[event->to];
+	struct sim_datagram *d = event->datagram;
+	if (!d && event->at != node->queued_at)
+		return; /* an earlier one has taken its place */
+	if (node->paused_until > sim->now) {
+		event->at = node->paused_until;
+		if (!d)
+			node->queued_at = event->at;
+		push(sim, *event);
+		return;
+	}
+	if (d && node->swarm)
+		schedule(node, swarm_receive(node->swarm, clock_of(node), &d->from, d->bytes, d->len));
+	if (d)
+		drop_datagram(sim, d);
+	else if (node->swarm)
+		tick(node);
 }
 
 void sim_inject(struct sim *sim, unsigned from, unsigned to, const struct gossip_message *message)
 {
-	struct sim_event event = { .at = sim->now, .to = to, .bytes = malloc(GOSSIP_MAX), .from_node = from };
-	assert(event.bytes);
-	event.len = gossip_encode(message, event.bytes);
-	sim_key(sim, from, event.from.key);
-	event.from.instance = sim->nodes[from].instance;
-	event.from.addr = addr_of(from);
-	push(sim, event);
+	struct sim_datagram *d = datagram_of(&sim->nodes[from], 0);
+	d->len = gossip_encode(message, d->bytes);
+	push(sim, (struct sim_event){ .at = sim->now, .to = to, .datagram = d });
 }
 
 /* --- what must hold
@@ -421,12 +479,9 @@ void sim_run(struct sim *sim, uint64_t ms)
 int sim_leader(const struct sim *sim, unsigned i)
 {
 	const uint8_t *leader = election_leader(swarm_election(sim->nodes[i].swarm));
-	for (unsigned j = 0; leader && j < sim->count; j++) {
-		uint8_t id[GOSSIP_ID];
-		sim_id(sim, j, id);
-		if (!memcmp(id, leader, GOSSIP_ID))
+	for (unsigned j = 0; leader && j < sim->count; j++)
+		if (is_id_of(sim, j, leader))
 			return (int)j;
-	}
 	return -1;
 }
 

@@ -12,6 +12,7 @@
 enum { SIM_MAX = 256 };
 
 struct sim_event;
+struct sim_datagram;
 
 struct sim_node {
 	struct sim *sim;
@@ -19,8 +20,9 @@ struct sim_node {
 	struct swarm *swarm; /* NULL: not running */
 	unsigned key;        /* nodes with the same number have the same key: duplicates */
 	uint64_t instance, saved_epoch;
-	uint64_t tick_at; /* on the simulated clock */
-	uint64_t offset;  /* its clock is that much ahead */
+	uint64_t tick_at;   /* on the simulated clock */
+	uint64_t queued_at; /* the event that looks whether it is time */
+	uint64_t offset;    /* its clock is that much ahead */
 	uint64_t paused_until;
 	struct node_description record;
 	/* what it reported */
@@ -28,19 +30,22 @@ struct sim_node {
 	uint64_t sent, sent_bytes, ticks;
 	bool save_fails;
 	bool trusting; /* takes all for its kin, whatever they are */
-	bool barred;   /* all others refuse it */
 };
 
 struct sim {
 	uint64_t now, seed;
 	unsigned count;
 	struct sim_node nodes[SIM_MAX];
+	uint8_t ids[SIM_MAX + 1][GOSSIP_ID]; /* by the number of the key */
 	struct sim_event *heap;
+	struct sim_datagram *unused;
 	unsigned queued, heap_cap;
 	uint64_t order;
 	unsigned loss_permille, delay_min, delay_max;
+	unsigned late_permille;         /* of the datagrams come up to 10 s later than others */
 	uint8_t group[SIM_MAX];         /* nodes of different groups cannot reach each other */
 	bool blocked[SIM_MAX][SIM_MAX]; /* one way */
+	bool barred[SIM_MAX];           /* all others refuse it */
 	struct swarm_options options;
 	uint64_t leader_changes;
 	/* epochs that two nodes led at the same time: how often, and since when now */

@@ -801,7 +801,7 @@ static void a_removed_node_is_out_and_stays_out(void **state)
 	(void)state;
 	struct sim *sim = cluster_of(5, SEED);
 	unsigned out = leader_of(sim, 0);
-	sim->nodes[out].barred = true;
+	sim->barred[out] = true;
 	for (unsigned i = 0; i < 5; i++)
 		if (i != out)
 			sim_expel(sim, i, out);
@@ -828,7 +828,7 @@ static void a_removed_node_is_out_and_stays_out(void **state)
 	assert_null(sim_member(sim, (out + 1) % 5, out));
 	assert_true(members_counts(swarm_members(sim->nodes[(out + 1) % 5].swarm)).barred > refused);
 	/* readmitted, it is one of them again */
-	sim->nodes[out].barred = false;
+	sim->barred[out] = false;
 	sim_hint_all(sim, out);
 	assert_true(sim_until_agreed(sim, 0, 30000) < 20000);
 	assert_int_equal(sim_live(sim, out), 4);
