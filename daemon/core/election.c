@@ -14,7 +14,9 @@ enum {
 	LEASE_MAX = 5000,
 	AHEAD_MAX = 10,
 	HAND_TRIES = 3,
-	STRANGERS = 5
+	STRANGERS = 5,
+	DOUBT = 250,     /* ms before a lease ends: more than two beacons are missing */
+	DOUBT_EVERY = 50 /* ms: so often the supernode is asked then */
 };
 #define EPOCH_LEAP ((uint64_t)1 << 32) /* nobody gets so far ahead honestly */
 
@@ -329,6 +331,21 @@ static void on_prevote(struct election *e, struct member *from)
 	send_leader(e, from, hearing_left(e));
 }
 
+/* Beacons are missing, maybe for loss alone: the supernode is asked for one while the lease still holds. When to be called. */
+static uint64_t doubt(struct election *e)
+{
+	uint64_t from = e->lease_until > DOUBT ? e->lease_until - DOUBT : 0;
+	uint64_t next = e->asked_ms + DOUBT_EVERY > from ? e->asked_ms + DOUBT_EVERY : from;
+	if (e->now >= next) {
+		const struct member *leader = members_find(e->members, e->leader);
+		if (leader && election_is_peer(e, leader))
+			ask_one(e, leader);
+		e->asked_ms = e->now;
+		next = e->now + DOUBT_EVERY;
+	}
+	return next < e->lease_until ? next : e->lease_until;
+}
+
 static uint64_t clamp_lease(uint64_t ms)
 {
 	return ms < LEASE_MIN ? LEASE_MIN : ms > LEASE_MAX ? LEASE_MAX : ms;
@@ -628,7 +645,7 @@ static uint64_t tick(struct election *e)
 	case ELECTION_WAITING:
 		return e->wait_until;
 	case ELECTION_FOLLOWING:
-		return e->lease_until;
+		return doubt(e);
 	case ELECTION_ASKING:
 		return e->ask_until;
 	case ELECTION_LEADING:

@@ -26,6 +26,7 @@ struct election {
 	uint64_t heard_ms;    /* FOLLOWING: the last beacon */
 	uint64_t wait_until;  /* LISTENING, WAITING */
 	uint64_t ask_until;   /* ASKING */
+	uint64_t asked_ms;    /* FOLLOWING: when the supernode was last asked for a beacon */
 	unsigned asked, refusals, strangers;
 
 	uint64_t next_beacon;    /* LEADING */
