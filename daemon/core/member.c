@@ -345,6 +345,7 @@ static bool stranger(struct members *ms, struct member *m, const struct gossip_f
 	if (message->type == GOSSIP_ACK && m->seq && message->seq == m->seq && ms->now - m->sent_ms < FRESH) {
 		enum member_change change = m->state == MEMBER_HEARD ? MEMBER_JOINED : MEMBER_BACK;
 		member_verified(ms, m, from->instance, &from->addr);
+		members_probe_soon(ms); /* whoever is asked learns by the digest that there is news */
 		process(ms, m, from, message, (int)change);
 		return true;
 	}

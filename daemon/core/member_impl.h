@@ -34,7 +34,7 @@ struct members {
 	struct node_description self;
 
 	struct member **all; /* in the order of the present round of probes */
-	unsigned count, cap, heard, live, cursor;
+	unsigned count, cap, heard, live, suspects, cursor;
 	struct map by_id;
 	struct relay relays[RELAYS];
 	unsigned relaying;                    /* of them */

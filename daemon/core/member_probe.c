@@ -16,6 +16,17 @@ static uint64_t period(const struct members *ms)
 	return (uint64_t)ms->options.probe_ms * (1 + ms->counts.health);
 }
 
+/* Who falls silent may not be the only one, as when a network is cut in two: then others are looked at sooner. */
+static uint64_t pace(const struct members *ms)
+{
+	return period(ms) / (ms->suspects ? 4 : 1);
+}
+
+void members_probe_soon(struct members *ms)
+{
+	ms->next_probe = sooner(ms->next_probe, ms->now + period(ms) / 4);
+}
+
 /* --- round trips
  * ---------------------------------------------------------------------------------------------------- */
 
@@ -124,6 +135,7 @@ static void suspect(struct members *ms, struct member *m)
 		m->suspect_from = ms->now;
 		m->suspect_deadline = ms->now + suspicion_time(ms, m);
 		accuse(ms, m, 0);
+		members_probe_soon(ms);
 	}
 	/* Where nobody else can be asked, more questions of our own stand in for them. */
 	m->due_ms = ms->now + (m->nacks_wanted ? ms->options.probe_ms : ms->options.probe_ms / 4);
@@ -378,7 +390,7 @@ static struct member *successor(const struct members *ms)
  * rate, and the next in the order of the round, so that in time all are by all. */
 static void probe_next(struct members *ms, uint64_t early)
 {
-	ms->next_probe = ms->now + period(ms);
+	ms->next_probe = ms->now + pace(ms);
 	struct member *after = ms->ring_last ? NULL : successor(ms);
 	ms->ring_last = after && after->due_ms <= ms->now + period(ms) / 2; /* soon is near enough */
 	if (ms->ring_last) {

@@ -13,5 +13,7 @@ void members_accused(struct members *ms, const struct member *by, const struct g
 void members_relay(struct members *ms, struct member *for_whom, const struct gossip_message *message);
 bool members_relay_answer(struct members *ms, struct member *from, const struct gossip_message *message);
 uint64_t members_probe_tick(struct members *ms, bool sending);
+/* Somebody fell silent or came back and may not be the only one: the round goes on sooner. */
+void members_probe_soon(struct members *ms);
 
 #endif

@@ -165,10 +165,12 @@ void member_set_state(struct members *ms, struct member *m, enum member_state st
 	bool was_live = member_is_live(m);
 	ms->heard -= m->state == MEMBER_HEARD;
 	ms->live -= was_live;
+	ms->suspects -= m->state == MEMBER_SUSPECT;
 	m->state = state;
 	m->since_ms = ms->now;
 	ms->heard += m->state == MEMBER_HEARD;
 	ms->live += member_is_live(m);
+	ms->suspects += m->state == MEMBER_SUSPECT;
 	if (was_live != member_is_live(m))
 		members_digest_anew(ms);
 }

@@ -216,10 +216,42 @@ static void loss_and_jitter_change_nothing(void **state)
 	sim->loss_permille = 50;
 	sim->delay_max = 50;
 	uint64_t changes = sim->leader_changes;
-	sim_run(sim, 600 * 1000);
+	sim_run(sim, 3600 * 1000);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(sim->nodes[i].failed, 0);
 	assert_int_equal(sim->leader_changes, changes);
+	sim_free(sim);
+}
+
+/* One datagram in ten is lost: beacons are missed all the time, and who takes over needlessly does so within hours. */
+static void heavy_loss_changes_nothing(void **state)
+{
+	(void)state;
+	for (unsigned hour = 0; hour < 20; hour++) {
+		struct sim *sim = cluster_of(hour % 2 ? 3 : 8, 300 + hour);
+		sim_run(sim, 5000);
+		sim->loss_permille = 100;
+		uint64_t changes = sim->leader_changes;
+		sim_run(sim, 3600 * 1000);
+		for (unsigned i = 0; i < sim->count; i++)
+			assert_int_equal(sim->nodes[i].failed, 0);
+		assert_int_equal(sim->leader_changes, changes);
+		sim_free(sim);
+	}
+}
+
+static void pauses_under_heavy_loss_kill_nobody(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(8, SEED);
+	sim_run(sim, 5000);
+	sim->loss_permille = 100;
+	for (unsigned round = 0; round < 360; round++) {
+		sim_pause(sim, round % 8, 1000);
+		sim_run(sim, 10000);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(sim->nodes[i].failed, 0);
 	sim_free(sim);
 }
 
@@ -231,8 +263,10 @@ static void a_pair_on_a_bad_network_stays_one(void **state)
 		struct sim *sim = cluster_of(2, 100 + hour);
 		sim_run(sim, 5000);
 		sim->loss_permille = 100;
+		uint64_t changes = sim->leader_changes;
 		sim_run(sim, 3600 * 1000);
 		assert_int_equal(sim->nodes[0].failed + sim->nodes[1].failed, 0);
+		assert_int_equal(sim->leader_changes, changes);
 		sim_free(sim);
 	}
 }
@@ -241,17 +275,23 @@ static void a_pair_on_a_bad_network_stays_one(void **state)
 static void half_of_a_large_cluster_is_missed_soon(void **state)
 {
 	(void)state;
-	for (unsigned n = 0; n < 5; n++) {
+	uint64_t merged[10];
+	for (unsigned n = 0; n < ARRAY_LEN(merged); n++) {
 		struct sim *sim = cluster_of(32, SEED + n);
 		sim_run(sim, 5000 + n * 17);
 		for (unsigned i = 16; i < 32; i++)
 			sim->group[i] = 1;
 		uint64_t start = sim->now;
-		assert_true(sim_until_agreed(sim, 0, 10000) <= 5000);
-		assert_true(sim_until_agreed(sim, 1, 10000) <= 5000);
-		assert_true(sim->now - start <= 5000);
+		assert_true(sim_until_agreed(sim, 0, 10000) <= 4000);
+		assert_true(sim_until_agreed(sim, 1, 10000) <= 4000);
+		assert_true(sim->now - start <= 4000);
+		sim_run(sim, 60000);
+		memset(sim->group, 0, sizeof(sim->group));
+		merged[n] = sim_until_agreed(sim, 0, 10000);
+		assert_true(merged[n] <= 3000);
 		sim_free(sim);
 	}
+	assert_true(median_of(merged, ARRAY_LEN(merged)) <= 1600);
 }
 
 static void a_pause_of_a_second_kills_nobody(void **state)
@@ -864,6 +904,8 @@ int main(void)
 		cmocka_unit_test(changed_roles_reach_all_of_a_large_cluster),
 		cmocka_unit_test(a_dead_member_is_known_to_all_soon),
 		cmocka_unit_test(loss_and_jitter_change_nothing),
+		cmocka_unit_test(heavy_loss_changes_nothing),
+		cmocka_unit_test(pauses_under_heavy_loss_kill_nobody),
 		cmocka_unit_test(a_pair_on_a_bad_network_stays_one),
 		cmocka_unit_test(half_of_a_large_cluster_is_missed_soon),
 		cmocka_unit_test(a_pause_of_a_second_kills_nobody),
