@@ -54,7 +54,7 @@ endif
 LAYERS  := base core conf io store plugin cluster
 libs     = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --libs $(1)))
 cflags   = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --cflags $(1)))
-PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2
+PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2 libsodium
 LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)

@@ -21,7 +21,7 @@ BELOW = {
     "ctl": {"base", "conf"},
 }
 PURE = {"base", "core"}  # no I/O libraries
-IMPURE = re.compile(r"(event2/|microhttpd|jansson|openssl/|sqlite3|curl/|nghttp2|wslay|sys/socket|netinet/|arpa/)")
+IMPURE = re.compile(r"(event2/|microhttpd|jansson|openssl/|sqlite3|curl/|nghttp2|sodium|wslay|sys/socket|netinet/|arpa/)")
 LINES_MAX, FUNCTION_MAX = 1000, 100
 
 BANNED = {
