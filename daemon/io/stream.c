@@ -389,8 +389,12 @@ static int begin(
 		return r < 0 ? r : 0;
 	}
 	int r = stream_tls_new(s, origin);
-	if (!r && origin->client)
+	if (!r && origin->client) {
 		r = stream_tls_handshake(s);
+		/* A server that is quick has answered by now, and may wait for us to speak. */
+		if (!r)
+			r = stream_choose(s, edged_slice(NULL, 0));
+	}
 	return r < 0 ? r : 0;
 }
 

@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "base/buf.h"
@@ -425,6 +427,55 @@ static void a_dribbled_handshake_ends_in_time(void **state)
 	assert_true(hanging_ms >= 300 && hanging_ms < 3000);
 }
 
+/* A server that answers before the client looks for the first time: here it always does, since the client waits. */
+static void *serve_quickly(void *arg)
+{
+	SSL *ssl = tls_context_session(server_tls, false);
+	char bytes[2];
+	SSL_set_fd(ssl, *(int *)arg);
+	if (SSL_accept(ssl) == 1 && SSL_read(ssl, bytes, 2) == 2)
+		SSL_write(ssl, bytes, 2);
+	SSL_read(ssl, bytes, 2); /* until the client closes */
+	SSL_free(ssl);
+	close(*(int *)arg);
+	return NULL;
+}
+
+static int choose_talker(void *arg, struct edged_stream *stream, struct edged_slice alpn,
+        struct edged_slice first, const struct edged_stream_handler **ret_handler, void **ret_self)
+{
+	(void)arg, (void)stream, (void)first;
+	assert_true(edged_slice_is(alpn, "edged-link/1"));
+	*ret_handler = &talker;
+	*ret_self = NULL;
+	return 0;
+}
+
+static void a_handshake_that_ends_at_once_opens_the_stream(void **state)
+{
+	(void)state;
+	int fds[2];
+	pthread_t thread;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve_quickly, &fds[0]), 0);
+	const struct stream_chooser chooser = { .choose = choose_talker };
+	const struct stream_origin origin = { .fd = fds[1],
+		.tls = client_tls,
+		.client = true,
+		.listener = "outbound",
+		.address = "192.0.2.1:1",
+		.uid = -1,
+		.alpn = "edged-link/1",
+		.handshake_ms = 5000 };
+	assert_int_equal(stream_new(loops_at(loops, 0), &origin, &chooser, NULL), 0);
+	assert_int_equal(client.opened, 1);
+	fcntl(fds[1], F_SETFL, O_NONBLOCK);
+	assert_int_equal(loops_run(loops), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(client.bytes, 2);
+	assert_true(client.trusted);
+}
+
 #define ON_STAGE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -442,6 +493,7 @@ int main(void)
 		ON_STAGE(nobody_answers),
 		ON_STAGE(a_plain_dial_and_its_refusals),
 		ON_STAGE(a_dribbled_handshake_ends_in_time),
+		ON_STAGE(a_handshake_that_ends_at_once_opens_the_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
