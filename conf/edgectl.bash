@@ -2,7 +2,7 @@
 # bash completion for edgectl(1)
 _edgectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' i
-	local verbs='status node nodes cluster why roles role services plugins invite join remove pub sub clients kick trace shadow thing policy key job api help version'
+	local verbs='status node nodes cluster why roles role services plugins invite join pair remove pub sub clients kick trace shadow thing policy key job api help version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket | --state) ((i++)) ;;

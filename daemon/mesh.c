@@ -14,6 +14,8 @@
 #include "cluster/join.h"
 #include "cluster/link.h"
 #include "cluster/nodes.h"
+#include "cluster/pair_exchange.h"
+#include "cluster/pairing.h"
 #include "cluster/peers.h"
 #include "cluster/proxy.h"
 #include "cluster/removals.h"
@@ -80,8 +82,8 @@ static void identity_changed(void *arg)
 
 static int make_tls(struct mesh *mesh, struct err *err)
 {
-	static const char *const serving[] = { LINK_PROTOCOL, MESSAGES_PROTOCOL, "x-amzn-mqtt-ca", "mqtt",
-		"x-amzn-http-ca", "http/1.1", NULL };
+	static const char *const serving[] = { LINK_PROTOCOL, MESSAGES_PROTOCOL, PAIR_PROTOCOL,
+		"x-amzn-mqtt-ca", "mqtt", "x-amzn-http-ca", "http/1.1", NULL };
 	static const char *const dialling[] = { LINK_PROTOCOL, NULL };
 	const char *oldest = conf_string(mesh->deps.conf, "tls.min_version");
 	struct tls_options options = {
@@ -278,6 +280,34 @@ static int make_links(struct mesh *mesh, struct err *err)
 	return join_new(&join, &mesh->parts.join, err);
 }
 
+static bool find_any(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
+{
+	const struct mesh *mesh = arg;
+	return cluster_find(mesh->parts.cluster, id, ret, ret_ambiguous);
+}
+
+static int make_pairing(struct mesh *mesh, struct err *err)
+{
+	const struct conf *conf = mesh->deps.conf;
+	const struct pairing_deps deps = {
+		.loop = loops_at(mesh->deps.loops, 0),
+		.identity = mesh->identity,
+		.join = mesh->parts.join,
+		.requests = mesh->deps.requests,
+		.router = mesh->deps.router,
+		.tls = mesh->dialling,
+		.find = find_any,
+		.arg = mesh,
+		.limits = { (uint64_t)conf_int(conf, "cluster.pairing_life"),
+		        (unsigned)conf_int(conf, "cluster.pairing_tries"),
+		        (uint64_t)conf_int(conf, "cluster.pairing_gap") },
+	};
+	int r = pairing_new(&deps, &mesh->parts.pairing, err);
+	return r ? r
+	         : listeners_serve(
+	                   mesh->deps.listeners, PAIR_PROTOCOL, &pairing_handler, mesh->parts.pairing);
+}
+
 /* --- removing ------------------------------------------------------------------------------------------------------------- */
 
 static bool newer_removals(void *arg, uint64_t above, const char *but, char ret_id[NODE_ID_LEN + 1])
@@ -305,12 +335,6 @@ static void removals_changed(void *arg)
 {
 	struct mesh *mesh = arg;
 	cluster_refresh(mesh->parts.cluster);
-}
-
-static bool find_any(void *arg, struct edged_slice id, struct node_record *ret, bool *ret_ambiguous)
-{
-	const struct mesh *mesh = arg;
-	return cluster_find(mesh->parts.cluster, id, ret, ret_ambiguous);
 }
 
 static int make_removals(struct mesh *mesh, struct err *err)
@@ -412,6 +436,8 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 	if (!r)
 		r = make_links(mesh, err);
 	if (!r)
+		r = make_pairing(mesh, err);
+	if (!r)
 		r = make_removals(mesh, err);
 	if (!r)
 		r = make_proxy(mesh, err);
@@ -433,6 +459,7 @@ static void left(void *arg)
 {
 	struct mesh *mesh = arg;
 	links_stop(mesh->parts.links);
+	pairing_stop(mesh->parts.pairing);
 	mesh->stopped(mesh->stopped_arg);
 }
 
@@ -450,6 +477,7 @@ void mesh_free(struct mesh *mesh)
 	elsewhere_free(mesh->parts.elsewhere);
 	proxy_free(mesh->parts.proxy);
 	removals_free(mesh->parts.removals);
+	pairing_free(mesh->parts.pairing);
 	join_free(mesh->parts.join);
 	peers_free(mesh->parts.peers);
 	links_free(mesh->parts.links);

@@ -22,6 +22,7 @@ struct links;
 struct listeners;
 struct loops;
 struct mesh;
+struct pairing;
 struct peers;
 struct proxy;
 struct requests;
@@ -61,6 +62,7 @@ struct mesh_parts {
 	struct links *links;
 	struct peers *peers;
 	struct join *join;
+	struct pairing *pairing;
 	struct removals *removals;
 	struct proxy *proxy;
 	struct elsewhere *elsewhere;

@@ -5,6 +5,7 @@
 #include "cluster/cluster.h"
 #include "cluster/join.h"
 #include "cluster/link.h"
+#include "cluster/pairing.h"
 #include "cluster/peers.h"
 #include "cluster/elsewhere.h"
 #include "cluster/proxy.h"
@@ -172,7 +173,27 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	X(join_renewals, COUNTER, "certificate_renewals_total", NULL,                                        \
 	        "Times that the certificate was renewed", join_counts(p->join).renewals)                     \
 	X(join_renewal_failures, COUNTER, "certificate_renewal_failures_total", NULL,                        \
-	        "Times that it could not be", join_counts(p->join).renewal_failures)
+	        "Times that it could not be", join_counts(p->join).renewal_failures)                         \
+	X(pair_open, GAUGE, "pairing_codes_open", NULL,                                                      \
+	        "Is a pairing code shown that is still good? (limit: cluster.pairing_life)",                 \
+	        pairing_counts(p->pairing).open)                                                             \
+	X(pair_codes, COUNTER, "pairing_codes_total", NULL, "Pairing codes shown",                           \
+	        pairing_counts(p->pairing).codes)                                                            \
+	X(pair_tries, COUNTER, "pairing_tries_total", NULL,                                                  \
+	        "Times that other nodes tried a code (limit for each: cluster.pairing_tries)",               \
+	        pairing_counts(p->pairing).exchanges)                                                        \
+	X(pair_wrong, COUNTER, "pairing_wrong_total", NULL, "Those that did not know it",                    \
+	        pairing_counts(p->pairing).wrong)                                                            \
+	X(pair_refused, COUNTER, "pairing_refused_total", NULL,                                              \
+	        "Nodes that were not let try: no code, one at a time, and not sooner than "                  \
+	        "cluster.pairing_gap",                                                                       \
+	        pairing_counts(p->pairing).refused)                                                          \
+	X(pair_paired, COUNTER, "pairing_joined_total", NULL, "Times that this node joined by a code",       \
+	        pairing_counts(p->pairing).paired)                                                           \
+	X(pair_asked, COUNTER, "pairing_asked_total", NULL, "Codes of other nodes typed here",               \
+	        pairing_counts(p->pairing).asked)                                                            \
+	X(pair_admitted, COUNTER, "pairing_admitted_total", NULL, "Nodes that joined by them",               \
+	        pairing_counts(p->pairing).admitted)
 
 #define READER(id, type, name, labels, help, expression)                                                     \
 	static int64_t id(void *arg)                                                                         \

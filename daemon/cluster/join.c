@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <jansson.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/address.h"
+#include "cluster/answer.h"
 #include "cluster/cert.h"
+#include "cluster/files.h"
 #include "cluster/identity.h"
 #include "cluster/join_client.h"
 #include "cluster/join_proof.h"
@@ -18,13 +19,14 @@
 #include "cluster/removal.h"
 #include "io/loop.h"
 
-#define JSON_TYPE "application/json"
-
 struct join {
 	struct join_deps deps;
 	struct invites invites;
 	struct join_client *client; /* the one join or renewal under way */
-	edged_handle joining;       /* the request it is for, 0: a renewal */
+	bool joins;                 /* which of the two */
+	void (*done)(void *arg, const struct join_result *result);
+	void *done_arg;
+	edged_handle joining; /* the request that the join is for */
 	struct timer *timer;
 	struct join_counts counts;
 };
@@ -38,13 +40,7 @@ static uint64_t now(const struct join *join)
 
 static int reply_json(const struct join *join, edged_handle request, int status, json_t *json)
 {
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	if (!text)
-		return -ENOMEM;
-	int r = request_reply(join->deps.requests, request, status, JSON_TYPE, edged_str(text));
-	free(text);
-	return r;
+	return answer_json(join->deps.requests, request, status, json);
 }
 
 static int problem(const struct join *join, edged_handle request, int status, const char *type,
@@ -53,26 +49,9 @@ static int problem(const struct join *join, edged_handle request, int status, co
 	return request_problem(join->deps.requests, request, status, type, title, detail);
 }
 
-static void time_text(uint64_t ms, char ret[32])
-{
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm tm;
-	gmtime_r(&seconds, &tm);
-	strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
-/* The body as a JSON object, or NULL and the request is answered. An empty body is an empty object. */
 static json_t *read_body(const struct join *join, edged_handle request)
 {
-	struct edged_slice body = request_body(join->deps.requests, request);
-	json_t *json =
-	        body.len ? json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL) : json_object();
-	if (json_is_object(json))
-		return json;
-	json_decref(json);
-	(void)problem(join, request, 400, "bad-json", "The body is no JSON object",
-	        "Send a JSON object, such as {\"token\": \"edged1...\"}.");
-	return NULL;
+	return answer_body(join->deps.requests, request, "{\"token\": \"edged1...\"}");
 }
 
 /* --- inviting --- */
@@ -90,17 +69,30 @@ static bool found_account(const struct join *join, edged_handle request)
 	return true;
 }
 
-static bool can_invite(const struct join *join, edged_handle request)
+static void list_addresses(const struct join *join, struct join_token *token)
+{
+	char listeners[16][64];
+	unsigned n = join->deps.secure_addresses(join->deps.arg, listeners, ARRAY_LEN(listeners)), count = 0;
+	for (unsigned i = 0; i < n; i++)
+		count = address_expand(listeners[i], token->addresses, count, TOKEN_ADDRESSES);
+}
+
+bool join_may_invite(const struct join *join, edged_handle request)
 {
 	const struct identity *identity = join->deps.identity;
-	if (!found_account(join, request))
+	struct join_token token = { .expires = 0 };
+	if (identity_account_id(identity)[0] && !identity_holds_ca(identity)) {
+		(void)request_problemf(join->deps.requests, request, 409, "account-key-elsewhere",
+		        "This node cannot invite: the account's key is on another node",
+		        "Account %s has its key on node %s. Run edgectl there.",
+		        identity_account_id(identity), identity_ca_holder(identity));
 		return false;
-	if (identity_holds_ca(identity))
+	}
+	list_addresses(join, &token);
+	if (token.addresses[0][0])
 		return true;
-	(void)request_problemf(join->deps.requests, request, 409, "account-key-elsewhere",
-	        "This node cannot invite: the account's key is on another node",
-	        "Account %s has its key on node %s. Run edgectl invite there.", identity_account_id(identity),
-	        identity_ca_holder(identity));
+	(void)problem(join, request, 503, "no-secure-port", "This node has no secure port",
+	        "Other nodes reach it by TLS only: listen with tls=ADDRESS:PORT, then try again.");
 	return false;
 }
 
@@ -122,24 +114,38 @@ static bool read_life(const struct join *join, edged_handle request, uint64_t *r
 	return ok;
 }
 
-static unsigned list_addresses(const struct join *join, struct join_token *token)
+int join_invite(struct join *join, edged_handle request, uint64_t seconds, struct join_token *ret)
 {
-	char listeners[16][64];
-	unsigned n = join->deps.secure_addresses(join->deps.arg, listeners, ARRAY_LEN(listeners)), count = 0;
-	for (unsigned i = 0; i < n; i++)
-		count = address_expand(listeners[i], token->addresses, count, TOKEN_ADDRESSES);
-	return count;
+	const struct identity *identity = join->deps.identity;
+	struct join_token token = { .expires = 0 };
+	if (!join_may_invite(join, request) || !found_account(join, request))
+		return JOIN_ANSWERED;
+	int r = invites_add(&join->invites, now(join), now(join) + seconds * 1000, token.secret);
+	if (r == -ENOSPC) {
+		(void)request_problemf(join->deps.requests, request, 429, "too-many-invites",
+		        "Too many open invites",
+		        "%d invites are open. Use one, or wait until they have run out.", JOIN_INVITES);
+		return JOIN_ANSWERED;
+	}
+	if (r)
+		return r;
+	list_addresses(join, &token);
+	snprintf(token.account_id, sizeof(token.account_id), "%s", identity_account_id(identity));
+	snprintf(token.node_id, sizeof(token.node_id), "%s", identity_node_id(identity));
+	token.expires = identity_time(join->deps.identity) / 1000 + seconds;
+	join->counts.invites++;
+	*ret = token;
+	return 0;
 }
 
 static int reply_invite(struct join *join, edged_handle request, const struct join_token *token)
 {
-	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	CLEANUP(buf_wipe) struct buf text = BUF_EMPTY;
 	char expires[32];
 	int r = token_write(token, &text);
 	if (r)
 		return r;
-	time_text(token->expires * 1000, expires);
-	join->counts.invites++;
+	answer_time(token->expires * 1000, expires);
 	return reply_json(join, request, 201,
 	        json_pack("{s:s,s:s,s:s}", "token", text.ptr, "expires", expires, "account",
 	                token->account_id));
@@ -148,27 +154,16 @@ static int reply_invite(struct join *join, edged_handle request, const struct jo
 static int serve_invites(void *self, edged_handle request)
 {
 	struct join *join = self;
-	const struct identity *identity = join->deps.identity;
-	struct join_token token = { .expires = 0 };
+	struct join_token token;
 	uint64_t seconds;
 	if (!owner_asks(join->deps.requests, request) || !read_life(join, request, &seconds))
 		return 0;
-	if (list_addresses(join, &token) == 0)
-		return problem(join, request, 503, "no-secure-port", "This node has no secure port",
-		        "Other nodes reach it by TLS only: listen with tls=ADDRESS:PORT, then invite again.");
-	if (!can_invite(join, request))
-		return 0;
-	int r = invites_add(&join->invites, now(join), now(join) + seconds * 1000, token.secret);
-	if (r == -ENOSPC)
-		return request_problemf(join->deps.requests, request, 429, "too-many-invites",
-		        "Too many open invites",
-		        "%d invites are open. Use one, or wait until they have run out.", JOIN_INVITES);
+	int r = join_invite(join, request, seconds, &token);
 	if (r)
-		return r;
-	snprintf(token.account_id, sizeof(token.account_id), "%s", identity_account_id(identity));
-	snprintf(token.node_id, sizeof(token.node_id), "%s", identity_node_id(identity));
-	token.expires = identity_time(join->deps.identity) / 1000 + seconds;
-	return reply_invite(join, request, &token);
+		return r == JOIN_ANSWERED ? 0 : r;
+	r = reply_invite(join, request, &token);
+	explicit_bzero(&token, sizeof(token));
+	return r;
 }
 
 /* --- signing --- */
@@ -297,59 +292,76 @@ static int serve_renew(void *self, edged_handle request)
 
 /* --- joining and renewing: the asking side --- */
 
-static void joined(void *arg, const struct join_result *result)
+static void ended(void *arg, const struct join_result *result)
 {
 	struct join *join = arg;
-	edged_handle request = join->joining;
 	join->client = NULL;
-	join->joining = 0;
-	if (request && result->status == 0) {
+	if (result->status == 0 && join->joins)
 		log_notice("join", "this node joined account %s", identity_account_id(join->deps.identity));
-		(void)reply_json(join, request, 200,
-		        json_pack("{s:s,s:s,s:s}", "account", identity_account_id(join->deps.identity),
-		                "nodeId", identity_node_id(join->deps.identity), "inviter", result->node_id));
-	} else if (request) {
+	else if (join->joins)
 		log_warning("join", "not joined: %s", result->why);
-		(void)problem(
-		        join, request, result->status, result->type, "This node did not join", result->why);
-	} else if (result->status == 0) {
-		join->counts.renewals++;
-		log_info("join", "the certificate was renewed");
-	} else {
-		join->counts.renewal_failures++;
-		log_warning("join", "the certificate was not renewed, next try in an hour: %s", result->why);
-	}
+	join->done(join->done_arg, result);
 }
 
-static int start_client(struct join *join, const struct join_token *token, struct join_result *ret_failure)
+/* `token` NULL: renews. */
+static int start_client(struct join *join, const struct join_token *token,
+        void (*done)(void *arg, const struct join_result *result), void *arg, struct join_result *ret_failure)
 {
 	const struct join_client_options options = {
 		.identity = join->deps.identity,
 		.links = join->deps.links,
 		.token = token,
-		.done = joined,
+		.done = ended,
 		.arg = join,
 	};
+	join->joins = token != NULL;
+	join->done = done;
+	join->done_arg = arg;
 	return join_client_start(&options, &join->client, ret_failure);
 }
 
-static bool may_join(const struct join *join, edged_handle request)
+static int may_join(const struct join *join, struct join_result *ret_failure)
 {
 	const char *account = identity_account_id(join->deps.identity);
+	if (!join->client && !account[0])
+		return 0;
+	*ret_failure = (struct join_result){ .status = 409 };
 	if (join->client) {
-		(void)problem(join, request, 409, "join-under-way", "Another join is under way",
-		        "Wait until it has ended, then try again.");
-		return false;
+		ret_failure->type = "join-under-way";
+		snprintf(ret_failure->why, sizeof(ret_failure->why),
+		        "another join is under way; wait until it has ended, then try again");
+		return -EBUSY;
 	}
-	if (!account[0])
-		return true;
-	(void)request_problemf(join->deps.requests, request, 409, "account-exists",
-	        "This node belongs to an account",
-	        "It is of account %s. To leave it, stop the node, remove account.json and ca.pem from the "
-	        "folder identity "
-	        "in its state folder, and start it again.",
+	ret_failure->type = "account-exists";
+	snprintf(ret_failure->why, sizeof(ret_failure->why),
+	        "it is of account %s; to leave it, stop the node, remove account.json and ca.pem from the "
+	        "folder identity in its state folder, and start it again",
 	        account);
-	return false;
+	return -EEXIST;
+}
+
+int join_begin(struct join *join, const struct join_token *token,
+        void (*done)(void *arg, const struct join_result *result), void *arg, struct join_result *ret_failure)
+{
+	int r = may_join(join, ret_failure);
+	return r ? r : start_client(join, token, done, arg, ret_failure);
+}
+
+static int refuse(const struct join *join, edged_handle request, const struct join_result *failure)
+{
+	return problem(join, request, failure->status, failure->type, "This node did not join", failure->why);
+}
+
+static void joined(void *arg, const struct join_result *result)
+{
+	struct join *join = arg;
+	edged_handle request = join->joining;
+	if (result->status)
+		(void)refuse(join, request, result);
+	else
+		(void)reply_json(join, request, 200,
+		        json_pack("{s:s,s:s,s:s}", "account", identity_account_id(join->deps.identity),
+		                "nodeId", identity_node_id(join->deps.identity), "inviter", result->node_id));
 }
 
 static int serve_join(void *self, edged_handle request)
@@ -358,8 +370,10 @@ static int serve_join(void *self, edged_handle request)
 	struct join_token token;
 	struct join_result failure;
 	struct err err = { "" };
-	if (!owner_asks(join->deps.requests, request) || !may_join(join, request))
+	if (!owner_asks(join->deps.requests, request))
 		return 0;
+	if (may_join(join, &failure))
+		return refuse(join, request, &failure);
 	json_t *body = read_body(join, request);
 	if (!body)
 		return 0;
@@ -369,12 +383,21 @@ static int serve_join(void *self, edged_handle request)
 	if (r)
 		return problem(join, request, 400, "bad-token", "The token cannot be used", err.text);
 	join->joining = request;
-	r = start_client(join, &token, &failure);
+	r = join_begin(join, &token, joined, join, &failure);
 	explicit_bzero(&token, sizeof(token));
-	if (!r)
-		return 0;
-	join->joining = 0;
-	return problem(join, request, failure.status, failure.type, "This node did not join", failure.why);
+	return r ? refuse(join, request, &failure) : 0;
+}
+
+static void renewed(void *arg, const struct join_result *result)
+{
+	struct join *join = arg;
+	if (result->status == 0) {
+		join->counts.renewals++;
+		log_info("join", "the certificate was renewed");
+	} else {
+		join->counts.renewal_failures++;
+		log_warning("join", "the certificate was not renewed, next try in an hour: %s", result->why);
+	}
 }
 
 static void tick(void *arg)
@@ -383,8 +406,8 @@ static void tick(void *arg)
 	struct join_result failure;
 	bool renew;
 	timer_set(join->timer, identity_tick(join->deps.identity, &renew));
-	if (renew && !join->client && start_client(join, NULL, &failure))
-		joined(join, &failure);
+	if (renew && !join->client && start_client(join, NULL, renewed, join, &failure))
+		renewed(join, &failure);
 }
 
 /* --- the account --- */
@@ -401,7 +424,7 @@ static int serve_account(void *self, edged_handle request)
 	int r = cert_read(edged_str(identity_certificate_pem(identity)), &certificate);
 	if (r)
 		return r;
-	time_text(cert_until(certificate), expires);
+	answer_time(cert_until(certificate), expires);
 	X509_free(certificate);
 	return reply_json(join, request, 200,
 	        json_pack("{s:s,s:s,s:b,s:s,s:s}", "account", identity_account_id(identity), "holder",

@@ -22,6 +22,8 @@
 
 struct identity;
 struct join;
+struct join_result;
+struct join_token;
 struct links;
 struct loop;
 
@@ -60,6 +62,20 @@ struct join_deps {
 /* Adds its routes, and begins to look after the certificate. */
 EDGED_MUST_CHECK int join_new(const struct join_deps *deps, struct join **ret, struct err *err);
 void join_free(struct join *join);
+
+/* For those who bring invites to new nodes by other ways (pairing.h). May this node invite? False: the request was answered
+ * with the reason. */
+bool join_may_invite(const struct join *join, edged_handle request);
+/* An invite for one more node, good for so long; founds the account if there is none. JOIN_ANSWERED: the request was, with
+ * the reason. */
+#define JOIN_ANSWERED 1
+EDGED_MUST_CHECK int join_invite(
+        struct join *join, edged_handle request, uint64_t seconds, struct join_token *ret);
+/* Joins by that invite; done() is called once, from the loop, unless the join is freed before. On failure *ret_failure says
+ * why, and it is not called. */
+EDGED_MUST_CHECK int join_begin(struct join *join, const struct join_token *token,
+        void (*done)(void *arg, const struct join_result *result), void *arg,
+        struct join_result *ret_failure);
 
 /* For /metrics. */
 struct join_counts {

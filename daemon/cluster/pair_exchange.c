@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Named by who typed the code (initiator) and who shows it (responder). So a tag sent back to its sender fits nothing. */
-static const char typed_role[] = "typed", shown_role[] = "shown";
-
 /* --- frames --- */
 
 ssize_t pair_frame_read(struct edged_slice bytes, struct pair_frame *ret)
@@ -89,10 +86,10 @@ void pair_exchange_fini(struct pair_exchange *x)
 	explicit_bzero(x, sizeof(*x));
 }
 
+/* Nothing is sent beside the share: who is who stands in the channel identifier. */
 static struct cpace_sent sent_by(const struct pair_exchange *x, bool shown)
 {
-	return (struct cpace_sent){ shown == x->shown ? x->own : x->theirs,
-		edged_str(shown ? shown_role : typed_role) };
+	return (struct cpace_sent){ shown == x->shown ? x->own : x->theirs, { NULL, 0 } };
 }
 
 static int make_tag(const struct pair_exchange *x, bool shown, uint8_t ret[CPACE_TAG])

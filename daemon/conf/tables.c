@@ -167,6 +167,12 @@ static const struct edged_setting cluster_table[] = {
 		"Wrong proofs of an invite from one address, after which it is refused for a while" },
 	{ "join_penalty", EDGED_TYPE_DURATION, "\"10m\"", SECOND, 24 * HOUR, "ms", NULL,
 		"For how long it is refused" },
+	{ "pairing_life", EDGED_TYPE_DURATION, "\"5m\"", SECOND, HOUR, "ms", NULL,
+		"How long a pairing code is good that edgectl pair shows" },
+	{ "pairing_tries", EDGED_TYPE_INT, "5", 1, 10, "tries", NULL,
+		"How often a pairing code may be tried, rightly or wrongly, before it is dead" },
+	{ "pairing_gap", EDGED_TYPE_DURATION, "\"1s\"", 100, MINUTE, "ms", NULL,
+		"Time between two tries of pairing codes, at least" },
 	{ "max_members", EDGED_TYPE_INT, "512", 2, 4096, "nodes", NULL,
 		"Most nodes of the network that are kept in the table, those gone lately included" },
 	{ 0 }

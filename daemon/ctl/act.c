@@ -95,6 +95,66 @@ int act_join(struct ctl *ctl)
 	return ctl_flush();
 }
 
+static int show_code(struct ctl *ctl)
+{
+	CLEANUP(buf_fini) struct buf body = BUF_EMPTY;
+	json_t *answer = NULL;
+	struct ctl_text code, id, name;
+	int r = post(ctl, "/edge/v1/pairing/code", &body, &answer);
+	if (r || !answer)
+		return r ? r : ctl_flush();
+	const char *text = ctl_member(answer, "code", &code);
+	if (text) {
+		const char *whose = ctl_member(answer, "name", &name),
+		           *which = ctl_member(answer, "nodeId", &id);
+		printf("%s\n", text);
+		fprintf(stderr,
+		        "On the node that holds the account's key: edgectl pair %.8s %s\n"
+		        "This node is %s (%.8s); its address and port do instead of that.\n",
+		        which ? which : "NODE", text, whose ? whose : "?", which ? which : "?");
+		print_expiry(answer);
+	}
+	json_decref(answer);
+	return text ? ctl_flush() : ctl_say(EXIT_REFUSED, "edged answered without a code");
+}
+
+static int type_code(struct ctl *ctl, const char *node, const char *argument)
+{
+	CLEANUP(buf_fini) struct buf code = BUF_EMPTY;
+	CLEANUP(buf_fini) struct buf body = BUF_EMPTY;
+	json_t *answer = NULL;
+	struct ctl_text account, id;
+	int r = ctl_read_argument(argument, &code);
+	if (r)
+		return r;
+	while (code.len && strchr(" \r\n\t", code.ptr[code.len - 1]))
+		code.len--;
+	if (buf_add_str(&body, "{\"node\":") || buf_add_json(&body, edged_str(node)) ||
+	        buf_add_str(&body, ",\"code\":") || buf_add_json(&body, buf_slice(&code)) ||
+	        buf_add_str(&body, "}"))
+		return no_memory();
+	r = post(ctl, "/edge/v1/pairing", &body, &answer);
+	if (r || !answer)
+		return r ? r : ctl_flush();
+	const char *which = ctl_member(answer, "nodeId", &id),
+	           *whose = ctl_member(answer, "account", &account);
+	printf("node %s joined account %s\n", which ? which : "?", whose ? whose : "?");
+	json_decref(answer);
+	return ctl_flush();
+}
+
+int act_pair(struct ctl *ctl)
+{
+	const struct options *options = ctl->options;
+	if (options->count == 0)
+		return show_code(ctl);
+	if (options->count != 2)
+		return ctl_say(EXIT_USAGE, "usage: edgectl pair (on the new node: shows a code), edgectl "
+		                           "pair NODE CODE (on the node "
+		                           "that holds the account's key)");
+	return type_code(ctl, options->arguments[0], options->arguments[1]);
+}
+
 /* --- messages
  * ----------------------------------------------------------------------------------------------------------------
  */

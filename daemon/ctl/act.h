@@ -7,6 +7,7 @@
 
 int act_invite(struct ctl *ctl);
 int act_join(struct ctl *ctl);
+int act_pair(struct ctl *ctl);
 int act_publish(struct ctl *ctl);
 int act_kick(struct ctl *ctl);
 int act_shadow(struct ctl *ctl);

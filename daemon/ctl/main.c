@@ -29,6 +29,8 @@ static const struct verb verbs[] = {
 	{ "invite", "[--for TIME]", 0, 0, "F", false, act_invite,
 	        "print a token with which another node may join" },
 	{ "join", "TOKEN|-", 1, 1, "", false, act_join, "join the account of the node that made the token" },
+	{ "pair", "[NODE CODE|-]", 0, 2, "", false, act_pair,
+	        "on a new node: show a code; on the account's: take in the node that shows it" },
 	{ "remove", "NODE", 1, 1, "", false, nodes_remove,
 	        "remove a node from the account: it is out at once, and stays out" },
 	{ "pub", "[-q N] [-r] TOPIC MESSAGE|-", 2, 2, "qr", false, act_publish, "publish a message" },

@@ -85,6 +85,7 @@ static const char *by_alpn(struct edged_slice alpn)
 		{ "http/1.1", "http" },
 		{ "edged-link/1", "edged-link/1" },
 		{ "edged-mesh/1", "edged-mesh/1" },
+		{ "edged-pair/1", "edged-pair/1" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (edged_slice_is(alpn, names[i][0]))

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/pair_exchange.h"
 #include "io/dial.h"
 
 static struct world *the_world; /* for the fake dial, which has no argument of ours */
@@ -33,9 +34,14 @@ static int choose_server(void *arg, struct edged_stream *stream, struct edged_sl
 {
 	struct node *node = arg;
 	(void)first;
+	node->server_stream = stream;
+	if (edged_slice_is(alpn, PAIR_PROTOCOL)) {
+		*ret_handler = &pairing_handler;
+		*ret_self = node->pairing;
+		return 0;
+	}
 	if (!edged_slice_is(alpn, LINK_PROTOCOL))
 		return -ENOPROTOOPT;
-	node->server_stream = stream;
 	*ret_handler = links_handler();
 	*ret_self = links_server(node->links);
 	return 0;
@@ -49,7 +55,7 @@ static int choose_client(void *arg, struct edged_stream *stream, struct edged_sl
 	struct dial *dial = arg;
 	(void)stream;
 	(void)first;
-	assert_true(edged_slice_is(alpn, LINK_PROTOCOL));
+	assert_true(edged_slice_is(alpn, dial->options.alpn));
 	if (!dial->alive)
 		return -ECANCELED;
 	dial->alive = false;
@@ -106,7 +112,8 @@ static int fake_dial(struct loop *loop, const struct dial_options *options, stru
 	dial->alive = true;
 	snprintf(dial->address, sizeof(dial->address), "%s", options->addresses[0]);
 	deferred_init(&dial->later, dial_now);
-	loop_defer(loop, &dial->later);
+	if (the_world->dials != the_world->hold_dial)
+		loop_defer(loop, &dial->later);
 	*ret = dial;
 	return 0;
 }
@@ -297,7 +304,7 @@ static bool serves(void *arg, struct edged_slice service)
 
 static void make_tls(struct node *node)
 {
-	static const char *const alpn[] = { LINK_PROTOCOL, NULL };
+	static const char *const alpn[] = { LINK_PROTOCOL, PAIR_PROTOCOL, NULL };
 	struct err err = { "" };
 	const struct tls_options options = {
 		.certificate_pem = identity_certificate_pem(node->identity),
@@ -331,6 +338,9 @@ static void make_services(struct node *node)
 	struct proxy_deps proxy_deps = proxy;
 	proxy_deps.links = node->links;
 	assert_int_equal(join_new(&join_deps, &node->join, &err), 0);
+	const struct pairing_deps pairing = { loop, node->identity, node->join, node->requests, node->router,
+		node->tls, find_node, node, invite_time, PAIRING_LIMITS_DEFAULT, fake_dial, fake_cancel };
+	assert_int_equal(pairing_new(&pairing, &node->pairing, &err), 0);
 	assert_int_equal(proxy_new(&proxy_deps, &node->proxy, &err), 0);
 	const struct route_owner owner = { "test", node, node, true };
 	assert_int_equal(router_add(node->router, &owner, routes, sizeof(routes[0]), &err), 0);
@@ -357,6 +367,7 @@ static void stop_node(struct node *node)
 {
 	requests_abandon(node->requests, NULL);
 	proxy_free(node->proxy);
+	pairing_stop(node->pairing);
 	join_free(node->join);
 	peers_free(node->peers);
 	links_stop(node->links);
@@ -365,6 +376,7 @@ static void stop_node(struct node *node)
 static void free_node(struct node *node)
 {
 	links_free(node->links);
+	pairing_free(node->pairing);
 	router_free(node->router);
 	requests_free(node->requests);
 	tls_context_free(node->tls);

@@ -13,6 +13,7 @@
 #include "cluster/identity.h"
 #include "cluster/join.h"
 #include "cluster/link.h"
+#include "cluster/pairing.h"
 #include "cluster/peers.h"
 #include "cluster/proxy.h"
 #include "cluster/token.h"
@@ -45,6 +46,7 @@ struct node {
 	struct links *links;
 	struct peers *peers;
 	struct join *join;
+	struct pairing *pairing;
 	struct proxy *proxy;
 	struct edged_stream *server_stream; /* the latest that it accepted */
 	const char *services;               /* what it answers to GET /edge/v1/services */
@@ -73,9 +75,10 @@ struct world {
 	unsigned dials;
 	bool from_afar; /* clients come over TLS and have shown the access key */
 	bool refuse_dial;
+	unsigned hold_dial;    /* the number of the one that nobody answers; 0: none */
 	int address_of[NODES]; /* who answers at "node:N" */
 	unsigned turns_left;
-	uint64_t ms; /* added to the clock of invites */
+	uint64_t ms; /* added to the clock of invites and pairing codes */
 	bool (*until)(struct world *w);
 	struct timer *poll;
 	uint64_t give_up;
