@@ -11,81 +11,12 @@
 #include "edged/cap_log.h"
 #include "edged/cap_loop.h"
 #include "edged/cap_metrics.h"
-#include "edged/cap_store.h"
 #include "fake_auth.h"
-#include "fake_disk.h"
 #include "fake_http.h"
+#include "fake_private.h"
 #include "fake_words.h"
 #include "fake_work.h"
 #include "heap.h"
-
-#define MAX_FIGURES 200
-#define MAX_LOOPS   8
-
-/* --- the host ------------------------------------------------------------------------------------------------------------ */
-
-struct op { /* of the store, in order */
-	struct op *next;
-	enum { OP_PUT, OP_DEL, OP_APPEND, OP_TRIM, OP_COMMIT, OP_SCAN, OP_REPLAY } kind;
-	unsigned loop;
-	char table[33];
-	char *key, *value;
-	size_t key_len, value_len;
-	struct edged_joint *joint; /* held */
-	bool failed;               /* the joint of its batch has */
-	void (*done)(void *arg, int result);
-	int (*row)(void *arg, struct edged_slice key, struct edged_slice value);
-	int (*record)(void *arg, struct edged_slice record);
-	uint64_t position;
-	void *arg;
-};
-
-struct call { /* a post or a deferred call */
-	struct call *next;
-	unsigned loop;
-	void (*fn)(void *arg);
-	void (*drop)(void *arg);
-	void *arg;
-};
-
-struct edged_timer {
-	struct edged_timer *next;
-	struct fake_host *host;
-	unsigned loop;
-	void (*fire)(void *arg);
-	void *arg;
-	uint64_t due; /* 0: not armed */
-};
-
-struct fake_host {
-	struct edged_host host; /* first member */
-	const struct edged_plugin *plugin;
-	void *self;
-	const struct fake_setting *settings;
-	struct fake_disk *disk;
-	struct row *view; /* the disk with all writes that are queued */
-	struct op *ops, **last_op;
-	size_t writes;
-	bool auto_commit;
-	unsigned loops, loop;
-	uint64_t now;
-	struct call *posts, *deferred;
-	struct edged_timer *timers;
-	struct fake_peer *peers;
-	const struct edged_stream_handler *handler;
-	void *handler_self;
-	int started; /* 1: not yet, else the result */
-	struct {
-		char name[100];
-		int64_t word;
-	} figures[MAX_FIGURES];
-	size_t figure_count;
-};
-
-static struct fake_host *fake(struct edged_host *host)
-{
-	return (struct fake_host *)host;
-}
 
 /* --- log, config, metrics -------------------------------------------------------------------------------------------------- */
 
@@ -229,232 +160,6 @@ static const struct edged_loop_1 loop_cap = {
 	.defer = loop_defer,
 	.defer_cancel = defer_cancel,
 };
-
-/* --- store ------------------------------------------------------------------------------------------------------------------ */
-
-static struct op *add_op(struct edged_host *host, int kind, const char *table)
-{
-	struct op *op = calloc(1, sizeof(*op));
-	if (!op)
-		return NULL;
-	op->kind = kind;
-	op->loop = fake(host)->loop;
-	if (table)
-		snprintf(op->table, sizeof(op->table), "%s", table);
-	*fake(host)->last_op = op;
-	fake(host)->last_op = &op->next;
-	return op;
-}
-
-static int add_write(struct edged_host *host, int kind, const char *table, struct edged_slice key,
-        struct edged_slice value)
-{
-	struct op *op = add_op(host, kind, table);
-	if (!op)
-		return -ENOMEM;
-	op->key = fake_copy(key.ptr, op->key_len = key.len);
-	op->value = fake_copy(value.ptr, op->value_len = value.len);
-	if (kind != OP_APPEND)
-		fake_apply(&fake(host)->view, table, key, kind == OP_PUT ? &value : NULL);
-	fake(host)->writes++;
-	return 0;
-}
-
-static int store_put(
-        struct edged_host *host, const char *table, struct edged_slice key, struct edged_slice value)
-{
-	return key.len && key.len <= 1024 ? add_write(host, OP_PUT, table, key, value) : -EINVAL;
-}
-
-static int store_del(struct edged_host *host, const char *table, struct edged_slice key)
-{
-	return add_write(host, OP_DEL, table, key, edged_slice(NULL, 0));
-}
-
-static int store_append(struct edged_host *host, const char *log, struct edged_slice record)
-{
-	return record.len ? add_write(host, OP_APPEND, log, edged_slice(NULL, 0), record) : -EINVAL;
-}
-
-static int store_commit(struct edged_host *host, void (*done)(void *arg, int result), void *arg)
-{
-	struct op *op = add_op(host, OP_COMMIT, NULL);
-	if (!op)
-		return -ENOMEM;
-	op->done = done;
-	op->arg = arg;
-	return 0;
-}
-
-struct edged_joint {
-	unsigned holds;
-	bool failed;
-};
-
-static int store_joint(struct edged_host *host, unsigned parts, struct edged_joint **ret)
-{
-	(void)host;
-	*ret = calloc(1, sizeof(**ret));
-	if (*ret)
-		(*ret)->holds = parts;
-	return *ret ? 0 : -ENOMEM;
-}
-
-static void joint_release(struct edged_joint *joint)
-{
-	if (joint && --joint->holds == 0)
-		free(joint);
-}
-
-static void store_leave_joint(struct edged_host *host, struct edged_joint *joint)
-{
-	(void)host;
-	joint->failed = true;
-	joint_release(joint);
-}
-
-static int store_commit_joint(
-        struct edged_host *host, struct edged_joint *joint, void (*done)(void *arg, int result), void *arg)
-{
-	struct op *op = add_op(host, OP_COMMIT, NULL);
-	if (!op) {
-		store_leave_joint(host, joint);
-		return -ENOMEM;
-	}
-	op->done = done;
-	op->arg = arg;
-	op->joint = joint;
-	return 0;
-}
-
-static int store_scan(struct edged_host *host, const char *table, struct edged_slice from,
-        struct edged_slice to, size_t limit,
-        int (*row)(void *arg, struct edged_slice key, struct edged_slice value),
-        void (*end)(void *arg, int result), void *arg)
-{
-	assert(!from.len && !to.len && !limit);
-	struct op *op = add_op(host, OP_SCAN, table);
-	if (!op)
-		return -ENOMEM;
-	op->row = row;
-	op->done = end;
-	op->arg = arg;
-	return 0;
-}
-
-static int store_get(struct edged_host *host, const char *table, struct edged_slice key,
-        void (*found)(void *arg, int result, struct edged_slice value), void *arg)
-{
-	(void)host, (void)table, (void)key, (void)found, (void)arg;
-	return -ENOSYS;
-}
-
-static int store_trim(struct edged_host *host, const char *log, uint64_t position)
-{
-	struct op *op = add_op(host, OP_TRIM, log);
-	if (!op)
-		return -ENOMEM;
-	op->position = position;
-	return 0;
-}
-
-static int store_extent(struct edged_host *host, const char *log, uint64_t *ret_begin, uint64_t *ret_end)
-{
-	*ret_begin = fake_begin(fake(host)->disk, log);
-	*ret_end = fake(host)->disk->end;
-	return 0;
-}
-
-static int store_replay(struct edged_host *host, const char *log,
-        int (*record)(void *arg, struct edged_slice record), void (*end)(void *arg, int result), void *arg)
-{
-	struct op *op = add_op(host, OP_REPLAY, log);
-	if (!op)
-		return -ENOMEM;
-	op->record = record;
-	op->done = end;
-	op->arg = arg;
-	return 0;
-}
-
-static const struct edged_store_1 store_cap = {
-	.struct_size = sizeof(store_cap),
-	.put = store_put,
-	.del = store_del,
-	.commit = store_commit,
-	.get = store_get,
-	.scan = store_scan,
-	.joint = store_joint,
-	.commit_joint = store_commit_joint,
-	.leave_joint = store_leave_joint,
-	.append = store_append,
-	.extent = store_extent,
-	.trim = store_trim,
-	.replay = store_replay,
-};
-
-static void run_read(struct fake_host *f, const struct op *op)
-{
-	struct row *rows = fake_rows_copy(op->kind == OP_SCAN ? f->view : f->disk->rows);
-	bool enough = false;
-	for (const struct row *row = rows; row && !enough; row = row->next) {
-		struct edged_slice key = edged_slice(row->key, row->key_len);
-		struct edged_slice value = edged_slice(row->value, row->value_len);
-		if (strcmp(row->table, op->table) == 0)
-			enough = op->kind == OP_SCAN ? op->row(op->arg, key, value)
-			                             : op->record(op->arg, value);
-	}
-	fake_rows_free(rows);
-	op->done(op->arg, 0);
-}
-
-static void free_op(struct op *op)
-{
-	free(op->key);
-	free(op->value);
-	joint_release(op->joint);
-	free(op);
-}
-
-static struct op *take_ops(struct fake_host *f)
-{
-	struct op *ops = f->ops;
-	f->ops = NULL;
-	f->last_op = &f->ops;
-	return ops;
-}
-
-static void give_back(struct fake_host *f, struct op *ops)
-{
-	struct op **at = &ops;
-	while (*at)
-		at = &(*at)->next;
-	*at = f->ops;
-	if (f->ops == NULL)
-		f->last_op = at;
-	f->ops = ops;
-	if (!f->ops)
-		f->last_op = &f->ops;
-}
-
-static void run_op(struct fake_host *f, struct op *op, int result)
-{
-	struct edged_slice key = edged_slice(op->key, op->key_len),
-	                   value = edged_slice(op->value, op->value_len);
-	if (op->kind == OP_PUT && !result)
-		fake_apply(&f->disk->rows, op->table, key, &value);
-	else if (op->kind == OP_DEL && !result)
-		fake_apply(&f->disk->rows, op->table, key, NULL);
-	else if (op->kind == OP_APPEND && !result)
-		fake_append(f->disk, op->table, value);
-	else if (op->kind == OP_TRIM && !result)
-		fake_trim(f->disk, op->table, op->position);
-	f->loop = op->loop;
-	if (op->kind == OP_COMMIT && op->done)
-		op->done(op->arg, result);
-	if (op->kind == OP_SCAN || op->kind == OP_REPLAY)
-		run_read(f, op);
-}
 
 /* --- streams ---------------------------------------------------------------------------------------------------------------- */
 
@@ -680,7 +385,7 @@ static void fail_joints(struct op *ops)
 
 static void run_ops(struct fake_host *f, int result, bool scans_only)
 {
-	struct op *ops = take_ops(f), *kept = NULL, **keep = &kept;
+	struct op *ops = fake_take_ops(f), *kept = NULL, **keep = &kept;
 	fail_joints(ops);
 	while (ops) {
 		struct op *op = ops;
@@ -691,10 +396,10 @@ static void run_ops(struct fake_host *f, int result, bool scans_only)
 			keep = &op->next;
 			continue;
 		}
-		run_op(f, op, op->failed ? -EIO : result);
-		free_op(op);
+		fake_run_op(f, op, op->failed ? -EIO : result);
+		fake_free_op(op);
 	}
-	give_back(f, kept);
+	fake_give_back(f, kept);
 }
 
 void fake_run(struct fake_host *f)
@@ -888,7 +593,7 @@ static const void *find_cap(struct edged_host *host, const char *name)
 		{ EDGED_CONFIG_1, &config_cap },
 		{ EDGED_METRICS_1, &metrics_cap },
 		{ EDGED_LOOP_1, &loop_cap },
-		{ EDGED_STORE_1, &store_cap },
+		{ EDGED_STORE_1, &fake_store_cap },
 		{ EDGED_STREAM_1, &stream_cap },
 		{ EDGED_HTTP_1, &fake_http_cap },
 		{ EDGED_AUTH_1, &fake_auth_cap },
@@ -919,9 +624,9 @@ static void free_host(struct fake_host *f)
 {
 	fake_auth_forget(f);
 	fake_rows_free(f->view);
-	for (struct op *op = take_ops(f), *next; op; op = next) {
+	for (struct op *op = fake_take_ops(f), *next; op; op = next) {
 		next = op->next;
-		free_op(op);
+		fake_free_op(op);
 	}
 	while (f->peers) {
 		struct fake_peer *p = f->peers;
