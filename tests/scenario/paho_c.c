@@ -144,16 +144,29 @@ static void all_qos(void)
 		publish(a, name("qos/x"), "text", 4, qos, 0);
 		expect(b, name("qos/x"), "text", 4, qos, 0);
 	}
-	static char large[10000];
-	memset(large, 'L', sizeof(large));
-	publish(a, name("qos/large"), large, sizeof(large), 1, 0);
-	expect(b, name("qos/large"), large, sizeof(large), 1, 0);
 	publish(a, name("kept"), "kept", 4, 1, 1);
 	subscribe(b, name("kept"));
 	expect(b, name("kept"), "kept", 4, 1, 1);
 	publish(a, name("kept"), "", 0, 1, 1);
 	leave(a);
 	leave(b);
+}
+
+/* By a client that is alone. This one (1.3.11) has one buffer for what has come of a WebSocket frame, not one for each
+ * connection (frame_buffer in its WebSocket.c): a large frame on one connection swallows what comes on others of the process
+ * meanwhile, here the PUBACK. */
+static void large(void)
+{
+	static char payload[200000];
+	MQTTClient a = join("a");
+	subscribe(a, name("large"));
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (char)(i * 7 + i / 256);
+	for (int qos = 0; qos < 3; qos++) {
+		publish(a, name("large"), payload, sizeof(payload), qos, 0);
+		expect(a, name("large"), payload, sizeof(payload), qos, 0);
+	}
+	leave(a);
 }
 
 static void session(void)
@@ -226,6 +239,7 @@ int main(int argc, char **argv)
 	init.do_openssl_init = 1;
 	MQTTClient_global_init(&init);
 	all_qos();
+	large();
 	session();
 	will();
 	puts("ok");
