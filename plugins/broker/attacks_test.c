@@ -211,6 +211,79 @@ static void who_never_connects_is_gone_in_time(void **state)
 	assert_true(fake_closed(dribble));
 }
 
+/* A message of 10,000 bytes whose topic is that letter. */
+static void send_large(struct fake_peer *p, uint8_t first, char topic)
+{
+	static uint8_t bytes[10003];
+	memcpy(bytes, "\x30\x90\x4e\0\1t", 6);
+	bytes[0] = first;
+	bytes[5] = (uint8_t)topic;
+	fake_send(p, bytes, sizeof(bytes), 0);
+}
+
+/* A line of messages that nobody limits: retained ones, for one subscription after the other, to a client that does not read. */
+static void who_subscribes_again_and_does_not_read_has_a_limit(void **state)
+{
+	(void)state;
+	enum { COUNT = 50, TIMES = 200 };
+	const struct fake_setting settings[] = { { "limits.retained_messages", 60 },
+		{ "limits.queue_bytes", 100000 }, { NULL, 0 } };
+	boot(1, settings);
+	struct fake_peer *good = join(4, "good", CLEAN), *slow = join(4, "slow", CLEAN);
+	for (char i = 0; i < COUNT; i++)
+		send_large(good, 0x31, (char)('0' + i));
+	fake_block(slow, true);
+	for (unsigned i = 0; i < TIMES; i++)
+		subscribe(slow, "+", 0);
+	assert_in_range(fake_figure(host, "broker_queued_bytes", NULL), 1, 2 * COUNT * 64);
+	int64_t dropped = fake_figure(host, "broker_messages_dropped_total", "reason=\"queue-full\"");
+	assert_in_range(dropped, COUNT * (TIMES - 3), COUNT * (TIMES - 1));
+	/* What is live lines up behind them, and has a limit of its own. */
+	for (unsigned i = 0; i < 100; i++)
+		send_large(good, 0x30, 'z');
+	assert_in_range(fake_figure(host, "broker_queued_bytes", NULL), 80000, 100000 + 3 * COUNT * 64);
+	fake_block(slow, false);
+	size_t n = 0;
+	for (size_t more; fake_run(host), (more = fake_take(slow).len) > 0;)
+		n += more;
+	assert_int_equal((n - TIMES * 5) % 10003, 0);
+	assert_in_range((n - TIMES * 5) / 10003, COUNT + 8, 3 * COUNT + 10);
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+	goes_on(slow);
+	goes_on(good);
+}
+
+/* A list that only grew at its end: here a line that is never empty. */
+static void a_line_that_is_never_empty_keeps_its_order(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	fake_auto_commit(host, true);
+	struct fake_peer *s = join_with(5, "s", CLEAN, "\x21\0\1", 3, NULL, 0), *p = join(4, "p", CLEAN);
+	SEND(p, "\x33\6\0\1q\0\1x\x33\6\0\1r\0\1x");
+	quiet(s);
+	SEND(s, "\x82\7\0\1\0\0\1q\1\x82\7\0\2\0\0\1r\1\x82\7\0\3\0\0\1t\1");
+	quiet(s);
+	for (uint16_t i = 0, next = 0; i < 1000; i++) {
+		uint8_t bytes[] = { 0x32, 7, 0, 1, 't', 0, 1, (uint8_t)(i >> 8), (uint8_t)i };
+		fake_send(p, bytes, sizeof(bytes), 0);
+		if (i < 5)
+			continue;
+		uint8_t ack[] = { 0x40, 2, (uint8_t)((i - 4) >> 8), (uint8_t)(i - 4) };
+		fake_send(s, ack, sizeof(ack), 0);
+		struct edged_slice got = fake_take(s);
+		if (i == 5) /* the other retained one */
+			continue;
+		assert_int_equal(got.len, 10);
+		assert_memory_equal(got.ptr + 8, ((uint8_t[]){ (uint8_t)(next >> 8), (uint8_t)next }), 2);
+		next++;
+	}
+	fake_hang_up(s);
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+	quiet(p);
+	goes_on(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +294,8 @@ int main(void)
 		T(an_id_of_wildcards_is_nobody_else),
 		T(a_storm_of_take_overs_leaves_one),
 		T(who_never_connects_is_gone_in_time),
+		T(who_subscribes_again_and_does_not_read_has_a_limit),
+		T(a_line_that_is_never_empty_keeps_its_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

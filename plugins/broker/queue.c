@@ -22,10 +22,31 @@ static void count_dropped(const struct session *s, const struct message *m, int6
 		trace_dropped(s, m, why);
 }
 
-static void waiting_fini(struct waiting *w)
+/* The bytes of retained messages are counted where they are kept. */
+static void count_line(struct session *s, struct backlog *b, int64_t items, int64_t live_bytes)
 {
+	b->bytes += (size_t)live_bytes;
+	queue_bytes(s, items * (int64_t)sizeof(struct waiting) + live_bytes);
+}
+
+/* Takes one out that is first or last, and maybe live. */
+static void drop_waiting(struct session *s, struct backlog *b, const struct waiting *w, bool live)
+{
+	count_line(s, b, -1, live ? -(int64_t)message_size(w->message) : 0);
+	b->live -= live;
 	message_unref(w->message);
 	free(w->more_ids);
+}
+
+static void drop_first(struct session *s, struct backlog *b)
+{
+	bool live = b->count - b->next <= b->live;
+	drop_waiting(s, b, &b->items[b->next++], live);
+}
+
+static void drop_last(struct session *s, struct backlog *b)
+{
+	drop_waiting(s, b, &b->items[--b->count], b->live > 0);
 }
 
 static void backlog_free(struct session *s)
@@ -33,8 +54,8 @@ static void backlog_free(struct session *s)
 	struct backlog *b = s->backlog;
 	if (!b)
 		return;
-	for (uint32_t i = b->next; i < b->count; i++)
-		waiting_fini(&b->items[i]);
+	while (b->next < b->count)
+		drop_last(s, b);
 	free(b->items);
 	free(b);
 	s->backlog = NULL;
@@ -139,8 +160,7 @@ uint32_t session_purge(struct session *s)
 		backlog_free(s);
 	} else if (s->backlog) {
 		while (s->backlog->count > s->backlog->next)
-			waiting_fini(&s->backlog->items[--s->backlog->count]);
-		s->backlog->live = 0;
+			drop_last(s, s->backlog);
 	}
 	for (uint32_t i = s->flight ? s->flight->count : 0; i-- > 0;) {
 		if (flight_at(s->flight, i)->state != ENTRY_QUEUED)
@@ -240,6 +260,12 @@ static int backlog_room(struct session *s, uint32_t more)
 		return -ENOSPC;
 	if (b->count + more <= b->size)
 		return 0;
+	if (b->next > b->size / 2) { /* a line that is never empty does not grow for ever */
+		b->count -= b->next;
+		memmove(b->items, b->items + b->next, b->count * sizeof(*b->items));
+		b->next = 0;
+		return backlog_room(s, more);
+	}
 	uint32_t size = b->size ? b->size : 8;
 	while (size < b->count + more)
 		size *= 2;
@@ -253,6 +279,14 @@ static int backlog_room(struct session *s, uint32_t more)
 
 int session_line_up(struct session *s, struct message *const *messages, uint32_t n, uint8_t qos, uint32_t id)
 {
+	const struct broker *broker = s->shard->broker;
+	const struct backlog *line = s->backlog;
+	uint32_t before = line ? line->count - line->next - line->live : 0;
+	/* Who subscribes again and again, and does not read, is not given more than there is. */
+	if (before && before + n > broker->limits.retained_messages) {
+		edged_metric_add(broker->figures.dropped_queue, n);
+		return -ENOSPC;
+	}
 	int r = backlog_room(s, n);
 	if (r)
 		return r;
@@ -264,6 +298,7 @@ int session_line_up(struct session *s, struct message *const *messages, uint32_t
 		at[i] = (struct waiting){ message_ref(messages[i]), NULL, id, lower, true };
 	}
 	b->count += n;
+	count_line(s, b, n, 0);
 	return 0;
 }
 
@@ -283,7 +318,11 @@ void session_unblock(struct session *s)
 
 static int line_up_live(struct session *s, const struct delivery *d)
 {
-	if (s->backlog->live >= s->shard->broker->limits.queue_messages) {
+	const struct limits *limits = &s->shard->broker->limits;
+	const struct backlog *line = s->backlog;
+	size_t size = message_size(d->message);
+	if (line->live >= limits->queue_messages ||
+	        (line->bytes && line->bytes + size > limits->queue_bytes)) {
 		count_dropped(s, d->message, s->shard->broker->figures.dropped_queue, "queue-full");
 		return -ENOSPC;
 	}
@@ -297,6 +336,7 @@ static int line_up_live(struct session *s, const struct delivery *d)
 	w.message = message_ref(d->message);
 	b->items[b->count++] = w;
 	b->live++;
+	count_line(s, b, 1, (int64_t)size);
 	session_pump(s); /* what it waits for may have expired */
 	return 0;
 }
@@ -465,10 +505,8 @@ void session_pump(struct session *s)
 		return;
 	s->backlog = NULL; /* so that nothing delivered here lines up again */
 	while (b->next < b->count && pump_waiting(s, &b->items[b->next]))
-		waiting_fini(&b->items[b->next++]);
+		drop_first(s, b);
 	s->backlog = b;
-	if (b->live > b->count - b->next)
-		b->live = b->count - b->next;
 	if (b->next == b->count)
 		backlog_free(s);
 }

@@ -9,7 +9,8 @@
 /* Gives it a message: sent, queued, or dropped and counted. 0; -ENOSPC when it was refused for a limit. *ret_saved
  * becomes true when something was written for it, that an acknowledgement has to wait for. */
 int session_deliver(struct session *session, const struct delivery *delivery, bool *ret_saved);
-/* Lines up retained messages for a new subscription, in front of what is live. -ENOMEM. */
+/* Lines up retained messages for a new subscription, in front of what is live. -ENOMEM; -ENOSPC: so many wait already, from
+ * earlier ones, that they were dropped and counted. */
 int session_line_up(
         struct session *session, struct message *const *messages, uint32_t n, uint8_t qos, uint32_t id);
 /* What is lined up waits until it is unblocked (or the connection ends). -ENOMEM. */

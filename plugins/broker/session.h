@@ -42,6 +42,7 @@ struct backlog {
 	struct waiting *items;
 	uint32_t next, count, size;
 	uint32_t live;    /* so many at the end are no retained ones */
+	size_t bytes;     /* of these */
 	uint32_t blocked; /* by so many: an answer to come, a SUBACK to be sent first */
 };
 

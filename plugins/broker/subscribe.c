@@ -86,7 +86,7 @@ static uint8_t subscribe(struct request *q, struct edged_slice text, uint8_t opt
 	}
 	if (wants_retained(&filter, options, r == 0) &&
 	        (!c->broker->strict || strict_retained(filter.filter)) &&
-	        retained_ask(s, filter.filter, options & OPT_QOS, id))
+	        retained_ask(s, filter.filter, options & OPT_QOS, id) == -ENOMEM)
 		count_one(c->broker->figures.dropped_memory);
 	return options & OPT_QOS;
 }

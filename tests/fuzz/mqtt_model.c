@@ -558,6 +558,13 @@ static bool take_share(
 	return false;
 }
 
+/* What came for a subscription that was new may have been one of these as well, and then need not come for that one. */
+static void doubt_shares(struct model *m, uint8_t who, uint16_t n, const struct model_look *look)
+{
+	for (unsigned i = 0; i < m->share_count; i++)
+		m->shares[i].optional |= !m->shares[i].taken && may_take(m, &m->shares[i], n, who, look);
+}
+
 /* At QoS 2 it may have begun before a crash: then it goes on, expired or not. */
 static struct model_entry *find_share(
         struct model *m, uint8_t who, const struct model_heard *h, bool optional)
@@ -658,6 +665,8 @@ const char *model_hear(struct model *m, uint8_t who, const struct model_heard *h
 	/* Several may look the same: what must come counts first, unless others would have to come before it. */
 	for (int optional = 0; optional <= 1 && !e; optional++) {
 		e = find_waiting(m, s, h, optional, &early);
+		if (e && e->retained)
+			doubt_shares(m, who, e->message, &h->look);
 		if (!e)
 			e = find_share(m, who, h, optional);
 	}
