@@ -188,6 +188,7 @@ static void join(struct client *c, struct session *s)
 	c->session = s;
 	s->client = c;
 	s->epoch++;
+	s->unacked = 0;
 	shared_present(s, true);
 	presence_set(s, true);
 	s->version = c->version;

@@ -66,7 +66,7 @@ struct session {
 	uint32_t compacted;      /* the last compaction that has been through it */
 	uint32_t holds;          /* references from work that waits */
 	uint16_t unanswered;     /* acknowledgements that wait for a commit: later ones wait behind them */
-	uint16_t unacked;        /* of them, PUBACKs */
+	uint16_t unacked;        /* of them, PUBACKs for this connection */
 	uint16_t id_len;
 	uint8_t version;
 	bool touched; /* see turn_touch() */

@@ -215,6 +215,26 @@ static void who_sends_more_than_it_may_is_closed(void **state)
 	BYE(p, 0x93);
 }
 
+/* The receive maximum begins anew with each connection (4.9), also when the disk is slow. */
+static void who_comes_back_may_send_as_much_again(void **state)
+{
+	(void)state;
+	const struct fake_setting settings[] = { { "limits.receive", 2 }, { NULL, 0 } };
+	boot(1, settings);
+	struct fake_peer *p = NULL;
+	for (int i = 0; i < 3; i++) {
+		p = join_with(5, "p", KEEP, HOUR, 5, NULL, 0);
+		quiet(p);
+		SEND(p, "\x33\7\0\1t\0\1\0x\x33\7\0\1t\0\2\0x");
+		EXPECT(p, "");
+		assert_false(fake_closed(p));
+	}
+	fake_commit(host, 0);
+	EXPECT(p, "\x40\3\0\1\x10\x40\3\0\2\x10");
+	SEND(p, "\x33\7\0\1t\0\1\0x\x33\7\0\1t\0\2\0x\x33\7\0\1t\0\3\0x");
+	BYE(p, 0x93);
+}
+
 /* PUBCOMP cannot say "no": the connection ends, and the client releases again. */
 static void a_release_that_cannot_be_stored_is_not_confirmed(void **state)
 {
@@ -527,6 +547,7 @@ int main(void)
 		T(a_late_will_comes_at_the_delay_or_at_the_end_of_the_session),
 		T(a_full_window_holds_up_messages_alone),
 		T(who_sends_more_than_it_may_is_closed),
+		T(who_comes_back_may_send_as_much_again),
 		T(a_release_that_cannot_be_stored_is_not_confirmed),
 		T(what_could_not_be_stored_is_tried_again),
 		T(an_acknowledgement_covers_what_failed_before),

@@ -12,7 +12,7 @@ static void acknowledge(const struct todo *todo, struct client *client, int resu
 {
 	struct session *session = todo->session;
 	session->unanswered--;
-	if (todo->packet == PUBACK)
+	if (todo->packet == PUBACK && todo->epoch == session->epoch)
 		session->unacked--;
 	uint8_t reason = result ? REASON_QUOTA : todo->reason;
 	/* Who gets to hear "no" may use the id for another message. Else the message comes again, and is known: see
