@@ -154,8 +154,8 @@ static int take(struct pair_conn *conn, const struct pair_frame *frame)
 
 static int on_open(void *self, struct edged_stream *stream, void **ret_conn)
 {
-	if (!stream_is_tls13(stream) || !stream_functions.peer(stream)->node_id)
-		return -EPROTONOSUPPORT;
+	if (!stream_functions.peer(stream)->node_id)
+		return -EACCES; /* it showed no key of a node */
 	struct pair_conn *conn = calloc(1, sizeof(*conn));
 	if (!conn)
 		return -ENOMEM;

@@ -125,6 +125,11 @@ static int choose(void *arg, struct edged_stream *stream, struct edged_slice alp
 		return STREAM_NEED_MORE;
 	if (!protocol)
 		protocol = by_first_bytes(first_bytes);
+	/* Devices may speak TLS 1.2 at the same port; two nodes never have to, so somebody in between wants it. */
+	if (protocol && edged_slice_starts(edged_str(protocol), "edged-") && !stream_is_tls13(stream)) {
+		log_debug("listener", "%s: %s over a TLS older than 1.3, closed", l->text, protocol);
+		return -EPROTONOSUPPORT;
+	}
 	*ret_handler = protocol ? listeners_handler(l->all, protocol, ret_self) : NULL;
 	if (!*ret_handler) {
 		log_debug("listener", "%s: %s, closed", l->text,

@@ -4,6 +4,7 @@
 first bytes; who has no certificate of the account gets nothing."""
 import json
 import os
+import socket
 import ssl
 import subprocess
 import threading
@@ -50,23 +51,92 @@ def test_tls_1_2_and_1_3():
         raise AssertionError("TLS 1.1 was taken")
 
 
-def test_links_between_nodes_take_no_older_tls():
-    node, credentials = edged.with_credentials()
+def as_member(credentials, alpn, version=ssl.TLSVersion.TLSv1_3):
+    """What a node of the account dials with."""
     ca, certificate, key = files(credentials)
-    for version, taken in ((ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, False)):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(ca)
-        context.load_cert_chain(certificate, key)
-        context.set_alpn_protocols(["edged-link/1"])
-        context.maximum_version = version
-        with context.wrap_socket(node.connect("tls"), server_hostname="127.0.0.1") as stream:
-            assert stream.selected_alpn_protocol() == "edged-link/1"
-            stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(ca)
+    context.load_cert_chain(certificate, key)
+    context.maximum_version = version
+    if alpn:
+        context.set_alpn_protocols([alpn])
+    return context
+
+
+def answer(stream, request):
+    """What comes within a second and a half, b"" when the connection ends."""
+    stream.settimeout(1.5)
+    try:
+        stream.sendall(request)
+        return stream.recv(100)
+    except TimeoutError:
+        return None
+    except OSError:
+        return b""
+
+
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+
+
+def test_nodes_speak_no_older_tls_to_each_other():
+    node, credentials = edged.with_credentials()
+    for alpn in ("edged-link/1", "edged-mesh/1", "edged-pair/1"):
+        request = H2_PREFACE if alpn == "edged-link/1" else b"\1"
+        for version, taken in ((ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, False)):
+            with as_member(credentials, alpn, version).wrap_socket(node.connect("tls"), server_hostname="127.0.0.1") as stream:
+                assert stream.selected_alpn_protocol() == alpn
+                got = answer(stream, request)
+                assert (got != b"") == taken, (alpn, version, got)
+                if alpn == "edged-link/1" and taken:
+                    assert got[3:4] == b"\4", got
+
+
+def test_a_link_needs_its_name():
+    """Without ALPN the bytes of a link are an HTTP request like any other, and a bad one."""
+    node, credentials = edged.with_credentials()
+    for alpn in (None, "http/1.1"):
+        with as_member(credentials, alpn).wrap_socket(node.connect("tls"), server_hostname="127.0.0.1") as stream:
+            got = answer(stream, H2_PREFACE)
+            assert got.startswith(b"HTTP/1.1 4") or got.startswith(b"HTTP/1.1 505"), got
+    with as_member(credentials, "mqtt").wrap_socket(node.connect("tls"), server_hostname="127.0.0.1") as stream:
+        assert answer(stream, H2_PREFACE) == b""
+
+
+def impostor(credentials, alpn, version):
+    """The address of a server with a certificate of the account that wants older TLS, or names no protocol."""
+    _, certificate, key = files(credentials)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.maximum_version = version
+    if alpn:
+        context.set_alpn_protocols([alpn])
+    server = socket.create_server(("127.0.0.1", 0))
+    got = []
+
+    def serve():
+        while True:
             try:
-                got = stream.recv(100)
+                connection, _ = server.accept()
+                with context.wrap_socket(connection, server_side=True) as stream:
+                    got.append(stream.recv(100))
+            except ssl.SSLError:
+                got.append(b"")
             except OSError:
-                got = b""
-            assert (got[3:4] == b"\4") == taken, (version, got)
+                return
+    threading.Thread(target=serve, daemon=True).start()
+    return server, "%s:%d" % server.getsockname(), got
+
+
+def test_a_node_does_not_dial_with_older_tls():
+    node, credentials = edged.with_credentials()
+    for alpn, version in (("edged-pair/1", ssl.TLSVersion.TLSv1_2), (None, ssl.TLSVersion.TLSv1_3),
+                          ("http/1.1", ssl.TLSVersion.TLSv1_3)):
+        server, address, got = impostor(credentials, alpn, version)
+        code, problem = node.http("POST", "/edge/v1/pairing", {"node": address, "code": "0794-0701"})[::2]
+        assert code == 502 and problem["type"].endswith("node-unreachable"), (alpn, version, problem)
+        edged.wait_for(lambda: got, 10, "it came")
+        assert got == [b""], "and said nothing"
+        server.close()
 
 
 def test_websocket_over_tls():
