@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cluster/join_proof.h"
+#include "io/stream.h"
 #include "node_rig.h"
 
 static void a_node_joins_by_token(void **state)
@@ -155,6 +157,108 @@ static void invites_are_counted_and_checked(void **state)
 	assert_problem(ask(w, 0, 0, "POST", "/edge/v1/account/sign", "{}"), 400, "wrong-way");
 }
 
+/* --- a proof that was made for one connection, sent over another --- */
+
+static struct {
+	struct world *world;
+	struct join_token token;
+	uint8_t exported[PROOF_EXPORT]; /* of the first connection */
+	bool recorded, replays;
+	struct buf body;
+	int status;
+	bool ended;
+} thief;
+
+static int write_proof(void *arg, struct edged_stream *stream, struct link_send *send)
+{
+	CLEANUP(buf_fini) struct buf der = BUF_EMPTY, request = BUF_EMPTY, proof_text = BUF_EMPTY;
+	uint8_t exported[PROOF_EXPORT], proof[PROOF_LEN];
+	(void)arg;
+	assert_int_equal(stream_export_key(stream, PROOF_LABEL, exported, sizeof(exported)), 0);
+	if (!thief.recorded) {
+		memcpy(thief.exported, exported, sizeof(exported));
+		thief.recorded = true;
+		return -ECANCELED;
+	}
+	assert_memory_not_equal(thief.exported, exported, sizeof(exported));
+	assert_int_equal(identity_request(thief.world->node[1].identity, &der), 0);
+	assert_int_equal(proof_make(thief.token.secret, thief.replays ? thief.exported : exported,
+	                         buf_slice(&der), proof),
+	        0);
+	assert_int_equal(base64_write(buf_slice(&der), &request), 0);
+	assert_int_equal(base64_write(edged_slice(proof, PROOF_LEN), &proof_text), 0);
+	buf_clear(&thief.body);
+	assert_int_equal(
+	        buf_addf(&thief.body, "{\"request\":\"%s\",\"proof\":\"%s\"}", request.ptr, proof_text.ptr),
+	        0);
+	send->body = buf_slice(&thief.body);
+	return 0;
+}
+
+static void thief_head(void *arg, const struct link_message *answer)
+{
+	(void)arg;
+	thief.status = answer->status;
+}
+
+static void thief_data(void *arg, struct edged_slice bytes)
+{
+	(void)arg, (void)bytes;
+}
+
+static void thief_end(void *arg, const struct link_failure *failure)
+{
+	(void)arg, (void)failure;
+	thief.ended = true;
+}
+
+static bool thief_ended(struct world *w)
+{
+	(void)w;
+	return thief.ended;
+}
+
+/* The status of the answer, 0: none. */
+static int steal(struct world *w)
+{
+	static const struct link_reply reply = { thief_head, thief_data, thief_end };
+	static const char *const addresses[] = { "192.0.2.1:1", NULL };
+	const struct link_request request = {
+		.node_id = identity_node_id(w->node[0].identity),
+		.send = { edged_str("POST"), edged_str(JOIN_SIGN_PATH), edged_str("n0"), NULL, 0,
+		        { NULL, 0 } },
+		.answer_ms = 5000,
+		.reply = &reply,
+		.addresses = addresses,
+		.prepare = write_proof,
+	};
+	struct link_call *call;
+	struct link_failure failure;
+	thief.status = 0;
+	thief.ended = false;
+	assert_int_equal(links_request(w->node[1].links, &request, &call, &failure), 0);
+	run_until(w, thief_ended);
+	return thief.status;
+}
+
+static void a_proof_is_worth_nothing_on_another_connection(void **state)
+{
+	struct world *w = *state;
+	char token[TOKEN_TEXT_MAX];
+	memset(&thief, 0, sizeof(thief));
+	thief.world = w;
+	invite(w, 0, "", token);
+	assert_int_equal(token_read(edged_str(token), &thief.token, NULL), 0);
+	assert_int_equal(steal(w), 0);
+	thief.replays = true;
+	assert_int_equal(steal(w), 403);
+	assert_int_equal(join_counts(w->node[0].join).refused, 1);
+	thief.replays = false; /* made for this one, it fits */
+	assert_int_equal(steal(w), 200);
+	assert_int_equal(steal(w), 403); /* once */
+	buf_fini(&thief.body);
+}
+
 static bool renewed(struct world *w)
 {
 	return join_counts(w->node[1].join).renewals == 1;
@@ -198,6 +302,7 @@ int main(void)
 		T(who_belongs_to_an_account_does_not_join),
 		T(only_the_owner_invites_and_joins),
 		T(invites_are_counted_and_checked),
+		T(a_proof_is_worth_nothing_on_another_connection),
 		T(certificates_are_renewed_over_a_link),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
