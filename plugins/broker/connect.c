@@ -346,8 +346,6 @@ static int process(struct client *c, const struct frame *frame, bool authenticat
 {
 	struct connect p;
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
-	if (!r && !c->connect && !rate_connect(c)) /* one that is kept has been counted */
-		r = REASON_RATE;
 	if (!r && c->broker->strict)
 		r = strict_connect(&p);
 	if (!r)
@@ -441,7 +439,11 @@ int client_connect(struct client *c, const struct frame *frame)
 {
 	struct connect p;
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
-	if (!r && p.client_id.len) {
+	if (!r && !rate_connect(c))
+		r = REASON_RATE;
+	if (r)
+		return refuse(c, &p, (uint8_t)r);
+	if (p.client_id.len) {
 		unsigned loop = shard_of(c->broker, p.client_id);
 		if (loop != c->shard->index)
 			return move(c, frame, loop);

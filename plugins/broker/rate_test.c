@@ -241,6 +241,23 @@ static void who_shares_a_fast_address_is_told_to_go(void **state)
 	assert_int_equal(figure("broker_rate_disconnects_total", NULL), 1);
 }
 
+/* Wherever the client ids belong. */
+static void an_address_connects_only_so_often_to_all_loops(void **state)
+{
+	(void)state;
+	boot(4, slow);
+	static const char *const ids[] = { "a", "b", "c", "d", "e" };
+	for (int i = 0; i < 5; i++)
+		(void)join_from("192.0.2.1:1", 4, ids[i]);
+	for (int i = 0; i < 5; i++) {
+		struct fake_peer *p = come_from("192.0.2.1:1", false);
+		char packet[] = "\x10\x0d\0\4MQTT\4\2\0\x3c\0\1a";
+		packet[14] = ids[i][0];
+		fake_send(p, packet, 15, 0);
+		EXPECT(p, "\x20\2\0\3");
+	}
+}
+
 static void an_address_connects_only_so_often(void **state)
 {
 	(void)state;
@@ -290,6 +307,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(large_messages_of_an_address_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_shares_a_fast_address_is_told_to_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_address_connects_only_so_often, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		        an_address_connects_only_so_often_to_all_loops, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
