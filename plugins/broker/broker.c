@@ -40,6 +40,8 @@ static const struct edged_setting settings[] = {
 	        "how long a session is kept while its client is away, at most; 0 means for ever" },
 	{ "keep_alive", EDGED_TYPE_INT, "0", 0, 65535, "s", NULL,
 	        "the longest keep-alive that MQTT 5 clients are allowed; 0 means any" },
+	{ "websocket_lifetime", EDGED_TYPE_DURATION, "\"0s\"", 0, 365 * DAY, "ms", NULL,
+	        "how long a connection over WebSocket may last; 0 means for ever" },
 	{ "sys_interval", EDGED_TYPE_DURATION, "\"10s\"", 1000, DAY, "ms", NULL,
 	        "how often $SYS topics are told, while somebody subscribes to them" },
 	{ "password_file", EDGED_TYPE_STRING, "\"\"", 0, 4095, NULL, NULL,
@@ -109,6 +111,12 @@ static const struct edged_setting settings[] = {
 	        "bytes a second of all clients of one address, likewise" },
 	{ "rates.connects", EDGED_TYPE_INT, "25", 0, 1000000, "attempts", NULL,
 	        "CONNECTs a second of one address (IPv6: one /64 network), refused beyond (0x9F)" },
+	{ "rates.client_connects", EDGED_TYPE_INT, "0", 0, 1000000, "attempts", NULL,
+	        "CONNECTs a second with one client id, refused beyond (0x97), also those of this machine; 0 "
+	        "means any" },
+	{ "rates.stored_messages", EDGED_TYPE_INT, "0", 0, 65535, "messages", NULL,
+	        "messages a second that a client which is back is sent of those that waited for it; new ones "
+	        "do not wait behind them; 0 means any, and all in order" },
 	{ "rates.patience", EDGED_TYPE_DURATION, "\"10m\"", 0, DAY, "ms", NULL,
 	        "for how long a client may be faster than its rate without a break, before it is "
 	        "disconnected (0x96, "
@@ -140,7 +148,10 @@ static void configure(struct broker *b)
 				[RATE_USER] = rate_limit(b, "rates.user_messages", "rates.user_bytes"),
 				[RATE_ADDRESS] = rate_limit(b, "rates.address_messages", "rates.address_bytes"),
 			},
-			.connects = (uint64_t)setting(b, "rates.connects"),
+			.connects = {
+				[RATE_CONNECTS_ADDRESS] = (uint64_t)setting(b, "rates.connects"),
+				[RATE_CONNECTS_ID] = (uint64_t)setting(b, "rates.client_connects"),
+			},
 			.patience = (uint32_t)((setting(b, "rates.patience") + 999) / 1000),
 		},
 		.retained_bytes = (size_t)setting(b, "limits.retained_bytes"),
@@ -158,7 +169,9 @@ static void configure(struct broker *b)
 		.streams = (unsigned)setting(b, "limits.streams"),
 		.sys_ms = (uint64_t)setting(b, "sys_interval"),
 		.connect_ms = (uint64_t)setting(b, "connect_timeout"),
+		.stored = (unsigned)setting(b, "rates.stored_messages"),
 		.session_expiry = (uint32_t)((setting(b, "session_expiry") + 999) / 1000),
+		.websocket = (uint32_t)((setting(b, "websocket_lifetime") + 999) / 1000),
 		.keep_alive = (uint16_t)setting(b, "keep_alive"),
 	};
 	b->strict = strcmp(b->config->string(b->host, "strict"), "aws") == 0;
@@ -222,8 +235,12 @@ static void add_figures(struct broker *b)
 		{ &b->figures.dropped_expired, EDGED_COUNTER, dropped, "reason=\"expired\"", why },
 		{ &b->figures.dropped_quota, EDGED_COUNTER, dropped, "reason=\"not-allowed\"", why },
 		{ &b->figures.dropped_memory, EDGED_COUNTER, dropped, "reason=\"no-memory\"", why },
-		{ &b->figures.rate_refused, EDGED_COUNTER, "broker_connects_too_fast_total", NULL,
+		{ &b->figures.rate_refused[RATE_CONNECTS_ADDRESS], EDGED_COUNTER,
+		        "broker_connects_too_fast_total", NULL,
 		        "Clients refused because too many came from their address at once" },
+		{ &b->figures.rate_refused[RATE_CONNECTS_ID], EDGED_COUNTER,
+		        "broker_client_connects_too_fast_total", NULL,
+		        "Clients refused because they came again too soon with the same client id" },
 		{ &b->figures.rate_ended, EDGED_COUNTER, "broker_rate_disconnects_total", NULL,
 		        "Clients disconnected for being too fast for too long" },
 		{ &b->figures.rate_client, EDGED_COUNTER, exceeded, "of=\"client\"", too_fast },

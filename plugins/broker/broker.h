@@ -35,7 +35,10 @@ struct limits {
 	unsigned client_id, subscriptions, user_properties, inflight, receive, receive_old, queue_messages,
 	        clients, sessions, retained_messages, aliases, streams;
 	uint64_t connect_ms, sys_ms;
+	unsigned stored;         /* messages a second, of those that waited for a client; 0: any */
 	uint32_t session_expiry; /* s */
+	uint32_t websocket;      /* s that a connection over WebSocket lasts, 0: for ever */
+	uint32_t retry;          /* s for which a message waits for a client that is there, 0: for ever */
 	uint16_t keep_alive;     /* s, 0: no limit */
 };
 
@@ -51,7 +54,7 @@ struct figures {
 	int64_t *dropped_slow, *dropped_queue, *dropped_size, *dropped_expired, *dropped_quota,
 	        *dropped_memory;
 	int64_t *store_failures, *compactions;
-	int64_t *rate_refused, *rate_ended, *paused, *pauses;
+	int64_t *rate_refused[RATE_CONNECTS], *rate_ended, *paused, *pauses;
 	int64_t *rate_client, *rate_shared[RATE_SHARES];
 	int64_t *memory, *pressure, *shed[PRESSURE_STEPS];
 	int64_t *foreign, *denied[DENIED_COUNT];

@@ -28,10 +28,12 @@ struct client {
 	struct rate *rate;   /* see rate.c; NULL: it is as fast as it can */
 	uint8_t *connect;    /* CONNECT packet while the stream moves to the session's loop */
 	size_t connect_len;
-	uint64_t since;      /* when it was accepted, wall time in ms */
-	uint32_t heard;      /* when something came last, in seconds */
-	uint32_t max_packet; /* it accepts */
-	uint16_t window;     /* messages on the way to it at once */
+	uint64_t since;       /* when it was accepted, wall time in ms */
+	uint32_t heard;       /* when something came last, in seconds */
+	uint32_t max_packet;  /* it accepts */
+	uint32_t stored_at;   /* s: when more of what waited for it may go out, see stored.h */
+	uint16_t stored_left; /* so much of it until then */
+	uint16_t window;      /* messages on the way to it at once */
 	uint16_t keep_alive;
 	uint8_t version; /* 0 before CONNECT */
 	bool muted;      /* accepted, but CONNACK waits for the store: nothing may be sent yet */

@@ -14,24 +14,32 @@
 #include "receive.h"
 #include "rights.h"
 #include "shard.h"
+#include "stored.h"
 #include "strict.h"
 #include "subscribe.h"
 #include "trace_packet.h"
 
 /* --- refusing ---------------------------------------------------------------------------------------------------------- */
 
-/* CONNACK with a reason, then the end. MQTT 3 knows no answer to a packet that makes no sense. */
-static int refuse(struct client *c, const struct connect *p, uint8_t reason)
+/* It is not let in, and nothing is said. */
+static int hang_up(struct client *c, const struct connect *p, uint8_t reason)
 {
-	uint8_t version = p->version;
-	bool known = reason == REASON_VERSION || reason == REASON_CLIENT_ID ||
-	             reason == REASON_NOT_AUTHORIZED || reason == REASON_UNAVAILABLE ||
-	             reason == REASON_QUOTA || reason == REASON_PASSWORD || reason == REASON_RATE;
 	count_one(c->broker->figures.refused);
 	if (tracing(c->broker))
 		trace_refused(c, p->client_id, reason);
 	if (reason == REASON_NOT_AUTHORIZED || reason == REASON_PASSWORD)
 		lifecycle_refused(c, p->client_id);
+	return reason;
+}
+
+/* CONNACK with a reason, then the end. MQTT 3 knows no answer to a packet that makes no sense. */
+static int refuse(struct client *c, const struct connect *p, uint8_t reason)
+{
+	uint8_t version = p->version;
+	(void)hang_up(c, p, reason);
+	bool known = reason == REASON_VERSION || reason == REASON_CLIENT_ID ||
+	             reason == REASON_NOT_AUTHORIZED || reason == REASON_UNAVAILABLE ||
+	             reason == REASON_QUOTA || reason == REASON_PASSWORD || reason == REASON_RATE;
 	if (version >= MQTT_5 || known) {
 		uint8_t bytes[128];
 		struct writer w = writer(bytes, sizeof(bytes));
@@ -118,7 +126,9 @@ static struct session *get_session(struct client *c, const struct connect *p, st
 	bool foreign = s && !edged_slice_eq(standing_principal(s->standing), standing_principal(standing));
 	if (foreign)
 		count_one(c->broker->figures.foreign);
-	if (s && (p->clean || foreign)) {
+	/* To AWS IoT, sessions of MQTT 3 and of MQTT 5 are two things. */
+	bool other = s && c->broker->strict && (s->version == MQTT_5) != (p->version == MQTT_5);
+	if (s && (p->clean || foreign || other)) {
 		*ret_wait = s->row != 0;
 		session_end(s);
 		s = NULL;
@@ -183,6 +193,14 @@ static void tune(struct client *c, const struct connect *p)
 	c->broker->stream->deadline(c->stream, 0);
 }
 
+/* When the connection ends at the latest. */
+static uint32_t lifetime(const struct client *c)
+{
+	uint32_t most = c->broker->limits.websocket;
+	bool limited = most && c->broker->stream->peer(c->stream)->websocket;
+	return limited ? shard_now(c->shard) + most : EXPIRY_NEVER;
+}
+
 static void join(struct client *c, struct session *s)
 {
 	c->session = s;
@@ -192,9 +210,10 @@ static void join(struct client *c, struct session *s)
 	shared_present(s, true);
 	presence_set(s, true);
 	s->version = c->version;
+	s->ends = lifetime(c);
+	stored_begin(s);
 	shard_alarm_cancel(c->shard, s);
-	if (c->keep_alive)
-		shard_alarm(c->shard, s, c->heard + c->keep_alive * 3u / 2 + 1);
+	session_watch(s);
 }
 
 /* May the client come in with this id and this will? 0, or a reason. */
@@ -439,8 +458,10 @@ int client_connect(struct client *c, const struct frame *frame)
 {
 	struct connect p;
 	int r = parse_connect(frame, c->broker->limits.user_properties, &p);
-	if (!r && !rate_connect(c))
-		r = REASON_RATE;
+	if (!r)
+		r = rate_connect(c, p.client_id);
+	if (r == REASON_QUOTA && p.version < MQTT_5) /* as AWS IoT does when an id comes too often */
+		return hang_up(c, &p, REASON_QUOTA);
 	if (r)
 		return refuse(c, &p, (uint8_t)r);
 	if (p.client_id.len) {

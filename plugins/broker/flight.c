@@ -50,6 +50,31 @@ struct entry *flight_push(struct flight *flight)
 	return entry;
 }
 
+/* What was sent ahead of stored entries is like the others once those are gone. */
+static void close_gap(struct flight *flight)
+{
+	if (flight->stored)
+		return;
+	flight->sent += flight->ahead;
+	flight->ahead = 0;
+}
+
+void flight_next_stored(struct flight *flight)
+{
+	flight->stored--;
+	flight->sent++;
+	close_gap(flight);
+}
+
+static void remove_unsent(struct flight *flight, uint32_t i)
+{
+	if (i < flight->sent + flight->stored)
+		flight->stored--;
+	else if (flight_is_sent(flight, i))
+		flight->ahead--;
+	close_gap(flight);
+}
+
 void flight_remove(struct flight *flight, uint32_t i)
 {
 	entry_fini(flight_at(flight, i));
@@ -59,6 +84,8 @@ void flight_remove(struct flight *flight, uint32_t i)
 	flight->count--;
 	if (i < flight->sent)
 		flight->sent--;
+	else
+		remove_unsent(flight, i);
 	if (flight->count == 0) { /* an idle session keeps no ring */
 		free(flight->ring);
 		flight->ring = NULL;
@@ -69,6 +96,9 @@ void flight_remove(struct flight *flight, uint32_t i)
 int64_t flight_find(const struct flight *flight, uint16_t id)
 {
 	for (uint32_t i = 0; i < flight->sent; i++)
+		if (flight_at(flight, i)->id == id)
+			return i;
+	for (uint32_t n = 0, i = flight->sent + flight->stored; n < flight->ahead; n++, i++)
 		if (flight_at(flight, i)->id == id)
 			return i;
 	return -1;
@@ -104,7 +134,7 @@ uint16_t flight_take_id(struct flight *flight)
 
 void flight_rewind(struct flight *flight)
 {
-	flight->sent = 0;
+	flight->sent = flight->stored = flight->ahead = 0;
 }
 
 bool flight_has_incoming(const struct flight *flight, uint16_t id)

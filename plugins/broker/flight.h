@@ -24,7 +24,8 @@ struct entry {
 	uint64_t seq;            /* of a durable session: rises from the first entry to the last */
 	uint32_t *more_ids;      /* count and further subscription identifiers, or NULL */
 	uint32_t subscription_id;
-	uint16_t id; /* packet id, 0: none yet */
+	uint32_t since; /* s: has waited since then for a client that is there; only with limits.retry */
+	uint16_t id;    /* packet id, 0: none yet */
 	uint8_t qos;
 	uint8_t state;
 	bool retain, stored;
@@ -35,7 +36,9 @@ struct flight {
 	struct entry *ring;
 	uint32_t head, count, size; /* size is a power of two */
 	uint32_t sent;              /* entries in front that this connection has been sent */
-	size_t bytes;               /* of the messages held */
+	uint32_t stored; /* behind those: some that it found here, and is sent by and by (stored.h) */
+	uint32_t ahead;  /* behind these: newer ones that it has been sent already */
+	size_t bytes;    /* of the messages held */
 	uint16_t last_id;
 	uint16_t clear; /* ids after last_id that are known to be free */
 	uint16_t incoming_count, incoming_size;
@@ -55,10 +58,18 @@ struct entry *flight_push(struct flight *flight);
 void entry_fini(struct entry *entry);
 /* Takes entry i out; the order of the others stays. */
 void flight_remove(struct flight *flight, uint32_t i);
-/* Place of the entry with that packet id among those that were sent, or -1. */
+/* Place of the entry with that packet id among those that this connection was sent, or -1. */
 int64_t flight_find(const struct flight *flight, uint16_t id);
 /* A packet id that no entry has; 0: none left. */
 uint16_t flight_take_id(struct flight *flight);
+/* Has this connection been sent entry i? */
+static inline bool flight_is_sent(const struct flight *flight, uint32_t i)
+{
+	uint32_t ahead = flight->sent + flight->stored;
+	return i < flight->sent || (i >= ahead && i < ahead + flight->ahead);
+}
+/* The first of the stored ones is sent. */
+void flight_next_stored(struct flight *flight);
 /* The connection is gone: what was sent is to be sent again to the next one. */
 void flight_rewind(struct flight *flight);
 

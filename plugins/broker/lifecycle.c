@@ -99,6 +99,8 @@ static const char *why(uint8_t reason)
 		return "DUPLICATE_CLIENTID";
 	case REASON_KEEP_ALIVE:
 		return "MQTT_KEEP_ALIVE_TIMEOUT";
+	case REASON_CONNECT_TIME:
+		return "WEBSOCKET_TTL_EXPIRATION";
 	case REASON_NOT_AUTHORIZED:
 		return "FORBIDDEN_ACCESS";
 	case REASON_PASSWORD:

@@ -7,6 +7,7 @@
 #include "queue.h"
 #include "rights.h"
 #include "shard.h"
+#include "stored.h"
 #include "trace_packet.h"
 
 static void queue_bytes(const struct session *s, int64_t by)
@@ -173,6 +174,13 @@ uint32_t session_purge(struct session *s)
 	return count;
 }
 
+void queue_give_up(struct session *s)
+{
+	const struct entry *e = flight_at(s->flight, 0);
+	count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "not-acknowledged");
+	take_out(s, 0);
+}
+
 bool queue_drop_oldest(struct session *s)
 {
 	for (uint32_t i = s->flight->sent; i < s->flight->count; i++)
@@ -189,7 +197,8 @@ static bool queue_full(struct session *s, const struct message *m)
 		return inside_full(s, m);
 	const struct broker *broker = s->shard->broker;
 	const struct flight *f = s->flight;
-	return f->count - f->sent >= broker->limits.queue_messages + (s->client ? s->client->window : 0u) ||
+	return f->count - f->sent - f->ahead >=
+	               broker->limits.queue_messages + (s->client ? s->client->window : 0u) ||
 	       (f->bytes && f->bytes + message_size(m) > broker->limits.queue_bytes);
 }
 
@@ -220,6 +229,8 @@ static int push(struct session *s, const struct delivery *d)
 	e->seq = s->row ? broker_row(s->shard->broker) : 0;
 	e->qos = d->qos;
 	e->retain = d->retain;
+	if (s->shard->broker->limits.retry)
+		e->since = shard_now(s->shard);
 	s->flight->bytes += message_size(m);
 	queue_bytes(s, (int64_t)message_size(m));
 	return 0;
@@ -383,10 +394,21 @@ static void save(struct session *s, struct entry *e, enum entry_state state)
 	e->saving = persist_entry(s, e) == 0 && turn_wrote(s->shard) == 0 && turn_todo(s->shard, &todo) == 0;
 }
 
+/* In strict mode a message that is sent again has another packet id, as one that never was: AWS IoT sends no DUP. */
+static bool send_anew(struct session *s, struct entry *e)
+{
+	if (e->qos != 1 || s->inside || !s->shard->broker->strict)
+		return false;
+	uint16_t id = flight_take_id(s->flight);
+	if (id)
+		e->id = id;
+	return true;
+}
+
 /* The next entry that was not sent yet. False: it was dropped, its place is free. */
 static bool start_entry(struct session *s, struct entry *e)
 {
-	bool again = e->state == ENTRY_SENT, fresh = e->state == ENTRY_QUEUED || e->state == ENTRY_SAVED;
+	bool fresh = e->state == ENTRY_QUEUED || e->state == ENTRY_SAVED;
 	if (fresh && message_over(e->message)) {
 		count_dropped(s, e->message, s->shard->broker->figures.dropped_expired, "expired");
 		if (s->inside)
@@ -402,8 +424,9 @@ static bool start_entry(struct session *s, struct entry *e)
 		}
 		return send_entry(s, e, false);
 	case ENTRY_SAVED:
+		return send_entry(s, e, false);
 	case ENTRY_SENT:
-		return send_entry(s, e, again);
+		return send_entry(s, e, !send_anew(s, e));
 	case ENTRY_RELEASED:
 		client_send_ack(s->client, PUBREL, e->id, 0);
 		return true;
@@ -442,22 +465,66 @@ static bool withhold(struct session *s, struct entry *e)
 	return true;
 }
 
+/* Entry i, which counts as sent by now. False: it was dropped. */
+static bool pump_entry(struct session *s, uint32_t i, int right)
+{
+	struct entry *e = flight_at(s->flight, i);
+	bool there = right ? start_entry(s, e) : withhold(s, e);
+	if (!there)
+		take_out(s, i);
+	return there;
+}
+
+static int right_to(struct session *s, uint32_t i)
+{
+	const struct entry *e = flight_at(s->flight, i);
+	return e->message ? rights_deliver(s, e->message) : 1;
+}
+
+static bool room_for_more(const struct session *s)
+{
+	return s->flight->sent + s->flight->ahead < s->client->window && client_has_room(s->client);
+}
+
+/* Stored entries, as many as may be sent now, and what came after them. */
+static void pump_stored(struct session *s)
+{
+	struct flight *f = s->flight;
+	bool sent = false;
+	int right = 1;
+	while (f->stored && s->client->stored_left && room_for_more(s) &&
+	        (right = right_to(s, f->sent)) >= 0) {
+		uint32_t i = f->sent;
+		flight_next_stored(f);
+		if (!pump_entry(s, i, right))
+			continue;
+		s->client->stored_left--;
+		sent = true;
+	}
+	if (sent)
+		stored_spent(s);
+	while (f->stored && right >= 0) {
+		uint32_t i = f->sent + f->stored + f->ahead;
+		if (i == f->count || !room_for_more(s) || (right = right_to(s, i)) < 0)
+			return;
+		f->ahead++;
+		(void)pump_entry(s, i, right);
+	}
+}
+
 static void pump_queue(struct session *s)
 {
 	struct flight *f = s->flight;
+	if (f->stored)
+		pump_stored(s);
+	if (f->stored)
+		return;
 	while (f->sent < f->count && f->sent < s->client->window && client_has_room(s->client)) {
-		struct entry *e = flight_at(f, f->sent);
-		int right = e->message ? rights_deliver(s, e->message) : 1;
+		int right = right_to(s, f->sent);
 		if (right < 0)
 			return;
 		uint32_t i = f->sent++;
-		if (right == 0) {
-			if (!withhold(s, e))
-				take_out(s, i);
-			continue;
-		}
-		if (!start_entry(s, flight_at(f, i)))
-			take_out(s, i);
+		(void)pump_entry(s, i, right);
 	}
 }
 
@@ -486,7 +553,7 @@ static bool pump_waiting(struct session *s, const struct waiting *w)
 		(void)client_send(s->client, &d, 0, false);
 		return true;
 	}
-	if (s->flight && s->flight->count >= s->client->window)
+	if (s->flight && s->flight->count - s->flight->stored >= s->client->window)
 		return false;
 	(void)deliver_queued(s, &d, &saved);
 	if (saved)
@@ -589,7 +656,7 @@ void session_saved(struct session *s, uint16_t id, int result)
 			client_close(s->client, REASON_QUOTA); /* it stays where it is for when it is back */
 			return;
 		}
-		if (s->client && !s->client->muted && !s->client->closing && i < f->sent &&
+		if (s->client && !s->client->muted && !s->client->closing && flight_is_sent(f, i) &&
 		        !start_entry(s, e)) {
 			take_out(s, i);
 			session_pump(s);

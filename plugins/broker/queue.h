@@ -29,6 +29,8 @@ void session_saved(struct session *session, uint16_t id, int result);
 /* What was not sent yet goes; messages on their way stay, for the client may have them. How many went. */
 uint32_t session_purge(struct session *session);
 
+/* The oldest message, sent or not, has waited for too long. */
+void queue_give_up(struct session *session);
 /* The oldest message that was never sent goes; false when there is none. */
 bool queue_drop_oldest(struct session *session);
 

@@ -99,32 +99,42 @@ static bool is_local(const struct edged_peer *peer)
 	return peer->loopback || peer->uid >= 0;
 }
 
-bool rate_connect(struct client *c)
+/* One more CONNECT with that name. False: it comes too soon, and is not counted. */
+static bool spend_connect(struct broker *b, enum rate_connects by, uint64_t name)
 {
-	struct broker *b = c->broker;
-	struct rates *rates = &b->rates;
-	const struct edged_peer *peer = b->stream->peer(c->stream);
-	if (b->limits.rates.connects == 0 || is_local(peer))
-		return true;
-	uint64_t place = place_of(b, peer->address), now = now_ms(b) * 1000000;
-	size_t set = (size_t)(place >> 32) % (RATE_PLACES / WAYS) * WAYS, at = set;
-	pthread_mutex_lock(&rates->lock);
+	struct rate_place *places = b->rates.places[by];
+	uint64_t now = now_ms(b) * 1000000;
+	size_t set = (size_t)(name >> 32) % (RATE_PLACES / WAYS) * WAYS, at = set;
+	pthread_mutex_lock(&b->rates.lock);
 	for (size_t i = set; i < set + WAYS; i++) {
-		if (rates->places[i].address == place) {
+		if (places[i].name == name) {
 			at = i;
 			break;
 		}
-		if (rates->places[i].due < rates->places[at].due)
+		if (places[i].due < places[at].due)
 			at = i;
 	}
-	uint64_t due = rates->places[at].address == place ? rates->places[at].due : 0, before = due;
-	bool fits = spend(&due, 1, b->limits.rates.connects, now) == 0;
-	rates->places[at].address = place;
-	rates->places[at].due = fits ? due : before;
-	pthread_mutex_unlock(&rates->lock);
+	uint64_t due = places[at].name == name ? places[at].due : 0, before = due;
+	bool fits = spend(&due, 1, b->limits.rates.connects[by], now) == 0;
+	places[at] = (struct rate_place){ name, fits ? due : before };
+	pthread_mutex_unlock(&b->rates.lock);
 	if (!fits)
-		count_one(b->figures.rate_refused);
+		count_one(b->figures.rate_refused[by]);
 	return fits;
+}
+
+int rate_connect(struct client *c, struct edged_slice id)
+{
+	struct broker *b = c->broker;
+	const uint64_t *rates = b->limits.rates.connects;
+	const struct edged_peer *peer = b->stream->peer(c->stream);
+	if (rates[RATE_CONNECTS_ADDRESS] && !is_local(peer) &&
+	        !spend_connect(b, RATE_CONNECTS_ADDRESS, place_of(b, peer->address)))
+		return REASON_RATE;
+	if (rates[RATE_CONNECTS_ID] && id.len &&
+	        !spend_connect(b, RATE_CONNECTS_ID, keyed_hash(b->key, 5, id) | 1))
+		return REASON_QUOTA;
+	return 0;
 }
 
 /* --- rates that clients share ------------------------------------------------------------------------------------------- */

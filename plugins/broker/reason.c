@@ -28,6 +28,7 @@ struct edged_slice reason_text(uint8_t reason)
 		{ REASON_QOS, "QoS 2 is not taken here (strict)" },
 		{ REASON_NO_SUBSCRIPTION_IDS, "subscription identifiers are not taken here (strict)" },
 		{ REASON_RATE, "too many attempts to connect or to log in; wait before the next one" },
+		{ REASON_CONNECT_TIME, "the connection is as old as websocket_lifetime allows" },
 		{ REASON_MESSAGE_RATE, "more messages than rates.messages for longer than rates.patience" },
 		{ REASON_QUOTA, "a limit of the broker was reached, or its disk is full" },
 	};

@@ -9,6 +9,7 @@
 #include "queue.h"
 #include "rights.h"
 #include "shard.h"
+#include "stored.h"
 
 /* --- the table of sessions ------------------------------------------------------------------------------------------- */
 
@@ -164,17 +165,42 @@ void session_detach(struct session *s, bool with_will)
 		shard_publish_will(s->shard, will, s);
 }
 
+/* --- alarms ------------------------------------------------------------------------------------------------------------ */
+
+/* When a client that says nothing is given up; EXPIRY_NEVER: it may be silent. */
+static uint32_t silent_until(const struct client *c)
+{
+	return c->keep_alive ? c->heard + c->keep_alive * 3u / 2 + 1 : EXPIRY_NEVER;
+}
+
+void session_watch(struct session *s)
+{
+	uint32_t due = silent_until(s->client), stored = stored_due(s);
+	due = due < s->ends ? due : s->ends;
+	due = due < stored ? due : stored;
+	if (due != EXPIRY_NEVER)
+		shard_alarm(s->shard, s, due);
+}
+
+static void look_at_client(struct session *s, uint32_t now)
+{
+	if (silent_until(s->client) <= now) {
+		count_one(s->shard->broker->figures.kept_dead);
+		client_close(s->client, REASON_KEEP_ALIVE);
+	} else if (s->ends <= now) {
+		client_close(s->client, REASON_CONNECT_TIME);
+	} else {
+		stored_alarm(s);
+		if (s->client)
+			session_watch(s);
+	}
+}
+
 void session_alarm(struct session *s)
 {
 	uint32_t now = shard_now(s->shard);
 	if (s->client) {
-		uint32_t silent = now - s->client->heard, limit = s->client->keep_alive * 3u / 2 + 1;
-		if (silent < limit) {
-			shard_alarm(s->shard, s, now + limit - silent);
-			return;
-		}
-		count_one(s->shard->broker->figures.kept_dead);
-		client_close(s->client, REASON_KEEP_ALIVE);
+		look_at_client(s, now);
 		return;
 	}
 	if (s->ends <= now) {

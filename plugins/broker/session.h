@@ -48,7 +48,7 @@ struct backlog {
 
 struct session {
 	struct target target; /* first member */
-	struct alarm alarm;   /* keep-alive while connected; else expiry or the delayed will */
+	struct alarm alarm;   /* see session_watch() while connected; else expiry or the delayed will */
 	struct shard *shard;
 	struct client *client; /* NULL: away */
 	struct member *member; /* of shared subscriptions, see shared.h; or NULL */
@@ -59,14 +59,15 @@ struct session {
 	struct message *will;
 	uint64_t row;
 	uint32_t will_delay;
-	uint32_t will_due, ends; /* while away, in seconds of the shard's clock */
-	uint32_t left;           /* when it went away, likewise; 0: before the start */
-	uint32_t expiry;         /* s */
-	uint32_t epoch;          /* which connection it is on */
-	uint32_t compacted;      /* the last compaction that has been through it */
-	uint32_t holds;          /* references from work that waits */
-	uint16_t unanswered;     /* acknowledgements that wait for a commit: later ones wait behind them */
-	uint16_t unacked;        /* of them, PUBACKs for this connection */
+	uint32_t will_due;   /* while away, in seconds of the shard's clock */
+	uint32_t ends;       /* likewise; while connected, when the connection does */
+	uint32_t left;       /* when it went away, likewise; 0: before the start */
+	uint32_t expiry;     /* s */
+	uint32_t epoch;      /* which connection it is on */
+	uint32_t compacted;  /* the last compaction that has been through it */
+	uint32_t holds;      /* references from work that waits */
+	uint16_t unanswered; /* acknowledgements that wait for a commit: later ones wait behind them */
+	uint16_t unacked;    /* of them, PUBACKs for this connection */
 	uint16_t id_len;
 	uint8_t version;
 	bool touched; /* see turn_touch() */
@@ -113,5 +114,8 @@ void session_release(struct session *session);
 void session_detach(struct session *session, bool with_will);
 /* Its alarm has gone off. */
 void session_alarm(struct session *session);
+/* Sets the alarm of a connected session for what comes first: silence beyond the keep-alive, the end of the connection, or
+ * what stored_due() says. */
+void session_watch(struct session *session);
 
 #endif

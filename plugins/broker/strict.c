@@ -18,6 +18,10 @@ enum {
 	KEEP_ALIVE_MIN_S = 30,
 	KEEP_ALIVE_MAX_S = 1200,
 	MESSAGE_EXPIRY_S = 7 * 24 * 3600,
+	CONNECTS = 1,   /* a second, of one client id */
+	STORED = 10,    /* messages a second to a client that is back */
+	RETRY_S = 3600, /* for a message that is not acknowledged */
+	WEBSOCKET_S = 24 * 3600,
 };
 
 static unsigned lower(unsigned own, unsigned aws)
@@ -42,7 +46,11 @@ void strict_limits(struct limits *l)
 	l->aliases = lower(l->aliases, ALIASES);
 	l->rates.client.messages = lower_rate(l->rates.client.messages, MESSAGES);
 	l->rates.client.bytes = lower_rate(l->rates.client.bytes, BYTES);
+	l->rates.connects[RATE_CONNECTS_ID] = lower_rate(l->rates.connects[RATE_CONNECTS_ID], CONNECTS);
+	l->stored = (unsigned)lower_rate(l->stored, STORED);
 	l->session_expiry = (uint32_t)lower_rate(l->session_expiry, SESSION_S);
+	l->websocket = (uint32_t)lower_rate(l->websocket, WEBSOCKET_S);
+	l->retry = (uint32_t)lower_rate(l->retry, RETRY_S);
 }
 
 uint16_t strict_keep_alive(uint16_t asked)

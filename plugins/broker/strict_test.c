@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Strict mode: what AWS IoT Core does not take. Each rule is shown with the mode and, where it is one packet, without. */
 #include "rig_test.h"
+#include "shard.h"
 #include "strict.h"
 
 static const struct fake_setting aws[] = { { "strict", 1 }, { NULL, 0 } };
@@ -34,8 +35,11 @@ static void limits_are_lowered_and_never_raised(void **state)
 		.inflight = 6,
 		.receive = 7,
 		.receive_old = 8,
-		.rates = { .client = { .messages = 9, .bytes = 10 } },
-		.session_expiry = 11 };
+		.rates = { .client = { .messages = 9, .bytes = 10 }, .connects = { 12, 1 } },
+		.session_expiry = 11,
+		.stored = 4,
+		.websocket = 12,
+		.retry = 13 };
 	struct limits before = low;
 	strict_limits(&low);
 	assert_memory_equal(&low, &before, sizeof(low));
@@ -50,6 +54,13 @@ static void limits_are_lowered_and_never_raised(void **state)
 		{ "messages a second", high.rates.client.messages, 100 },
 		{ "bytes a second", high.rates.client.bytes, 512 * 1024 },
 		{ "session", high.session_expiry, 3600 },
+		{ "CONNECTs of an id", high.rates.connects[RATE_CONNECTS_ID], 1 },
+		{ "stored messages", high.stored, 10 }, { "WebSocket", high.websocket, 86400 },
+		{ "waiting for PUBACK", high.retry, 3600 },
+		{ "any CONNECTs of an id", none.rates.connects[RATE_CONNECTS_ID], 1 },
+		{ "CONNECTs of an address", none.rates.connects[RATE_CONNECTS_ADDRESS], 0 },
+		{ "any stored messages", none.stored, 10 }, { "a WebSocket for ever", none.websocket, 86400 },
+		{ "waiting for ever", none.retry, 3600 },
 		{ "any messages a second", none.rates.client.messages, 100 },
 		{ "any bytes a second", none.rates.client.bytes, 512 * 1024 },
 		{ "a session for ever", none.session_expiry, 3600 } };
@@ -220,6 +231,7 @@ static void what_is_granted(void **state)
 		struct edged_slice got = fake_take(p);
 		if (!edged_slice_eq(got, edged_slice(asked[i].answer, asked[i].answer_n)))
 			fail_msg("%s: %zu bytes", asked[i].rule, got.len);
+		pass(1000);
 	}
 	struct fake_peer *old = ask(4, BODY("\2\0\0\0\1b")); /* is not told, and not waited for any longer */
 	EXPECT(old, "\x20\2\0\0");
@@ -312,6 +324,341 @@ static void a_will_does_not_wait(void **state)
 	EXPECT(p, "\x30\4\0\1wx");
 }
 
+/* --- coming back ---------------------------------------------------------------------------------------------------------- */
+
+static void again_too_soon(unsigned loops)
+{
+	boot(loops, aws);
+	fake_auto_commit(host, true);
+	struct fake_peer *first = join(5, "a", CLEAN);
+	for (int i = 0; i < 3; i++) { /* who is refused is not counted */
+		REFUSED(ask(5, BODY("\2\0\x3c\0\0\1a")), REASON_QUOTA);
+		struct fake_peer *old = ask(4, BODY("\2\0\x3c\0\1a"));
+		EXPECT(old, "");
+		assert_true(fake_closed(old));
+		pass(300);
+	}
+	assert_false(fake_closed(first));
+	fake_hang_up(join(4, "b", CLEAN)); /* another is another, and one without has none */
+	fake_hang_up(join(4, "", CLEAN));
+	fake_hang_up(join(4, "", CLEAN));
+	pass(100);
+	(void)join(4, "a", CLEAN);
+	BYE(first, REASON_TAKEN_OVER);
+	assert_int_equal(fake_figure(host, "broker_client_connects_too_fast_total", NULL), 6);
+	assert_int_equal(fake_figure(host, "broker_connects_refused_total", NULL), 6);
+	end();
+	boot(loops, NULL);
+	(void)join(4, "a", CLEAN);
+	(void)join(5, "a", CLEAN);
+	end();
+}
+
+static void an_id_connects_once_a_second(void **state)
+{
+	(void)state;
+	again_too_soon(1);
+	again_too_soon(3);
+}
+
+static uint32_t now_s(void)
+{
+	return shard_now(((struct broker *)fake_self(host))->shards[0]);
+}
+
+/* PUBLISH packets at QoS 1 that have come; their payloads, of one byte each, go to `text`, and each is acknowledged. */
+static unsigned receive(struct fake_peer *p, char *text, bool ack)
+{
+	struct edged_slice got = fake_take(p);
+	unsigned n = 0;
+	uint8_t acks[4 * 200];
+	for (size_t at = 0; at + 2 <= got.len; at += 2 + (size_t)got.ptr[at + 1]) {
+		if ((got.ptr[at] & 0xf0) != 0x30)
+			continue;
+		assert_int_equal(got.ptr[at], 0x32); /* never DUP */
+		memcpy(&acks[n * 4], "\x40\2", 2);
+		memcpy(&acks[n * 4 + 2], got.ptr + at + 5, 2);
+		text[n++] = got.ptr[at + 1 + got.ptr[at + 1]];
+		assert_true(n < 200);
+	}
+	text[n] = 0;
+	if (ack && n)
+		fake_send(p, acks, 4 * n, 0);
+	return n;
+}
+
+/* n messages for topic "t", with payloads from `first` on. */
+static void publish(struct fake_peer *p, char first, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char packet[] = "\x32\6\0\1t\0\1x";
+		packet[6] = (char)(i + 1);
+		packet[7] = (char)(first + i);
+		fake_send(p, packet, 8, 0);
+	}
+	quiet(p);
+}
+
+/* "s" subscribes to "t" and leaves, and n messages are stored for it; `pub` stays. */
+static struct fake_peer *leave_with(unsigned n)
+{
+	struct fake_peer *pub = join(4, "pub", CLEAN), *s = join(4, "s", KEEP);
+	subscribe(s, "t", 1);
+	fake_hang_up(s);
+	publish(pub, 'A', n);
+	pass(1700);
+	return pub;
+}
+
+static void stored_messages_come_ten_a_second(void **state)
+{
+	(void)state;
+	char text[200];
+	begin(true);
+	(void)leave_with(35);
+	struct fake_peer *s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	unsigned came[60] = { 0 }, all = 0;
+	for (unsigned tenth = 0; tenth < 60; tenth++) {
+		came[tenth] = receive(s, text, true);
+		for (unsigned i = 0; i < came[tenth]; i++)
+			assert_int_equal(text[i], 'A' + (char)all++); /* in order */
+		unsigned second = 0;
+		for (unsigned i = tenth < 9 ? 0 : tenth - 9; i <= tenth; i++)
+			second += came[i];
+		assert_in_range(second, 0, 10);
+		if (tenth == 41)
+			assert_int_equal(all, 35); /* the first ten, then no second is left out */
+		pass(100);
+	}
+	assert_int_equal(came[0], 10);
+	assert_int_equal(all, 35);
+	/* Nothing waits: the next thing to be looked at is the keep-alive. */
+	assert_true(((struct broker *)fake_self(host))->shards[0]->timer_due >= now_s() + 80);
+	end();
+	begin(false);
+	(void)leave_with(35);
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(receive(s, text, true), 35);
+}
+
+static void new_messages_do_not_wait_behind_stored_ones(void **state)
+{
+	(void)state;
+	char text[200];
+	begin(true);
+	struct fake_peer *pub = leave_with(25);
+	struct fake_peer *s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(receive(s, text, false), 10); /* which are not acknowledged */
+	publish(pub, 'a', 3);
+	assert_int_equal(receive(s, text, true), 3);
+	assert_string_equal(text, "abc");
+	publish(pub, 'd', 2);
+	assert_int_equal(receive(s, text, false), 2);
+	pass(2000);
+	assert_in_range(receive(s, text, true), 10, 15);
+	assert_int_equal(text[0], 'A' + 10);
+	pass(1000);
+	(void)receive(s, text, true);
+	publish(pub, 'f', 1);
+	assert_int_equal(receive(s, text, true), 1);
+	/* Once more: what was not acknowledged, in the order in which it came. */
+	fake_hang_up(s);
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(receive(s, text, true), 10);
+	assert_string_equal(text, "ABCDEFGHIJ");
+	pass(2000);
+	assert_int_equal(receive(s, text, true), 2);
+	assert_string_equal(text, "de");
+	fake_hang_up(s);
+	pass(1000);
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(receive(s, text, true), 0);
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+}
+
+/* The window counts what was sent ahead, and what is away can be purged while stored messages wait. */
+static void stored_messages_keep_to_the_window(void **state)
+{
+	(void)state;
+	char text[200];
+	static const struct fake_setting narrow[] = { { "strict", 1 }, { "rates.stored_messages", 2 },
+		{ "limits.inflight", 4 }, { NULL, 0 } };
+	boot(1, narrow);
+	fake_auto_commit(host, true);
+	struct fake_peer *pub = leave_with(5);
+	struct fake_peer *s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(receive(s, text, false), 2);
+	publish(pub, 'a', 3);
+	assert_int_equal(receive(s, text, false), 2); /* "c" finds no room */
+	pass(4000);
+	assert_int_equal(receive(s, text, false), 0);
+	SEND(s, "\x40\2\0\3"); /* "a": ids go up from 1 */
+	assert_int_equal(receive(s, text, false), 1);
+	assert_string_equal(text, "C");
+	SEND(s, "\x40\2\0\1\x40\2\0\2\x40\2\0\4\x40\2\0\5");
+	assert_int_equal(receive(s, text, true), 2);
+	assert_string_equal(text, "Dc");
+	pass(2000);
+	assert_int_equal(receive(s, text, true), 1);
+	assert_string_equal(text, "E");
+	publish(pub, 'd', 1);
+	assert_int_equal(receive(s, text, true), 1);
+}
+
+static void what_is_sent_again_has_another_packet_id(void **state)
+{
+	(void)state;
+	for (int strict = 0; strict < 2; strict++) {
+		begin(strict);
+		struct fake_peer *pub = join(4, "pub", CLEAN), *s = join(4, "s", KEEP);
+		subscribe(s, "t", 1);
+		quiet(s);
+		publish(pub, 'x', 2);
+		EXPECT(s, "\x32\6\0\1t\0\1x\x32\6\0\1t\0\2y");
+		SEND(s, "\x40\2\0\1");
+		pass(1000);
+		fake_hang_up(s);
+		s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+		if (strict)
+			EXPECT(s, "\x20\2\1\0\x32\6\0\1t\0\3y");
+		else
+			EXPECT(s, "\x20\2\1\0\x3a\6\0\1t\0\2y");
+		SEND(s, "\x40\2\0\2"); /* to AWS IoT this id means nothing any more */
+		SEND(s, "\x40\2\0\3");
+		assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+		end();
+	}
+}
+
+static void a_message_is_given_up_after_an_hour(void **state)
+{
+	(void)state;
+	char text[200];
+	begin(true);
+	struct fake_peer *pub = join(4, "pub", CLEAN), *s = join(4, "s", KEEP);
+	subscribe(s, "t", 1);
+	quiet(s);
+	for (int i = 0; i < 2; i++)
+		publish(pub, 0, 60); /* 100 fit on the way */
+	assert_int_equal(receive(s, text, false), 100);
+	for (int i = 0; i < 72; i++) {
+		pass(50000);
+		SEND(s, "\xc0\0");
+		SEND(pub, "\xc0\0");
+		if (i == 40)
+			publish(pub, 'x', 1);
+	}
+	assert_int_equal(receive(s, text, false), 1); /* those that waited for room are as old */
+	assert_string_equal(text, "x");
+	assert_int_equal(fake_figure(host, "broker_messages_dropped_total", "reason=\"expired\""), 120);
+	fake_hang_up(s);
+	s = join_with(4, "s", KEEP, NULL, 0, NULL, 0);
+	assert_int_equal(receive(s, text, true), 1);
+	assert_int_equal(fake_figure(host, "broker_queued_bytes", NULL), 0);
+}
+
+/* Comes back to the session of "s" with another version; is it there? */
+static bool present(uint8_t version)
+{
+	struct fake_peer *s = join_with(version, "s", KEEP, "\x11\0\0\0\x64", version == 5 ? 5 : 0, NULL, 0);
+	struct edged_slice got = fake_take(s);
+	assert_true(got.len >= 4 && got.ptr[3] == 0);
+	bool is = got.ptr[2];
+	fake_hang_up(s);
+	pass(1000);
+	return is;
+}
+
+static void versions_have_sessions_of_their_own(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t first, then;
+		bool strict, usual;
+	} cases[] = { { 4, 5, false, true }, { 5, 4, false, true }, { 3, 5, false, true },
+		{ 3, 4, true, true }, { 4, 4, true, true }, { 5, 5, true, true } };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int mode = 0; mode < 4; mode++) {
+			bool strict = mode & 1, want = strict ? cases[i].strict : cases[i].usual;
+			begin(strict);
+			assert_false(present(cases[i].first));
+			if (mode & 2) { /* the same after a restart */
+				fake_host_free(host, true);
+				begin(strict);
+			}
+			if (present(cases[i].then) != want)
+				fail_msg(
+				        "MQTT %d after %d, strict %d", cases[i].then, cases[i].first, strict);
+			if (cases[i].first > 3) /* MQTT 3.1 is not told */
+				assert_int_equal(present(cases[i].first), want);
+			assert_int_equal(fake_figure(host, "broker_sessions", NULL), 1);
+			end();
+		}
+}
+
+/* --- WebSocket ------------------------------------------------------------------------------------------------------------ */
+
+static struct fake_peer *come(bool websocket, const char *body, size_t n)
+{
+	const struct edged_peer who = { .address = "192.0.2.1:1",
+		.listener = "http=*:8083",
+		.uid = -1,
+		.loopback = true,
+		.trusted = true,
+		.websocket = websocket };
+	char bytes[100] = { 0, 4, 'M', 'Q', 'T', 'T', 5 };
+	struct fake_peer *p = fake_connect_as(host, 0, &who, 0);
+	memcpy(bytes + 7, body, n);
+	send_packet(p, 0x10, bytes, 7 + n);
+	quiet(p);
+	return p;
+}
+
+static void a_websocket_ends_after_a_day(void **state)
+{
+	(void)state;
+	for (int strict = 0; strict < 2; strict++) {
+		begin(strict);
+		struct fake_peer *watcher = join(4, "watcher", CLEAN);
+		subscribe(watcher, "w", 0);
+		subscribe(watcher, "$aws/events/presence/disconnected/+", 0);
+		struct fake_peer *web = come(true, BODY("\6\0\x3c\0\0\3web\0\0\1w\0\1x"));
+		struct fake_peer *tcp = come(false, BODY("\2\0\x3c\0\0\3tcp"));
+		for (int i = 0; i < 24 * 60; i++) {
+			assert_false(fake_closed(web));
+			SEND(web, "\xc0\0");
+			SEND(tcp, "\xc0\0");
+			SEND(watcher, "\xc0\0");
+			quiet(web);
+			quiet(watcher);
+			pass(60000);
+		}
+		pass(1000);
+		assert_false(fake_closed(tcp));
+		assert_int_equal(fake_closed(web), strict);
+		if (strict) {
+			BYE(web, REASON_CONNECT_TIME);
+			struct edged_slice told = fake_take(watcher);
+			assert_non_null(memmem(told.ptr, told.len, "\x30\4\0\1wx", 6)); /* the will */
+			assert_non_null(memmem(
+			        told.ptr, told.len, "\"disconnectReason\":\"WEBSOCKET_TTL_EXPIRATION\"", 45));
+		}
+		end();
+	}
+}
+
+static void how_long_a_websocket_lasts_can_be_set(void **state)
+{
+	(void)state;
+	static const struct fake_setting brief[] = { { "websocket_lifetime", 5000 }, { NULL, 0 } };
+	boot(1, brief);
+	struct fake_peer *web = come(true, BODY("\2\0\0\0\0\3web")); /* without keep-alive */
+	pass(4000);
+	assert_false(fake_closed(web));
+	pass(2000);
+	BYE(web, REASON_CONNECT_TIME);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +672,15 @@ int main(void)
 		T(a_client_has_50_subscriptions),
 		T(a_message_expires_after_a_week),
 		T(a_will_does_not_wait),
+		T(an_id_connects_once_a_second),
+		T(stored_messages_come_ten_a_second),
+		T(new_messages_do_not_wait_behind_stored_ones),
+		T(stored_messages_keep_to_the_window),
+		T(what_is_sent_again_has_another_packet_id),
+		T(a_message_is_given_up_after_an_hour),
+		T(versions_have_sessions_of_their_own),
+		T(a_websocket_ends_after_a_day),
+		T(how_long_a_websocket_lasts_can_be_set),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
