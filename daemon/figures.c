@@ -45,6 +45,9 @@ READER(bytes_in, stream_counts().bytes_in)
 READER(bytes_out, stream_counts().bytes_out)
 READER(requests_open_now, requests_counts(figures->deps.requests).open)
 READER(requests_streams, requests_counts(figures->deps.requests).streams)
+READER(bodies_open, requests_counts(figures->deps.requests).bodies_open)
+READER(body_waiting, requests_counts(figures->deps.requests).body_waiting)
+READER(bodies_collected, requests_counts(figures->deps.requests).collected)
 READER(answered_2xx, requests_counts(figures->deps.requests).answered_2xx)
 READER(answered_3xx, requests_counts(figures->deps.requests).answered_3xx)
 READER(answered_4xx, requests_counts(figures->deps.requests).answered_4xx)
@@ -98,6 +101,16 @@ static const struct row {
 	{ EDGED_GAUGE, "http_requests_open", NULL, "Requests that wait for their answers",
 	        requests_open_now },
 	{ EDGED_GAUGE, "http_streams_open", NULL, "Streamed answers under way", requests_streams },
+	{ EDGED_GAUGE, "http_bodies_open", NULL, "Bodies of requests that are read as they come",
+	        bodies_open },
+	{ EDGED_GAUGE, "http_body_waiting_bytes", NULL,
+	        "Bytes of those that were read and are not dealt with yet "
+	        "(limits for each: http.body_window, cluster.link_window)",
+	        body_waiting },
+	{ EDGED_GAUGE, "http_collected_bytes", NULL,
+	        "Bytes of bodies from other nodes that are kept until they are whole and answered (limit: "
+	        "http.bodies)",
+	        bodies_collected },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"2xx\"", "Requests answered", answered_2xx },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"3xx\"", "Requests answered", answered_3xx },
 	{ EDGED_COUNTER, "http_answers_total", "class=\"4xx\"", "Requests answered", answered_4xx },

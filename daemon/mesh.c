@@ -29,7 +29,7 @@
 
 #define MESSAGES_PROTOCOL "edged-mesh/1" /* of the plugin mesh */
 
-enum { SEEDS = 64, INTERFACES = 32, LINK_BODIES = 8 /* of the longest, from one node at once */ };
+enum { SEEDS = 64, INTERFACES = 32 };
 
 struct mesh {
 	struct mesh_deps deps;
@@ -228,12 +228,10 @@ static void judged(void *arg, const char *node_id, bool is_trusted, struct edged
 	mesh->deps.peers_changed(mesh->deps.arg);
 }
 
-/* What clients may send to this node, other nodes may send on to it. */
 static struct links_limits link_limits(const struct conf *conf)
 {
 	struct links_limits limits = LINKS_LIMITS_DEFAULT;
-	limits.link.body = (size_t)conf_int(conf, "http.body");
-	limits.link.bodies = limits.link.body * LINK_BODIES;
+	limits.link.window = (uint32_t)conf_int(conf, "cluster.link_window");
 	limits.request_ms = (uint64_t)conf_int(conf, "http.body_time");
 	limits.dialled = limits.served = (unsigned)conf_int(conf, "cluster.links");
 	limits.calls = (unsigned)conf_int(conf, "cluster.link_requests");

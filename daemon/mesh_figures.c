@@ -111,6 +111,10 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        links_counts(p->links).calls)                                                                \
 	X(links_answers, COUNTER, "link_answers_total", NULL, "Those that were answered",                    \
 	        links_counts(p->links).answers)                                                              \
+	X(links_bytes, GAUGE, "link_held_bytes", NULL,                                                       \
+	        "Bytes of bodies that came over links and wait to be dealt with, or wait to leave "          \
+	        "(limit for each body: cluster.link_window, http.body_window or http.stream_mark)",          \
+	        links_held(p->links))                                                                        \
 	X(links_refused, COUNTER, "links_refused_total", NULL, "Links and requests beyond the limits",       \
 	        links_counts(p->links).refused)                                                              \
 	X(proxy_open, GAUGE, "proxy_requests_open", NULL, "Requests that are passed on to other nodes",      \

@@ -160,6 +160,8 @@ struct request_limits settings_requests(const struct conf *conf)
 		.answer_ms = (uint64_t)conf_int(conf, "http.answer_time"),
 		.stream_mark = (size_t)conf_int(conf, "http.stream_mark"),
 		.stream_limit = (size_t)conf_int(conf, "http.stream_limit"),
+		.body = (size_t)conf_int(conf, "http.body"),
+		.bodies = (size_t)conf_int(conf, "http.bodies"),
 	};
 }
 
@@ -171,6 +173,7 @@ struct http_server_limits settings_http(const struct conf *conf)
 		.idle_ms = (uint64_t)conf_int(conf, "http.idle_time"),
 		.headers = (size_t)conf_int(conf, "http.headers"),
 		.body_bytes = (size_t)conf_int(conf, "http.body"),
+		.body_window = (size_t)conf_int(conf, "http.body_window"),
 	};
 }
 

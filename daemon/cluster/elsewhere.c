@@ -190,15 +190,16 @@ static void on_end(void *arg, const struct link_failure *failure)
 
 static bool ask(struct search *search, struct question *question)
 {
-	static const struct link_reply reply = { on_head, on_data, on_end };
+	static const struct link_reply reply = { .head = on_head, .data = on_data, .end = on_end };
 	struct elsewhere *elsewhere = search->elsewhere;
 	struct link_failure failure;
 	question->search = search;
 	question->id = search->ids.ptr + search->next++ * (NODE_ID_LEN + 1);
 	const struct link_request request = {
 		.node_id = question->id,
-		.send = { edged_str("HEAD"), edged_str(search->probe), edged_str(question->id), NULL, 0,
-		        { NULL, 0 } },
+		.send = { .method = edged_str("HEAD"),
+		        .target = edged_str(search->probe),
+		        .authority = edged_str(question->id) },
 		.answer_ms = ELSEWHERE_MS,
 		.reply = &reply,
 		.arg = question,

@@ -164,7 +164,7 @@ static void on_end(void *arg, const struct link_failure *failure)
 	finish(client);
 }
 
-static const struct link_reply reply = { on_head, on_data, on_end };
+static const struct link_reply reply = { .head = on_head, .data = on_data, .end = on_end };
 
 /* --- starting --- */
 
@@ -175,8 +175,11 @@ static int start(struct join_client *client)
 	struct link_failure failure;
 	struct link_request request = {
 		.node_id = client->result.node_id,
-		.send = { edged_str("POST"), edged_str(joining ? JOIN_SIGN_PATH : "/edge/v1/account/renew"),
-		        edged_str(client->result.node_id), &type, 1, { NULL, 0 } },
+		.send = { .method = edged_str("POST"),
+		        .target = edged_str(joining ? JOIN_SIGN_PATH : "/edge/v1/account/renew"),
+		        .authority = edged_str(client->result.node_id),
+		        .headers = &type,
+		        .header_count = 1 },
 		.answer_ms = JOIN_ANSWER_MS,
 		.reply = &reply,
 		.arg = client,

@@ -48,10 +48,11 @@ struct link_call {
 	struct list node; /* in link->calls */
 	struct link *link;
 	struct link_request request;
-	struct link_stream *stream; /* NULL: not sent yet */
-	uint64_t deadline;          /* 0: the head has come */
-	bool retried;
-	bool sent; /* the other side may have begun to work on it */
+	struct link_stream *stream;     /* NULL: not sent yet */
+	uint64_t deadline;              /* 0: the other node need not do anything now */
+	bool retried, wanted, answered; /* its body is wanted; the head of the answer has come */
+	bool all_given;                 /* of its body */
+	bool sent;                      /* the other side may have begun to work on it */
 };
 
 /* --- failures --- */
@@ -157,10 +158,18 @@ static void drop_address(struct link *link, const char *address)
 
 /* --- calls on a link that is up --- */
 
+/* The other node has so long for its next sign; as long as it need not give one, when `awaited` is not. */
+static void set_deadline(struct link_call *call, bool awaited)
+{
+	awaited = awaited && !call->answered;
+	call->deadline = awaited ? loop_now(call->link->links->deps.loop) + call->request.answer_ms : 0;
+}
+
 static void on_head(void *user, const struct link_message *answer)
 {
 	struct link_call *call = user;
-	call->deadline = 0;
+	call->answered = true;
+	set_deadline(call, false);
 	call->request.reply->head(call->request.arg, answer);
 }
 
@@ -183,7 +192,7 @@ static void on_end(void *user, enum link_end how)
 		return;
 	case LINK_END_REFUSED:
 		call->sent = false;
-		if (!call->retried && !link->single) {
+		if (!call->retried && !call->wanted && !link->single) {
 			call->retried = true;
 			loop_defer(link->links->deps.loop, &link->later);
 			return;
@@ -204,7 +213,22 @@ static void on_end(void *user, enum link_end how)
 	call_end(call, &failure);
 }
 
-static const struct link_call_events call_events = { on_head, on_data, on_end };
+static void on_wanted(void *user)
+{
+	struct link_call *call = user;
+	call->wanted = true;
+	set_deadline(call, false);
+	call->request.reply->wanted(call->request.arg);
+}
+
+static void on_sent(void *user, size_t n, size_t waiting)
+{
+	struct link_call *call = user;
+	set_deadline(call, waiting > 0 || call->all_given);
+	call->request.reply->sent(call->request.arg, n);
+}
+
+static const struct link_call_events call_events = { on_head, on_data, on_end, on_wanted, on_sent };
 
 /* On failure the call is as before. */
 static int call_send(struct link_call *call, struct link_failure *failure)
@@ -507,7 +531,7 @@ static int begin(struct link *link, const struct link_request *request, struct l
 	}
 	call->link = link;
 	call->request = *request;
-	call->deadline = loop_now(link->links->deps.loop) + request->answer_ms;
+	set_deadline(call, true);
 	if (!link->single && !request->brief) {
 		link->stays = true;
 		link->conn.idle_ms = link->links->deps.limits.idle_ms;
@@ -558,6 +582,13 @@ void link_call_cancel(struct link_call *call)
 		link->address_count = 0;
 		loop_defer(link->links->deps.loop, &link->later);
 	}
+}
+
+int link_call_send(struct link_call *call, struct edged_slice bytes, bool last)
+{
+	call->all_given |= last;
+	set_deadline(call, true);
+	return call->stream ? link_stream_send(call->stream, bytes, last) : -EPIPE;
 }
 
 void link_call_consume(struct link_call *call, size_t n)
@@ -725,6 +756,16 @@ void links_drop(struct links *links, const char *node_id, const char *why)
 struct edged_stream *links_stream_of(const struct links *links, const struct edged_peer *peer)
 {
 	return link_server_stream(links->server, peer);
+}
+
+uint64_t links_held(const struct links *links)
+{
+	uint64_t held = link_server_held(links->server);
+	list_each (node, &links->links) {
+		const struct link *link = list_entry(node, struct link, node);
+		held += link->up ? link_session_held(link->conn.session) : 0;
+	}
+	return held;
 }
 
 struct links_counts links_counts(const struct links *links)

@@ -35,7 +35,7 @@ struct links_limits {
 	unsigned calls;      /* requests to one node at once, those that wait for the link included */
 	uint64_t dial_ms;    /* to connect, handshake included */
 	uint64_t idle_ms;    /* life of a link without requests; the serving side waits twice as long */
-	uint64_t request_ms; /* for an incoming request to be whole */
+	uint64_t request_ms; /* for an incoming request to go on */
 };
 #define LINKS_LIMITS_DEFAULT                                                                                 \
 	{                                                                                                    \
@@ -95,12 +95,18 @@ struct link_reply {
 	void (*data)(
 	        void *arg, struct edged_slice bytes); /* count against the window until link_call_consume() */
 	void (*end)(void *arg, const struct link_failure *failure); /* NULL: the whole answer came */
+	/* For a body that comes (send.body_comes). The other node wants it: link_call_send() may be called from now on, and
+	 * the request is not sent to it once more. */
+	void (*wanted)(void *arg);
+	/* So many of its bytes have left. */
+	void (*sent)(void *arg, size_t n);
 };
 
 struct link_request {
 	const char *node_id;   /* NODE_ID_LEN characters */
 	struct link_send send; /* all it points to must live until end() or link_call_cancel() */
-	uint64_t answer_ms;    /* for the head of the answer */
+	uint64_t
+	        answer_ms; /* for the head of the answer; while a body comes, for the next sign of the other node */
 	const struct link_reply *reply;
 	void *arg;
 	/* For joining: dial these ("host:port", at most 8) on a connection of its own, and let the node be of
@@ -114,6 +120,8 @@ struct link_request {
 EDGED_MUST_CHECK int links_request(struct links *links, const struct link_request *request,
         struct link_call **ret, struct link_failure *ret_failure);
 void link_call_cancel(struct link_call *call);
+/* More of a body that comes; `last`: that was all. -ENOMEM: the call must be cancelled. */
+EDGED_MUST_CHECK int link_call_send(struct link_call *call, struct edged_slice bytes, bool last);
 void link_call_consume(struct link_call *call, size_t n);
 
 /* The certificate or the account has changed: all links finish what is open and are begun anew. */
@@ -129,6 +137,8 @@ struct links_counts {
 	uint64_t dials, failures, calls, answers; /* since the start; failures: dials that came to nothing */
 	uint64_t refused;                         /* calls and links beyond the limits */
 };
+/* Bytes of bodies held now, in and out. */
+uint64_t links_held(const struct links *links);
 struct links_counts links_counts(const struct links *links);
 
 #endif

@@ -51,6 +51,20 @@ static int read_status(struct edged_slice value)
 	return status;
 }
 
+/* -1: none that can be believed. */
+static int64_t read_length(struct edged_slice value)
+{
+	int64_t length = 0;
+	if (value.len == 0 || value.len > 15)
+		return -1;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			return -1;
+		length = length * 10 + (value.ptr[i] - '0');
+	}
+	return length;
+}
+
 static void take_pseudo(struct edged_slice name, struct edged_slice value, struct link_message *ret)
 {
 	if (edged_slice_is(name, ":method"))
@@ -72,7 +86,7 @@ static struct edged_slice next_text(struct edged_slice *left)
 
 int link_headers_message(struct link_headers *headers, struct link_message *ret)
 {
-	struct link_message message = { .status = 0 };
+	struct link_message message = { .length = -1 };
 	free(headers->list);
 	headers->list = calloc(headers->count + 1, sizeof(*headers->list));
 	if (!headers->list)
@@ -82,6 +96,8 @@ int link_headers_message(struct link_headers *headers, struct link_message *ret)
 		struct edged_slice name = next_text(&left), value = next_text(&left);
 		if (name.len > 0 && name.ptr[0] == ':')
 			take_pseudo(name, value, &message);
+		else if (link_header_is(name, "content-length"))
+			message.length = read_length(value);
 		else
 			headers->list[message.header_count++] = (struct header){ name, value };
 	}

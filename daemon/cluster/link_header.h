@@ -22,7 +22,7 @@ void link_headers_clear(struct link_headers *headers);
 /* -ENOSPC: beyond a limit; -ENOMEM. Copies. */
 EDGED_MUST_CHECK int link_headers_add(
         struct link_headers *headers, struct edged_slice name, struct edged_slice value);
-/* Fills in method, target, status and headers; valid until the next change. */
+/* Fills in method, target, status, length and headers, without Content-Length; valid until the next change. */
 EDGED_MUST_CHECK int link_headers_message(struct link_headers *headers, struct link_message *ret);
 
 /* Is that header of a request or answer meant for this hop only (RFC 9110 section 7.6.1)? `connection` is the

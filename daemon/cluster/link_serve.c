@@ -24,12 +24,28 @@ struct served_conn {
 
 /* One request: between the router and the link's stream. */
 struct served {
-	struct requests *requests;
+	struct served_conn *conn;
 	struct link_stream *stream;
+	const struct link_message *message;
 	edged_handle request;
+	struct buf body;       /* all of a small one, or what waits to be given on */
+	bool wanted, ended;    /* somebody reads it; all has come */
+	struct deferred later; /* gives on what had come before somebody read it */
 };
 
 /* --- requests --- */
+
+static struct requests *requests_of(const struct served *served)
+{
+	return served->conn->server->options.requests;
+}
+
+static void served_free(struct served *served)
+{
+	deferred_cancel(&served->later);
+	buf_fini(&served->body);
+	free(served);
+}
 
 static void front_head(void *front, int status, const struct header *headers, size_t count, int64_t length)
 {
@@ -47,25 +63,75 @@ static void front_end(void *front, bool ok)
 {
 	struct served *served = front;
 	link_stream_finish(served->stream, ok);
-	free(served);
+	served_free(served);
 }
 
-static const struct request_front front = { front_head, front_body, front_end };
+static void front_body_wanted(void *front, size_t n)
+{
+	struct served *served = front;
+	if (n > 0) {
+		link_stream_consume(served->stream, n);
+		return;
+	}
+	served->wanted = true;
+	link_stream_want(served->stream);
+	loop_defer(served->conn->server->options.loop, &served->later);
+}
+
+static const struct request_front front = { front_head, front_body, front_end, front_body_wanted };
 
 static void on_room(void *user, size_t waiting)
 {
 	const struct served *served = user;
-	requests_room(served->requests, served->request, waiting);
+	requests_room(requests_of(served), served->request, waiting);
 }
 
 static void on_gone(void *user)
 {
 	struct served *served = user;
-	requests_gone(served->requests, served->request);
-	free(served);
+	requests_gone(requests_of(served), served->request);
+	served_free(served);
 }
 
-static const struct link_serve_events events = { on_room, on_gone };
+/* What had come, to who reads; he may end the request. */
+static void give_late(struct deferred *deferred)
+{
+	struct served *served = CONTAINER_OF(deferred, struct served, later);
+	if (!served->wanted || (served->body.len == 0 && !served->ended))
+		return;
+	CLEANUP(buf_fini) struct buf bytes = served->body;
+	served->body = (struct buf)BUF_EMPTY;
+	served->wanted = !served->ended;
+	requests_body(requests_of(served), served->request, buf_slice(&bytes), served->ended);
+}
+
+static void keep(struct served *served, struct edged_slice bytes)
+{
+	if (buf_add(&served->body, bytes.ptr, bytes.len) == 0)
+		return;
+	requests_gone(requests_of(served), served->request);
+	link_stream_finish(served->stream, false);
+	served_free(served);
+}
+
+static void dispatch(struct served *served);
+
+static void on_body(void *user, struct edged_slice bytes, bool last)
+{
+	struct served *served = user;
+	served->ended |= last;
+	if (served->request && served->wanted && served->body.len == 0) {
+		served->wanted = !last;
+		requests_body(requests_of(served), served->request, bytes, last);
+	} else if (bytes.len) {
+		keep(served, bytes);
+	} else if (!served->request) {
+		link_stream_consume(served->stream, served->body.len);
+		dispatch(served);
+	}
+}
+
+static const struct link_serve_events events = { on_room, on_gone, on_body };
 
 /* An answer that needs no router. */
 static void answer(struct link_stream *stream, int status, const char *document)
@@ -88,46 +154,74 @@ static unsigned read_hops(const struct link_message *message)
 	return 1;
 }
 
-static void dispatch(
-        struct served_conn *served_conn, struct link_stream *stream, const struct link_message *message)
+static void refuse_open(struct link_stream *stream, int error)
 {
-	const struct link_server_options *options = &served_conn->server->options;
-	struct served *served = calloc(1, sizeof(*served));
-	if (!served)
-		return; /* the session answers 503 */
-	*served = (struct served){ options->requests, stream, 0 };
+	if (error == -EINVAL)
+		answer(stream, 400,
+		        "{\"type\":\"urn:edged:problem:bad-request\",\"title\":\"The path cannot be "
+		        "read\",\"status\":400}\n");
+	else
+		answer(stream, 503,
+		        "{\"type\":\"urn:edged:problem:limit-reached\",\"title\":\"Too many requests at "
+		        "once\",\"status\":503}\n");
+}
+
+/* With its body when that is whole, else while it comes. */
+static void dispatch(struct served *served)
+{
+	const struct link_server_options *options = &served->conn->server->options;
+	const struct link_message *message = served->message;
+	struct link_stream *stream = served->stream;
 	const struct request_init init = {
 		.method = message->method,
 		.target = message->target,
 		.headers = message->headers,
 		.header_count = message->header_count,
-		.body = message->body,
-		.peer = stream_functions.peer(served_conn->stream),
+		.body = buf_slice(&served->body),
+		.body_comes = !served->ended,
+		.body_length = message->length,
+		.peer = stream_functions.peer(served->conn->stream),
 		.front = &front,
 		.front_data = served,
 		.hops = read_hops(message),
 	};
 	int r = requests_open(options->requests, &init, &served->request);
 	if (r) {
-		free(served);
-		answer(stream, r == -EINVAL ? 400 : 503,
-		        r == -EINVAL ? "{\"type\":\"urn:edged:problem:bad-request\",\"title\":\"The path "
-		                       "cannot be read\","
-		                       "\"status\":400}\n"
-		                     : "{\"type\":\"urn:edged:problem:limit-reached\",\"title\":\"Too many "
-		                       "requests at "
-		                       "once\",\"status\":503}\n");
+		served_free(served);
+		refuse_open(stream, r);
 		return;
 	}
-	link_stream_serve(stream, &events, served);
 	router_dispatch(options->router, served->request);
+}
+
+static bool is_small(const struct link_message *message)
+{
+	return message->length >= 0 && message->length <= REQUEST_SMALL_BODY && !message->expects;
+}
+
+static void begin(
+        struct served_conn *served_conn, struct link_stream *stream, const struct link_message *message)
+{
+	struct served *served = calloc(1, sizeof(*served));
+	if (!served)
+		return; /* the session answers 503 */
+	*served = (struct served){
+		.conn = served_conn, .stream = stream, .message = message, .ended = message->ended
+	};
+	deferred_init(&served->later, give_late);
+	link_stream_serve(stream, &events, served);
+	if (served->ended || !is_small(message))
+		dispatch(served);
+	else
+		link_stream_want(stream);
 }
 
 static bool admitted(const struct served_conn *served_conn, const struct link_message *message)
 {
 	const char *open_path = served_conn->server->options.open_path;
 	return stream_functions.peer(served_conn->stream)->trusted ||
-	       (open_path && edged_slice_is(message->target, open_path));
+	       (open_path && edged_slice_is(message->target, open_path) &&
+	               (message->ended || is_small(message)));
 }
 
 static void on_request(void *arg, struct link_stream *stream, const struct link_message *message)
@@ -143,7 +237,7 @@ static void on_request(void *arg, struct link_stream *stream, const struct link_
 		        "invite, "
 		        "edgectl join TOKEN.\"}\n");
 	else
-		dispatch(served_conn, stream, message);
+		begin(served_conn, stream, message);
 }
 
 /* --- connections --- */
@@ -282,8 +376,10 @@ bool link_server_check(struct link_server *server)
 {
 	bool busy = false;
 	list_each (node, &server->connections) {
+		const struct served_conn *served_conn = list_entry(node, struct served_conn, link);
 		struct link_conn *conn = &list_entry(node, struct served_conn, link)->conn;
-		link_session_expire(conn->session, loop_now(conn->loop), server->options.request_ms);
+		link_session_expire(conn->session, loop_now(conn->loop), server->options.request_ms,
+		        stream_functions.peer(served_conn->stream)->trusted);
 		link_conn_check(conn);
 		busy |= link_session_streams(conn->session) > 0;
 	}
@@ -299,6 +395,14 @@ void link_server_reset(struct link_server *server)
 unsigned link_server_count(const struct link_server *server)
 {
 	return server->count;
+}
+
+uint64_t link_server_held(const struct link_server *server)
+{
+	uint64_t held = 0;
+	list_each (node, &server->connections)
+		held += link_session_held(list_entry(node, struct served_conn, link)->conn.session);
+	return held;
 }
 
 uint64_t link_server_refused(const struct link_server *server)

@@ -21,7 +21,7 @@ struct link_server_options {
 	struct link_limits limits;
 	unsigned connections;    /* at once; those beyond are closed */
 	uint64_t idle_ms;        /* life of a connection without requests */
-	uint64_t request_ms;     /* for a request to be whole */
+	uint64_t request_ms;     /* for a request to go on, or to be whole when its node is not trusted */
 	const char *open_path;   /* for nodes that are not trusted, or NULL */
 	void (*busy)(void *arg); /* link_server_check() is to be called every second */
 	void (*served)(void *arg, struct edged_stream *stream); /* a connection was taken */
@@ -38,6 +38,7 @@ bool link_server_check(struct link_server *server);
 /* Finishes what is open, then ends the connections: trust has changed. */
 void link_server_reset(struct link_server *server);
 unsigned link_server_count(const struct link_server *server);
+uint64_t link_server_held(const struct link_server *server);    /* bytes of bodies, see link_session_held() */
 uint64_t link_server_refused(const struct link_server *server); /* connections beyond the limit, ever */
 /* The stream of the peer behind a request, by the pointer of request_peer(); NULL: it came by other ways. */
 struct edged_stream *link_server_stream(const struct link_server *server, const struct edged_peer *peer);

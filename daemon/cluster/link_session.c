@@ -15,7 +15,6 @@ struct link_session {
 	struct link_session_owner owner;
 	struct list streams;
 	unsigned count;
-	size_t bodies; /* bytes of request bodies held */
 	bool server;
 	bool closing; /* said goodbye */
 };
@@ -31,19 +30,25 @@ struct link_stream {
 	/* incoming */
 	struct link_headers headers;
 	struct link_message message;
-	struct buf body;   /* server: the request's */
-	size_t unconsumed; /* client: bytes of the answer not yet consumed */
-	uint64_t since;    /* server: when link_session_expire() saw it first, 0: not yet */
+	size_t unconsumed; /* bytes of the body not yet consumed */
+	uint64_t since;    /* server: link_session_expire() counts from here, 0: not yet */
 	int refused;       /* server: the status to refuse it with */
-	bool head_done;    /* client: the final head has come */
+	bool head_done;    /* the (final) head has come */
 	bool ended;        /* the peer has said all */
+	bool moved;        /* server: some of the body has come since link_session_expire() looked */
 	bool unsent;       /* client: the request never left */
 	/* outgoing */
-	struct edged_slice request_body;  /* client: what is left of it */
-	struct buf out;                   /* server: the answer's body */
-	size_t out_sent;                  /* of out */
-	bool bodiless;                    /* answer to HEAD */
-	bool answered, finished, waiting; /* waiting: nghttp2 was told that nothing is there */
+	struct edged_slice
+	        whole;   /* client: what is left of the request's body, when it was there from the start */
+	struct buf out;  /* else the body, as far as it is there */
+	size_t out_sent; /* of out */
+	bool comes;      /* client: the body comes by link_stream_send() */
+	bool wanted;     /* the request's body, by the side that serves */
+	bool expects;    /* the client waits for that */
+	bool bodiless;   /* answer to HEAD */
+	bool answered;   /* server: the head of the answer was given */
+	bool finished, waiting; /* all was given; nghttp2 was told that nothing is there */
+	bool said;              /* all was sent */
 };
 
 /* --- streams --- */
@@ -55,7 +60,6 @@ static struct link_stream *stream_new(struct link_session *session)
 		return NULL;
 	stream->session = session;
 	link_headers_init(&stream->headers, session->limits.headers, session->limits.header_bytes);
-	buf_init(&stream->body, session->limits.body);
 	list_append(&session->streams, &stream->link);
 	session->count++;
 	return stream;
@@ -63,11 +67,9 @@ static struct link_stream *stream_new(struct link_session *session)
 
 static void stream_free(struct link_stream *stream)
 {
-	stream->session->bodies -= stream->body.len;
 	stream->session->count--;
 	list_remove(&stream->link);
 	link_headers_fini(&stream->headers);
-	buf_fini(&stream->body);
 	buf_fini(&stream->out);
 	free(stream);
 }
@@ -101,15 +103,14 @@ static struct link_stream *find_stream(const struct link_session *session, int32
 
 /* --- sending bodies --- */
 
-static ssize_t read_request_body(struct link_stream *stream, uint8_t *to, size_t length, uint32_t *flags)
+static size_t read_whole(struct link_stream *stream, uint8_t *to, size_t length)
 {
-	struct edged_slice *left = &stream->request_body;
+	struct edged_slice *left = &stream->whole;
 	size_t n = left->len < length ? left->len : length;
-	memcpy(to, left->ptr, n);
+	if (n)
+		memcpy(to, left->ptr, n);
 	*left = edged_slice(left->ptr + n, left->len - n);
-	if (left->len == 0)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	return (ssize_t)n;
+	return n;
 }
 
 static size_t out_waiting(const struct link_stream *stream)
@@ -126,23 +127,38 @@ static void out_compact(struct link_stream *stream)
 	}
 }
 
-static ssize_t read_answer_body(struct link_stream *stream, uint8_t *to, size_t length, uint32_t *flags)
+static size_t read_out(struct link_stream *stream, uint8_t *to, size_t length)
 {
 	size_t n = out_waiting(stream);
-	if (n == 0 && !stream->finished) {
-		stream->waiting = true;
-		return NGHTTP2_ERR_DEFERRED;
-	}
 	n = n < length ? n : length;
 	if (n)
 		memcpy(to, stream->out.ptr + stream->out_sent, n);
 	stream->out_sent += n;
 	out_compact(stream);
-	if (stream->finished && out_waiting(stream) == 0)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (n && stream->serve)
 		stream->serve->room(stream->user, out_waiting(stream));
-	return (ssize_t)n;
+	if (n && stream->call)
+		stream->call->sent(stream->user, n, out_waiting(stream));
+	return n;
+}
+
+/* nghttp2 asks for bytes again only after it was told that there are some. */
+static void resume_body(struct link_stream *stream)
+{
+	if (stream->waiting) {
+		stream->waiting = false;
+		(void)nghttp2_session_resume_data(stream->session->h2, stream->id);
+	}
+	wants_output(stream->session);
+}
+
+/* Once the head of a request has left, its body may follow, unless the other side is to say so. */
+static void want_body(struct link_stream *stream)
+{
+	if (stream->wanted || !stream->call)
+		return;
+	stream->wanted = true;
+	stream->call->wanted(stream->user);
 }
 
 static ssize_t read_body(nghttp2_session *h2, int32_t id, uint8_t *to, size_t length, uint32_t *flags,
@@ -150,13 +166,22 @@ static ssize_t read_body(nghttp2_session *h2, int32_t id, uint8_t *to, size_t le
 {
 	(void)h2;
 	(void)id;
-	struct link_session *session = arg;
+	const struct link_session *session = arg;
 	struct link_stream *stream = source->ptr;
-	if (session->server)
-		return read_answer_body(stream, to, length, flags);
-	if (!stream->call) /* cancelled: the body may have gone */
+	if (!session->server && !stream->call) /* cancelled: the body may have gone */
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	return read_request_body(stream, to, length, flags);
+	if (stream->comes && !stream->expects)
+		want_body(stream);
+	size_t n = stream->whole.len ? read_whole(stream, to, length) : read_out(stream, to, length);
+	if (n == 0 && !stream->finished) {
+		stream->waiting = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	if (stream->finished && stream->whole.len == 0 && out_waiting(stream) == 0) {
+		stream->said = true;
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	}
+	return (ssize_t)n;
 }
 
 /* --- receiving --- */
@@ -202,22 +227,17 @@ static int on_data_chunk(
         nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *arg)
 {
 	(void)flags;
-	struct link_session *session = arg;
+	(void)arg;
 	struct link_stream *stream = nghttp2_session_get_stream_user_data(h2, id);
-	if (stream && stream->call) {
-		stream->unconsumed += n;
+	if (!stream || (!stream->call && !stream->serve))
+		return nghttp2_session_consume(h2, id, n) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+	stream->unconsumed += n;
+	stream->moved = true;
+	if (stream->call)
 		stream->call->data(stream->user, edged_slice(bytes, n));
-		return 0;
-	}
-	if (stream && session->server && !stream->refused) {
-		if (session->bodies + n > session->limits.bodies)
-			stream->refused = 503;
-		else if (buf_add(&stream->body, bytes, n))
-			stream->refused = 413;
-		else
-			session->bodies += n;
-	}
-	return nghttp2_session_consume(h2, id, n) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+	else
+		stream->serve->body(stream->user, edged_slice(bytes, n), false);
+	return 0;
 }
 
 static void refuse(struct link_stream *stream, int status)
@@ -226,19 +246,39 @@ static void refuse(struct link_stream *stream, int status)
 	link_stream_finish(stream, true);
 }
 
-static void request_complete(struct link_session *session, struct link_stream *stream)
+static bool expects_continue(const struct link_message *message)
 {
+	for (size_t i = 0; i < message->header_count; i++)
+		if (link_header_is(message->headers[i].name, "expect"))
+			return true;
+	return false;
+}
+
+static void request_head(struct link_session *session, struct link_stream *stream)
+{
+	stream->head_done = true;
 	if (!stream->refused && link_headers_message(&stream->headers, &stream->message))
 		stream->refused = 503;
 	if (stream->refused) {
 		refuse(stream, stream->refused);
 		return;
 	}
-	stream->message.body = buf_slice(&stream->body);
+	stream->message.ended = stream->ended;
+	stream->expects = !stream->ended && expects_continue(&stream->message);
+	stream->message.expects = stream->expects;
 	stream->bodiless = edged_slice_is(stream->message.method, "HEAD");
 	session->owner.request(session->owner.arg, stream, &stream->message);
 	if (!stream->serve && !stream->answered)
 		refuse(stream, 503);
+}
+
+/* More of a request has come. */
+static void request_frame(struct link_session *session, struct link_stream *stream)
+{
+	if (!stream->head_done)
+		request_head(session, stream);
+	else if (stream->ended && stream->serve)
+		stream->serve->body(stream->user, edged_slice(NULL, 0), true);
 }
 
 static void answer_head(struct link_stream *stream)
@@ -253,6 +293,8 @@ static void answer_head(struct link_stream *stream)
 		return;
 	}
 	if (stream->message.status < 200) {
+		if (stream->message.status == 100 && stream->comes)
+			want_body(stream);
 		link_headers_clear(&stream->headers); /* an interim answer; the real one follows */
 		return;
 	}
@@ -270,10 +312,28 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 		return 0;
 	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		stream->ended = true;
-	if (!session->server && frame->hd.type == NGHTTP2_HEADERS)
+	if (session->server) {
+		request_frame(session, stream);
+		return 0;
+	}
+	if (frame->hd.type == NGHTTP2_HEADERS)
 		answer_head(stream);
-	else if (session->server && stream->ended)
-		request_complete(session, stream);
+	if (stream->ended && !stream->said) /* it has no use for the rest of the request */
+		(void)nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+	return 0;
+}
+
+/* An answer is complete: of a request that is not, the rest is not wanted (RFC 9113 section 8.1). */
+static int on_frame_sent(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
+{
+	const struct link_session *session = arg;
+	bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+	            frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	if (!session->server || !ends)
+		return 0;
+	const struct link_stream *stream = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
+	if (stream && !stream->ended)
+		(void)nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
 	return 0;
 }
 
@@ -316,6 +376,7 @@ static void set_callbacks(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
 }
@@ -429,6 +490,16 @@ unsigned link_session_streams(const struct link_session *session)
 	return session->count;
 }
 
+uint64_t link_session_held(const struct link_session *session)
+{
+	uint64_t held = 0;
+	list_each (node, &session->streams) {
+		const struct link_stream *stream = list_entry(node, struct link_stream, link);
+		held += stream->unconsumed + out_waiting(stream);
+	}
+	return held;
+}
+
 void link_session_shutdown(struct link_session *session)
 {
 	session->closing = true;
@@ -443,13 +514,16 @@ void link_session_ping(struct link_session *session)
 	wants_output(session);
 }
 
-void link_session_expire(struct link_session *session, uint64_t now, uint64_t ms)
+void link_session_expire(struct link_session *session, uint64_t now, uint64_t ms, bool patient)
 {
 	list_each (node, &session->streams) {
 		struct link_stream *stream = list_entry(node, struct link_stream, link);
+		/* while bytes wait for who reads them, or nobody wants any, the peer has nothing to do */
+		bool goes_on = stream->moved || stream->unconsumed || (stream->head_done && !stream->wanted);
+		stream->moved = false;
 		if (stream->ended)
 			continue;
-		if (!stream->since)
+		if (!stream->since || (patient && goes_on))
 			stream->since = now;
 		else if (now - stream->since > ms)
 			(void)nghttp2_submit_rst_stream(
@@ -470,22 +544,26 @@ static nghttp2_nv make_nv(struct edged_slice name, struct edged_slice value)
 static int submit_request(struct link_stream *stream, const struct link_send *send)
 {
 	size_t n = 0;
-	nghttp2_nv *nv = calloc(send->header_count + 5, sizeof(*nv));
+	nghttp2_nv *nv = calloc(send->header_count + 6, sizeof(*nv));
 	if (!nv)
 		return -ENOMEM;
+	const bool has_body = send->body_comes || send->body.len;
+	int64_t body_length = send->body_comes ? send->body_length : (int64_t)send->body.len;
 	char length[24];
-	snprintf(length, sizeof(length), "%zu", send->body.len);
+	snprintf(length, sizeof(length), "%lld", (long long)body_length);
 	nv[n++] = make_nv(edged_str(":method"), send->method);
 	nv[n++] = make_nv(edged_str(":scheme"), edged_str("https"));
 	nv[n++] = make_nv(edged_str(":authority"), send->authority);
 	nv[n++] = make_nv(edged_str(":path"), send->target);
-	if (send->body.len)
+	if (has_body && body_length >= 0)
 		nv[n++] = make_nv(edged_str("content-length"), edged_str(length));
+	if (send->body_comes && send->expects_continue)
+		nv[n++] = make_nv(edged_str("expect"), edged_str("100-continue"));
 	for (size_t i = 0; i < send->header_count; i++)
 		nv[n++] = make_nv(send->headers[i].name, send->headers[i].value);
 	const nghttp2_data_provider provider = { .source.ptr = stream, .read_callback = read_body };
-	int32_t id = nghttp2_submit_request(
-	        stream->session->h2, NULL, nv, n, send->body.len ? &provider : NULL, stream);
+	int32_t id =
+	        nghttp2_submit_request(stream->session->h2, NULL, nv, n, has_body ? &provider : NULL, stream);
 	free(nv);
 	if (id < 0)
 		return id == NGHTTP2_ERR_NOMEM              ? -ENOMEM
@@ -502,7 +580,11 @@ int link_session_call(struct link_session *session, const struct link_send *send
 	struct link_stream *stream = stream_new(session);
 	if (!stream)
 		return -ENOMEM;
-	stream->request_body = send->body;
+	stream->whole = send->body;
+	stream->comes = send->body_comes;
+	stream->expects = send->expects_continue;
+	stream->finished = !send->body_comes;
+	stream->said = !send->body_comes && send->body.len == 0;
 	int r = submit_request(stream, send);
 	if (r) {
 		stream_free(stream);
@@ -522,6 +604,16 @@ void link_stream_cancel(struct link_stream *stream)
 	wants_output(stream->session);
 }
 
+int link_stream_send(struct link_stream *stream, struct edged_slice bytes, bool last)
+{
+	int r = buf_add(&stream->out, bytes.ptr, bytes.len);
+	if (r)
+		return r;
+	stream->finished = last;
+	resume_body(stream);
+	return 0;
+}
+
 void link_stream_consume(struct link_stream *stream, size_t n)
 {
 	assert(n <= stream->unconsumed);
@@ -536,6 +628,17 @@ void link_stream_serve(struct link_stream *stream, const struct link_serve_event
 {
 	stream->serve = events;
 	stream->user = user;
+}
+
+void link_stream_want(struct link_stream *stream)
+{
+	static const char status[] = ":status", number[] = "100";
+	stream->wanted = true;
+	if (!stream->expects || stream->ended || stream->answered)
+		return;
+	const nghttp2_nv nv = make_nv(edged_str(status), edged_str(number));
+	(void)nghttp2_submit_headers(stream->session->h2, NGHTTP2_FLAG_NONE, stream->id, NULL, &nv, 1, NULL);
+	wants_output(stream->session);
 }
 
 void link_stream_head(
@@ -564,16 +667,6 @@ void link_stream_head(
 	wants_output(session);
 }
 
-/* nghttp2 asks for bytes again only after it was told that there are some. */
-static void resume_body(struct link_stream *stream)
-{
-	if (stream->waiting) {
-		stream->waiting = false;
-		(void)nghttp2_session_resume_data(stream->session->h2, stream->id);
-	}
-	wants_output(stream->session);
-}
-
 size_t link_stream_body(struct link_stream *stream, struct edged_slice bytes)
 {
 	if (bytes.len == 0)
@@ -591,6 +684,8 @@ void link_stream_finish(struct link_stream *stream, bool ok)
 {
 	stream->serve = NULL;
 	stream->finished = true;
+	if (stream->unconsumed)
+		link_stream_consume(stream, stream->unconsumed);
 	if (!ok)
 		(void)nghttp2_submit_rst_stream(
 		        stream->session->h2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);

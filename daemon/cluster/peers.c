@@ -224,13 +224,14 @@ static void on_end(void *arg, const struct link_failure *failure)
 
 static bool ask(struct peer *peer)
 {
-	static const struct link_reply reply = { on_head, on_data, on_end };
+	static const struct link_reply reply = { .head = on_head, .data = on_data, .end = on_end };
 	struct peers *peers = peer->peers;
 	struct link_failure failure;
 	const struct link_request request = {
 		.node_id = peer->id,
-		.send = { edged_str("GET"), edged_str("/edge/v1/services"), edged_str(peer->id), NULL, 0,
-		        { NULL, 0 } },
+		.send = { .method = edged_str("GET"),
+		        .target = edged_str("/edge/v1/services"),
+		        .authority = edged_str(peer->id) },
 		.answer_ms = PEERS_ANSWER_MS,
 		.reply = &reply,
 		.arg = peer,

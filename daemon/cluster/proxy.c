@@ -36,6 +36,7 @@ struct proxied {
 	size_t unconsumed; /* bytes of the answer that still count against the link's window */
 	int64_t length;    /* of the answer to HEAD */
 	bool full, ended, is_head;
+	bool reading; /* the client's body, bit by bit */
 	struct node_record target;
 	bool names_node;  /* in its answer */
 	char service[64]; /* "": it is for that node */
@@ -259,8 +260,8 @@ static bool ask_next(struct proxied *proxied);
 /* True: it was taken to another node. */
 static bool retry(struct proxied *proxied, const struct link_failure *failure)
 {
-	if (!proxied->service[0] || proxied->phase != PHASE_WAITING || failure->cause == LINK_STOPPED ||
-	        failure->cause == LINK_REJECTED)
+	if (!proxied->service[0] || proxied->phase != PHASE_WAITING || proxied->reading ||
+	        failure->cause == LINK_STOPPED || failure->cause == LINK_REJECTED)
 		return false;
 	if (failure->sent && !is_idempotent(request_method(requests_of(proxied), proxied->request)))
 		return false;
@@ -291,8 +292,7 @@ static void link_head(void *arg, const struct link_message *answer)
 	if (proxied->names_node)
 		(void)request_set_header(
 		        requests_of(proxied), proxied->request, "edged-node", proxied->target.id);
-	answer_head(proxied, answer->status, answer->headers, answer->header_count,
-	        proxy_content_length(answer->headers, answer->header_count));
+	answer_head(proxied, answer->status, answer->headers, answer->header_count, answer->length);
 }
 
 static void link_data(void *arg, struct edged_slice bytes)
@@ -310,7 +310,34 @@ static void link_end(void *arg, const struct link_failure *failure)
 		answer_end(proxied, failure);
 }
 
-static const struct link_reply link_reply = { link_head, link_data, link_end };
+/* --- the client's body, as it comes --- */
+
+static void on_body(void *arg, struct edged_slice bytes, bool last)
+{
+	struct proxied *proxied = arg;
+	if (!proxied->call || link_call_send(proxied->call, bytes, last) == 0)
+		return;
+	link_call_cancel(TAKE(proxied->call));
+	const struct link_failure failure = { .cause = LINK_BUSY, .why = "this node is short of memory" };
+	answer_end(proxied, &failure);
+}
+
+static void link_wanted(void *arg)
+{
+	struct proxied *proxied = arg;
+	proxied->reading = true;
+	(void)request_read_body(
+	        requests_of(proxied), proxied->request, on_body, proxied); /* else it has gone */
+}
+
+/* Only now more may come from the client. */
+static void link_sent(void *arg, size_t n)
+{
+	const struct proxied *proxied = arg;
+	(void)request_body_taken(requests_of(proxied), proxied->request, n);
+}
+
+static const struct link_reply link_reply = { link_head, link_data, link_end, link_wanted, link_sent };
 
 /* False: *ret_failure says why not. */
 static bool ask_node(struct proxied *proxied, struct link_failure *ret_failure)
@@ -325,6 +352,9 @@ static bool ask_node(struct proxied *proxied, struct link_failure *ret_failure)
 			.headers = proxied->head.headers,
 			.header_count = proxied->head.count,
 			.body = request_body(requests, proxied->request),
+			.body_comes = request_body_comes(requests, proxied->request),
+			.body_length = request_body_length(requests, proxied->request),
+			.expects_continue = request_header(requests, proxied->request, "expect").ptr != NULL,
 		},
 		.answer_ms = proxied->proxy->deps.answer_ms,
 		.reply = &link_reply,
@@ -593,9 +623,9 @@ static int serve_any(void *self, edged_handle request)
 
 static const struct edged_route routes[] = {
 	{ "*", "/nodes/{id}/{rest...}", serve_nodes, "The same path on another node, by id or name", NULL,
-	        EDGED_SCOPE_ACCOUNT, 0 },
+	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_STREAMED_BODY },
 	{ "*", "/any/{service}/{rest...}", serve_any, "/{service}/... on a node that has the service", NULL,
-	        EDGED_SCOPE_ACCOUNT, 0 },
+	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_STREAMED_BODY },
 	{ 0 },
 };
 

@@ -12,8 +12,10 @@
  * A node that answers 502, 503 or 504 counts as failed, too, unless `edged-device` in the answer says that it is about a device
  * behind that node.
  *
- * Answers stream through with back-pressure: at most one link window and what the client's front end takes is held for
- * each. A client that leaves cancels the request at the other node; a node that dies breaks the answer off.
+ * Bodies stream through in both directions with back-pressure: of each, at most a window (http.body_window, cluster.link_window)
+ * and what the client's front end takes is held here. Small bodies are had whole before the request is passed on, so that it
+ * can be passed on again; once another has begun to flow, it is not. A client that waits for "100 Continue" gets it when the
+ * other node's service wants the body, and what that node answers without wanting it otherwise. A client that leaves cancels the request at the other node; a node that dies breaks the answer off.
  * Small answers of known length are passed on whole.
  *
  * Headers for one hop only (RFC 9110 section 7.6.1) are left out, and so is the access key of this node. The other node

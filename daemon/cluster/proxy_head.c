@@ -141,21 +141,6 @@ bool proxy_is_of_device(const struct header *headers, size_t count)
 	return find(headers, count, "edged-device") != NULL;
 }
 
-int64_t proxy_content_length(const struct header *headers, size_t count)
-{
-	const struct header *header = find(headers, count, "content-length");
-	int64_t length = 0;
-	if (!header || header->value.len == 0 || header->value.len > 15)
-		return -1;
-	for (size_t i = 0; i < header->value.len; i++) {
-		char c = header->value.ptr[i];
-		if (c < '0' || c > '9')
-			return -1;
-		length = length * 10 + (c - '0');
-	}
-	return length;
-}
-
 /* --- failures --- */
 
 static const struct verdict {

@@ -28,8 +28,6 @@ bool proxy_header_stays(const struct header *header, struct edged_slice connecti
 bool proxy_header_is_type(const struct header *header);
 /* Is it about a device behind the node, not about the node? */
 bool proxy_is_of_device(const struct header *headers, size_t count);
-/* -1: none, or none that can be believed. */
-int64_t proxy_content_length(const struct header *headers, size_t count);
 
 /* Answers with a problem document. */
 void proxy_answer_failure(struct requests *requests, edged_handle request, const struct node_record *target,

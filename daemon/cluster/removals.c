@@ -125,12 +125,13 @@ static void on_end(void *arg, const struct link_failure *failure)
 
 static void ask(struct removals *removals)
 {
-	static const struct link_reply reply = { on_head, on_data, on_end };
+	static const struct link_reply reply = { .head = on_head, .data = on_data, .end = on_end };
 	struct link_failure failure;
 	const struct link_request request = {
 		.node_id = removals->source,
-		.send = { edged_str("GET"), edged_str(LIST_PATH), edged_str(removals->source), NULL, 0,
-		        { NULL, 0 } },
+		.send = { .method = edged_str("GET"),
+		        .target = edged_str(LIST_PATH),
+		        .authority = edged_str(removals->source) },
 		.answer_ms = REMOVALS_ANSWER_MS,
 		.reply = &reply,
 		.arg = removals,

@@ -65,7 +65,12 @@ static const struct edged_setting http_table[] = {
 	{ "headers", EDGED_TYPE_INT, "64", 8, 128, "fields", NULL,
 		"Most header fields of a request" },
 	{ "body", EDGED_TYPE_SIZE, "\"1M\"", 0, GIB, "bytes", NULL,
-		"Longest body of a request" },
+		"Longest body of a request, unless its service reads it as it comes" },
+	{ "bodies", EDGED_TYPE_SIZE, "\"16M\"", 64 * KIB, GIB, "bytes", NULL,
+		"Most bytes of bodies from other nodes that are kept until they are whole and answered; beyond, requests get "
+		"503" },
+	{ "body_window", EDGED_TYPE_SIZE, "\"64k\"", 16 * KIB, GIB, "bytes", NULL,
+		"Bytes of a body that are kept for a service that reads it as it comes, before the client is held back" },
 	{ "requests", EDGED_TYPE_INT, "256", 1, 100000, "requests", NULL,
 		"Most requests that wait for their answers at once; beyond, clients get 503" },
 	{ "streams", EDGED_TYPE_INT, "64", 1, 100000, "answers", NULL,
@@ -155,6 +160,8 @@ static const struct edged_setting cluster_table[] = {
 		"Most links to other nodes at once, and as many from them" },
 	{ "link_requests", EDGED_TYPE_INT, "256", 1, 100000, "requests", NULL,
 		"Most requests to one other node at once; beyond, clients get 503" },
+	{ "link_window", EDGED_TYPE_SIZE, "\"128k\"", 64 * KIB, 64 * MIB, "bytes", NULL,
+		"Bytes of a request's or an answer's body from another node that are kept before that node is held back" },
 	{ "link_dial", EDGED_TYPE_DURATION, "\"5s\"", 100, 5 * MINUTE, "ms", NULL,
 		"Time to connect to another node, the TLS handshake included" },
 	{ "link_idle", EDGED_TYPE_DURATION, "\"60s\"", SECOND, HOUR, "ms", NULL,
@@ -191,7 +198,7 @@ static const char *const log_reload[] = { "level", NULL };
 static const char *const net_reload[] = { "listen", "proxies", "connections", "connections_per_source",
 	"accepts_per_second", "handshake", NULL };
 static const char *const http_reload[] = { "header_time", "body_time", "idle_time", "answer_time", "headers",
-	"body", "requests", "streams", "stream_mark", "stream_limit", NULL };
+	"body", "bodies", "body_window", "requests", "streams", "stream_mark", "stream_limit", NULL };
 static const char *const plugin_reload[] = { "start_time", "timers", "store_calls", "posts", "deferred",
 	"logins", "works", NULL };
 

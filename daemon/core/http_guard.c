@@ -9,7 +9,7 @@ enum { EMPTY_LINES = 4, SIZE_DIGITS = 8 };
 
 void http_guard_init(struct http_guard *guard, const struct http_head_limits *limits)
 {
-	*guard = (struct http_guard){ .limits = limits };
+	*guard = (struct http_guard){ .limits = limits, .body_max = limits->body };
 	buf_init(&guard->text, limits->head);
 	buf_init(&guard->line, limits->head);
 }
@@ -29,9 +29,11 @@ void http_guard_next(struct http_guard *guard)
 	struct buf text = guard->text, line = guard->line;
 	buf_clear(&text);
 	buf_clear(&line);
-	*guard = (struct http_guard){
-		.limits = guard->limits, .text = text, .line = line, .head = guard->head
-	};
+	*guard = (struct http_guard){ .limits = guard->limits,
+		.body_max = guard->limits->body,
+		.text = text,
+		.line = line,
+		.head = guard->head };
 	if (guard->head)
 		*guard->head = (struct http_head){ 0 };
 }
@@ -174,23 +176,26 @@ static enum http_guard_event feed_head(struct http_guard *guard, struct edged_sl
 /* --- body
  * ----------------------------------------------------------------------------------------------------- */
 
-static void pass(struct http_guard *guard, struct buf *clean, const char *bytes, size_t n)
+static void refuse_long_body(struct http_guard *guard)
 {
-	if (buf_add(clean, bytes, n))
-		refuse_memory(guard);
+	http_guard_refuse(guard, 413, "body-too-large",
+	        "The request's body is larger than this node allows here (http.body).");
 }
 
 /* A run of plain bytes of the body. */
-static void feed_run(struct http_guard *guard, struct edged_slice bytes, size_t *used, struct buf *clean)
+static void feed_run(struct http_guard *guard, struct edged_slice bytes, size_t *used, struct buf *body)
 {
 	size_t n = bytes.len - *used;
 	if (n > guard->left)
 		n = (size_t)guard->left;
-	pass(guard, clean, bytes.ptr + *used, n);
+	if (buf_add(body, bytes.ptr + *used, n)) {
+		refuse_memory(guard);
+		return;
+	}
 	*used += n;
 	guard->left -= n;
 	guard->body += n;
-	if (guard->left || guard->state == HTTP_GUARD_AT_REFUSAL)
+	if (guard->left)
 		return;
 	guard->state = guard->head->chunked ? HTTP_GUARD_IN_CHUNK_CR : HTTP_GUARD_AT_END;
 }
@@ -206,17 +211,14 @@ static int hex(char c)
 	return -1;
 }
 
-static void feed_size(struct http_guard *guard, char c, struct buf *clean)
+static void feed_size(struct http_guard *guard, char c)
 {
 	int value = hex(c);
 	if (value >= 0 && guard->digits < SIZE_DIGITS) {
 		guard->digits++;
 		guard->left = guard->left * 16 + (uint64_t)value;
-		if (guard->body + guard->left > guard->limits->body)
-			http_guard_refuse(guard, 413, "body-too-large",
-			        "The request's body is larger than this node allows.");
-		else
-			pass(guard, clean, &c, 1);
+		if (guard->body + guard->left > guard->body_max)
+			refuse_long_body(guard);
 		return;
 	}
 	if (guard->digits == 0 || value >= 0)
@@ -250,37 +252,32 @@ static void feed_extension(struct http_guard *guard, char c)
 		refuse_bytes(guard, "A chunk extension holds a control character.");
 }
 
-static void feed_size_lf(struct http_guard *guard, char c, struct buf *clean)
+static void feed_size_lf(struct http_guard *guard, char c)
 {
 	if (c != '\n') {
 		refuse_bytes(guard, "A carriage return stands alone.");
 		return;
 	}
-	pass(guard, clean, "\r\n", 2);
 	guard->digits = 0;
 	guard->state = guard->left ? HTTP_GUARD_IN_CHUNK : HTTP_GUARD_IN_TRAILER;
 }
 
-static void feed_chunk_end(struct http_guard *guard, char c, struct buf *clean)
+static void feed_chunk_end(struct http_guard *guard, char c)
 {
 	bool cr = guard->state == HTTP_GUARD_IN_CHUNK_CR;
 	if (c != (cr ? '\r' : '\n')) {
 		refuse_bytes(guard, "A chunk does not end where its size says.");
 		return;
 	}
-	pass(guard, clean, &c, 1);
-	if (guard->state != HTTP_GUARD_AT_REFUSAL)
-		guard->state = cr ? HTTP_GUARD_IN_CHUNK_LF : HTTP_GUARD_IN_SIZE;
+	guard->state = cr ? HTTP_GUARD_IN_CHUNK_LF : HTTP_GUARD_IN_SIZE;
 }
 
-static void end_trailer_line(struct http_guard *guard, struct buf *clean)
+static void end_trailer_line(struct http_guard *guard)
 {
 	struct edged_slice line = edged_slice(guard->line.ptr, guard->line.len - 2);
 	struct header header;
 	if (line.len == 0) {
-		pass(guard, clean, "\r\n", 2);
-		if (guard->state != HTTP_GUARD_AT_REFUSAL)
-			guard->state = HTTP_GUARD_AT_END;
+		guard->state = HTTP_GUARD_AT_END;
 	} else if (!http_field_parse(line, &header)) {
 		refuse_bytes(guard, "A trailer is not: name, colon, value.");
 	} else if (++guard->trailers > guard->limits->headers) {
@@ -290,7 +287,7 @@ static void end_trailer_line(struct http_guard *guard, struct buf *clean)
 	buf_clear(&guard->line);
 }
 
-static void feed_trailer(struct http_guard *guard, char c, struct buf *clean)
+static void feed_trailer(struct http_guard *guard, char c)
 {
 	struct buf *line = &guard->line;
 	unsigned char before = line->len ? (unsigned char)line->ptr[line->len - 1] : 0;
@@ -299,35 +296,37 @@ static void feed_trailer(struct http_guard *guard, char c, struct buf *clean)
 	if (buf_add(line, &c, 1))
 		refuse_memory(guard);
 	else if (c == '\n')
-		end_trailer_line(guard, clean);
+		end_trailer_line(guard);
 }
 
 static enum http_guard_event feed_body(
-        struct http_guard *guard, struct edged_slice bytes, size_t *used, struct buf *clean)
+        struct http_guard *guard, struct edged_slice bytes, size_t *used, struct buf *body)
 {
+	if (guard->state == HTTP_GUARD_IN_LENGTH && guard->body + guard->left > guard->body_max)
+		refuse_long_body(guard);
 	while (guard->state != HTTP_GUARD_AT_END && guard->state != HTTP_GUARD_AT_REFUSAL &&
 	        *used < bytes.len) {
 		char c = bytes.ptr[*used];
 		switch (guard->state) {
 		case HTTP_GUARD_IN_LENGTH:
 		case HTTP_GUARD_IN_CHUNK:
-			feed_run(guard, bytes, used, clean);
+			feed_run(guard, bytes, used, body);
 			continue;
 		case HTTP_GUARD_IN_SIZE:
-			feed_size(guard, c, clean);
+			feed_size(guard, c);
 			break;
 		case HTTP_GUARD_IN_EXTENSION:
 			feed_extension(guard, c);
 			break;
 		case HTTP_GUARD_IN_SIZE_LF:
-			feed_size_lf(guard, c, clean);
+			feed_size_lf(guard, c);
 			break;
 		case HTTP_GUARD_IN_CHUNK_CR:
 		case HTTP_GUARD_IN_CHUNK_LF:
-			feed_chunk_end(guard, c, clean);
+			feed_chunk_end(guard, c);
 			break;
 		case HTTP_GUARD_IN_TRAILER:
-			feed_trailer(guard, c, clean);
+			feed_trailer(guard, c);
 			break;
 		case HTTP_GUARD_IDLE:
 		case HTTP_GUARD_IN_HEAD:
@@ -343,13 +342,13 @@ static enum http_guard_event feed_body(
 }
 
 enum http_guard_event http_guard_feed(
-        struct http_guard *guard, struct edged_slice bytes, struct buf *clean, size_t *ret_used)
+        struct http_guard *guard, struct edged_slice bytes, struct buf *body, size_t *ret_used)
 {
 	*ret_used = 0;
 	bool in_head = guard->state == HTTP_GUARD_IDLE || guard->state == HTTP_GUARD_IN_HEAD;
 	if (in_head && bytes.len == 0)
 		return HTTP_GUARD_MORE;
-	return in_head ? feed_head(guard, bytes, ret_used) : feed_body(guard, bytes, ret_used, clean);
+	return in_head ? feed_head(guard, bytes, ret_used) : feed_body(guard, bytes, ret_used, body);
 }
 
 /* --- refusing

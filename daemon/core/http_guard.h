@@ -39,6 +39,7 @@ struct http_guard {
 	struct buf text; /* the head as it came; slices of `head` point into it until http_guard_next() */
 	struct http_head *head; /* NULL until the first one is complete */
 	struct http_refusal refusal;
+	uint64_t body_max; /* of the current request; the owner may change it when the head has come */
 	uint64_t left;     /* bytes of the body or chunk to come */
 	uint64_t body;     /* bytes of the body so far */
 	size_t overhead;   /* bytes of chunk extensions and trailers so far */
@@ -50,11 +51,10 @@ struct http_guard {
 
 void http_guard_init(struct http_guard *guard, const struct http_head_limits *limits);
 void http_guard_fini(struct http_guard *guard);
-/* Reads from `bytes`, says in *ret_used how many were used up, and appends clean bytes of the body, framed as
- * they came but without chunk extensions and trailers, to `clean` (never those of the head: the owner takes
- * guard->text). */
+/* Reads from `bytes`, says in *ret_used how many were used up, and appends the bytes of the body, without their framing, to
+ * `body`. */
 enum http_guard_event http_guard_feed(
-        struct http_guard *guard, struct edged_slice bytes, struct buf *clean, size_t *ret_used);
+        struct http_guard *guard, struct edged_slice bytes, struct buf *body, size_t *ret_used);
 /* The request was answered: the next one may come. */
 void http_guard_next(struct http_guard *guard);
 /* Refuses from outside, e.g. for lack of a permission. */

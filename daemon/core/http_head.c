@@ -208,16 +208,12 @@ static bool take_header(struct http_head *head, const struct header *header, str
 	return true;
 }
 
-static bool judge(
-        const struct http_head *head, const struct http_head_limits *limits, struct http_refusal *refusal)
+static bool judge(const struct http_head *head, struct http_refusal *refusal)
 {
 	if (!head->host.ptr && head->minor == 1)
 		return bad(refusal, "There is no Host header.");
 	if (head->chunked && head->has_length)
 		return bad(refusal, "There is a Content-Length together with Transfer-Encoding.");
-	if (head->length > limits->body)
-		return refuse(refusal, 413, "body-too-large",
-		        "The request's body is larger than this node allows.");
 	return true;
 }
 
@@ -246,7 +242,7 @@ bool http_head_parse(struct edged_slice text, const struct http_head_limits *lim
 	for (;;) {
 		struct edged_slice line = take_line(&text);
 		if (line.len == 0)
-			return judge(ret, limits, refusal);
+			return judge(ret, refusal);
 		struct header header;
 		if (blank(line.ptr[0]))
 			return bad(refusal, "A header is folded over two lines.");

@@ -22,7 +22,7 @@ struct http_head_limits {
 	size_t target;    /* bytes; beyond: 414 */
 	size_t head;      /* bytes of request line and headers; beyond: 431 */
 	unsigned headers; /* at most HTTP_HEADERS_MAX; beyond: 431 */
-	uint64_t body;    /* bytes; beyond: 413 */
+	uint64_t body;    /* bytes; beyond: 413, unless guard->body_max says otherwise */
 };
 
 struct http_head {

@@ -25,6 +25,15 @@ struct request {
 	size_t param_count;
 	struct list link; /* in requests->waiting until the answer has begun */
 	uint64_t deadline;
+	struct {
+		void (*read)(void *arg, struct edged_slice bytes, bool last); /* NULL: nobody reads */
+		void *arg;
+		size_t waiting; /* bytes that who reads was given and has not taken */
+		bool ended;
+		struct buf whole; /* collected so far */
+		void (*collected)(void *arg, edged_handle handle);
+		void *collected_arg;
+	} body;            /* that comes bit by bit */
 	struct buf answer; /* headers to come: name NUL value NUL ... */
 	size_t answer_count;
 	bool streaming, full;
@@ -74,6 +83,7 @@ static void request_free(struct request *request)
 {
 	list_remove(&request->link);
 	buf_fini(&request->answer);
+	buf_fini(&request->body.whole);
 	free(request);
 }
 
@@ -102,8 +112,19 @@ void requests_on_wake(struct requests *requests, void (*wake)(void *arg, uint64_
 	requests->wake_arg = arg;
 }
 
+/* With bytes in hand, or all of them, it is for whoever works on it to go on; else for the client. */
+static bool client_is_awaited(const struct request *request)
+{
+	return request->init.body_comes && request->body.read && !request->body.ended &&
+	       request->body.waiting == 0;
+}
+
+/* The time to answer begins anew. */
 static void wait_for_answer(struct requests *requests, struct request *request)
 {
+	list_remove(&request->link);
+	if (request->streaming || client_is_awaited(request))
+		return;
 	bool first = list_empty(&requests->waiting);
 	request->deadline = requests->now(requests->now_arg) + requests->limits.answer_ms;
 	list_append(&requests->waiting, &request->link);
@@ -118,6 +139,7 @@ int requests_open(struct requests *requests, const struct request_init *init, ed
 		return -ENOMEM;
 	list_init(&request->link);
 	buf_init(&request->answer, ANSWER_HEADER_BYTES);
+	buf_init(&request->body.whole, requests->limits.body);
 	request->requests = requests;
 	request->init = *init;
 	int r = target_parse(init->target, request->memory, &request->target);
@@ -146,6 +168,11 @@ static void retire(struct request *request)
 	list_remove(&request->link);
 	if (request->streaming)
 		requests->counts.streams--;
+	if (request->body.read)
+		requests->counts.bodies_open--;
+	requests->counts.body_waiting -= request->body.waiting;
+	requests->counts.collected -= request->body.whole.len;
+	request->body.waiting = 0;
 }
 
 /* The end of a request that whoever works on it did not bring about. */
@@ -295,7 +322,7 @@ int request_retarget(struct requests *requests, edged_handle handle, struct edge
 	struct request *request = find(requests, handle);
 	if (!request)
 		return -ENOENT;
-	if (request->streaming)
+	if (request->streaming || request->body.read)
 		return -EALREADY;
 	if (target_memory(target) > target_memory(request->init.target))
 		return -EINVAL;
@@ -375,6 +402,118 @@ unsigned request_hops(struct requests *requests, edged_handle handle)
 {
 	struct request *request = find(requests, handle);
 	return request ? request->init.hops : 0;
+}
+
+/* --- a body that comes bit by bit --- */
+
+bool request_body_comes(struct requests *requests, edged_handle handle)
+{
+	const struct request *request = find(requests, handle);
+	return request && request->init.body_comes && !request->body.read;
+}
+
+int64_t request_body_length(struct requests *requests, edged_handle handle)
+{
+	const struct request *request = find(requests, handle);
+	return request && request->init.body_comes ? request->init.body_length : -1;
+}
+
+int request_read_body(struct requests *requests, edged_handle handle,
+        void (*on_body)(void *arg, struct edged_slice bytes, bool last), void *arg)
+{
+	struct request *request = find(requests, handle);
+	if (!request)
+		return -ENOENT;
+	if (!request->init.body_comes)
+		return -ENODATA;
+	if (request->body.read)
+		return -EALREADY;
+	request->body.read = on_body;
+	request->body.arg = arg;
+	requests->counts.bodies_open++;
+	wait_for_answer(requests, request);
+	request->init.front->body_wanted(request->init.front_data, 0);
+	return 0;
+}
+
+void requests_body(struct requests *requests, edged_handle handle, struct edged_slice bytes, bool last)
+{
+	struct request *request = find(requests, handle);
+	if (!request || !request->body.read || request->body.ended)
+		return;
+	request->body.waiting += bytes.len;
+	requests->counts.body_waiting += bytes.len;
+	request->body.ended = last;
+	wait_for_answer(requests, request);
+	request->body.read(request->body.arg, bytes, last);
+}
+
+int request_body_taken(struct requests *requests, edged_handle handle, size_t n)
+{
+	struct request *request = find(requests, handle);
+	if (!request)
+		return -ENOENT;
+	if (n > request->body.waiting)
+		return -EINVAL;
+	if (n == 0)
+		return 0;
+	request->body.waiting -= n;
+	requests->counts.body_waiting -= n;
+	wait_for_answer(requests, request);
+	request->init.front->body_wanted(request->init.front_data, n);
+	return 0;
+}
+
+static void refuse_body(struct request *request, int error)
+{
+	struct requests *requests = request->requests;
+	if (error == -ENOBUFS)
+		(void)request_problemf(requests, request->handle, 413, "body-too-large", NULL,
+		        "This path takes bodies of up to %zu bytes (http.body).", requests->limits.body);
+	else
+		(void)request_problem(requests, request->handle, 503, "limit-reached",
+		        "Too much is being received",
+		        "As many bytes of bodies wait for their ends as this node allows (http.bodies), or "
+		        "it "
+		        "is short of memory. Try again later.");
+}
+
+static void collect(void *arg, struct edged_slice bytes, bool last)
+{
+	struct request *request = arg;
+	struct requests *requests = request->requests;
+	int r = requests->counts.collected + bytes.len > requests->limits.bodies
+	                ? -ENOMEM
+	                : buf_add(&request->body.whole, bytes.ptr, bytes.len);
+	if (r) {
+		refuse_body(request, r);
+		return;
+	}
+	requests->counts.collected += bytes.len;
+	(void)request_body_taken(requests, request->handle, bytes.len);
+	if (!last)
+		return;
+	request->init.body = buf_slice(&request->body.whole);
+	request->init.body_comes = false;
+	request->body.read = NULL;
+	requests->counts.bodies_open--;
+	wait_for_answer(requests, request);
+	request->body.collected(request->body.collected_arg, request->handle);
+}
+
+void request_collect_body(struct requests *requests, edged_handle handle,
+        void (*whole)(void *arg, edged_handle handle), void *arg)
+{
+	struct request *request = find(requests, handle);
+	if (!request)
+		return;
+	if (request->init.body_length > 0 && (uint64_t)request->init.body_length > requests->limits.body) {
+		refuse_body(request, -ENOBUFS);
+		return;
+	}
+	request->body.collected = whole;
+	request->body.collected_arg = arg;
+	(void)request_read_body(requests, handle, collect, request);
 }
 
 /* --- answering
@@ -564,15 +703,23 @@ static void drop_end(void *front, bool ok)
 	(void)ok;
 }
 
+static void drop_wanted(void *front, size_t n)
+{
+	(void)front;
+	(void)n;
+}
+
 /* HEAD of a streamed answer: the client is served by the head alone. Its front end is let go at once, and the
  * writer learns as if the client had left, at the next turn rather than from within stream_begin(). */
 static void end_bodiless_stream(struct request *request)
 {
-	static const struct request_front nobody = { drop_head, drop_body, drop_end };
+	static const struct request_front nobody = { drop_head, drop_body, drop_end, drop_wanted };
 	struct requests *requests = request->requests;
 	request->init.front->end(request->init.front_data, true);
 	request->init = (struct request_init){ .front = &nobody };
 	request->target = (struct target){ .raw = nothing };
+	requests->counts.body_waiting -= request->body.waiting;
+	request->body.waiting = 0;
 	request->deadline = requests->now(requests->now_arg);
 	list_prepend(&requests->waiting, &request->link);
 	requests->wake(requests->wake_arg, 0);

@@ -30,9 +30,16 @@ struct request_front {
 	/* ok false: the answer is broken off; the client must be able to tell. `front` is not used any more.
 	 */
 	void (*end)(void *front, bool ok);
+	/* For a body that comes bit by bit: somebody reads it, and has taken `n` more bytes of what requests_body()
+	 * gave. Called first with 0, before which no body is to be given. */
+	void (*body_wanted)(void *front, size_t n);
 };
 
 struct requests;
+
+/* Bodies of a known length up to this are had whole before the request is brought to the router: such a request can be made
+ * again, and what follows it is found. */
+enum { REQUEST_SMALL_BODY = 64 * 1024 };
 
 struct request_limits {
 	uint32_t open;       /* requests at once, beyond: 503 */
@@ -40,6 +47,8 @@ struct request_limits {
 	uint64_t answer_ms;  /* time to answer, beyond: 504 */
 	size_t stream_mark;  /* bytes waiting from which stream_write says FULL */
 	size_t stream_limit; /* hard limit of the same */
+	size_t body;         /* bytes of a body that is collected, beyond: 413 */
+	size_t bodies;       /* of all that are being collected, beyond: 503 */
 };
 
 /* `now` gives milliseconds, monotonic. */
@@ -59,6 +68,8 @@ struct request_init {
 	const struct header *headers;
 	size_t header_count;
 	struct edged_slice body;
+	bool body_comes;     /* instead, bit by bit, by requests_body() */
+	int64_t body_length; /* of such a one; < 0: unknown */
 	const struct edged_peer *peer;
 	const struct request_front *front;
 	void *front_data;
@@ -70,6 +81,8 @@ EDGED_MUST_CHECK int requests_open(
 /* The client left: whoever works on it learns (on_gone), the handle is stale from now on; front is not called
  * again. */
 void requests_gone(struct requests *requests, edged_handle handle);
+/* More of a body that comes, after body_wanted() only and not from within it. `last`: that was all. */
+void requests_body(struct requests *requests, edged_handle handle, struct edged_slice bytes, bool last);
 /* The front end has sent some: a full stream may have room again. */
 void requests_room(struct requests *requests, edged_handle handle, size_t waiting);
 /* Answers 504 to those whose time ran out; returns ms until the next one, or UINT64_MAX. */
@@ -91,6 +104,11 @@ int request_add_param(
 /* The request is for another target from now on, no longer than it was, that lives as long; counts as a hop. To be
  * dispatched again. After -EINVAL (malformed, longer) it must be answered. */
 int request_retarget(struct requests *requests, edged_handle handle, struct edged_slice target);
+/* Has a body coming that nobody reads yet? */
+bool request_body_comes(struct requests *requests, edged_handle handle);
+/* Reads it: whole(arg, handle) is called when it is there for request_body(). A body that is too long is answered with 413. */
+void request_collect_body(struct requests *requests, edged_handle handle,
+        void (*whole)(void *arg, edged_handle handle), void *arg);
 /* How the request was answered when serve() failed with `error`, a negative errno. */
 int request_fail(struct requests *requests, edged_handle handle, int error);
 
@@ -105,6 +123,13 @@ const struct header *request_headers(struct requests *requests, edged_handle han
 struct edged_slice request_body(struct requests *requests, edged_handle handle);
 const struct edged_peer *request_peer(struct requests *requests, edged_handle handle);
 unsigned request_hops(struct requests *requests, edged_handle handle);
+
+/* --- reading a body as it comes: as edged/cap_http.h says --- */
+int request_read_body(struct requests *requests, edged_handle handle,
+        void (*on_body)(void *arg, struct edged_slice bytes, bool last), void *arg);
+int request_body_taken(struct requests *requests, edged_handle handle, size_t n);
+/* Of a body that comes: -1 when nobody knows. */
+int64_t request_body_length(struct requests *requests, edged_handle handle);
 
 /* --- answering: as edged/cap_http.h says. -ENOENT: gone; -EALREADY: a streamed answer has begun; -EINVAL ---
  */
@@ -131,6 +156,9 @@ int request_on_gone(struct requests *requests, edged_handle handle, void (*on_go
 /* Figures for /metrics. */
 struct request_counts {
 	uint64_t open, streams, total, answered_2xx, answered_3xx, answered_4xx, answered_5xx, gone, expired;
+	uint64_t bodies_open;  /* now: bodies that come and are read */
+	uint64_t body_waiting; /* bytes of those that who reads has not taken */
+	uint64_t collected;    /* bytes of bodies that are not whole yet */
 };
 struct request_counts requests_counts(const struct requests *requests);
 

@@ -417,6 +417,13 @@ bool router_is_open(const struct router *router, struct edged_slice method, stru
 	return search.found && (search.found->route->flags & EDGED_ROUTE_OPEN);
 }
 
+bool router_streams_body(const struct router *router, struct edged_slice method, struct edged_slice segments)
+{
+	struct search search = { .method = method, .segments = segments };
+	search_all(router, &search);
+	return search.found && (search.found->route->flags & EDGED_ROUTE_STREAMED_BODY);
+}
+
 /* --- answering for itself
  * ------------------------------------------------------------------------------------- */
 
@@ -522,9 +529,19 @@ static bool in_scope(const struct edged_route *route, const struct edged_peer *p
 	return false;
 }
 
+static void dispatch_whole(void *arg, edged_handle handle)
+{
+	router_dispatch(arg, handle);
+}
+
 static void serve(struct router *router, edged_handle handle, const struct search *search)
 {
 	struct requests *requests = router->requests;
+	if (!(search->found->route->flags & EDGED_ROUTE_STREAMED_BODY) &&
+	        request_body_comes(requests, handle)) {
+		request_collect_body(requests, handle, dispatch_whole, router);
+		return;
+	}
 	const struct entry *entry = search->found;
 	for (size_t i = 0; i < search->match.count; i++) {
 		const struct template_param *param = &search->match.params[i];

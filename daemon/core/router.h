@@ -33,6 +33,10 @@ void router_dispatch(struct router *router, edged_handle request);
 /* Would the request go to a route that judges its clients itself (EDGED_ROUTE_OPEN)? Segments as in core/target.h. */
 bool router_is_open(const struct router *router, struct edged_slice method, struct edged_slice segments);
 
+/* Would it go to a route that reads bodies as they come (EDGED_ROUTE_STREAMED_BODY)? Others get a request once its body is
+ * whole. */
+bool router_streams_body(const struct router *router, struct edged_slice method, struct edged_slice segments);
+
 /* Walks all routes in order of path and method, for /openapi.json. */
 void router_each(const struct router *router,
         void (*each)(void *arg, const struct route_owner *owner, const struct edged_route *route), void *arg);

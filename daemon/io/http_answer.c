@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/log.h"
+#include "io/http_body.h"
 #include "io/http_conn.h"
 
 enum { BLOCK = 16 * 1024 };
@@ -109,10 +110,11 @@ static void front_head(void *front, int status, const struct header *headers, si
 	struct http_conn *conn = front;
 	conn->status = status;
 	conn->events = length < 0 && are_events(headers, count);
+	conn->last = http_body_is_left(conn);
 	conn->response = make_response(conn, length);
-	if (!conn->response || add_headers(conn->response, headers, count)) {
+	if (!conn->response || add_headers(conn->response, headers, count) ||
+	        (conn->last && MHD_add_response_header(conn->response, "Connection", "close") != MHD_YES))
 		conn->broken = true;
-	}
 	if (length < 0 || conn->broken)
 		http_conn_wake(conn);
 }
@@ -140,13 +142,18 @@ static void front_end(void *front, bool ok)
 {
 	struct http_conn *conn = front;
 	conn->request = 0;
-	conn->ended = true;
+	conn->ended = conn->body_news = true;
 	if (!ok)
 		conn->broken = true;
 	http_conn_wake(conn);
 }
 
-const struct request_front http_answer_front = { front_head, front_body, front_end };
+static void front_body_wanted(void *front, size_t n)
+{
+	http_body_wanted(front, n);
+}
+
+const struct request_front http_answer_front = { front_head, front_body, front_end, front_body_wanted };
 
 enum MHD_Result http_answer_queue(struct http_conn *conn)
 {

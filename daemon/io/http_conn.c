@@ -2,12 +2,14 @@
 #include "io/http_conn.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "core/target.h"
 #include "io/http_answer.h"
+#include "io/http_body.h"
 #include "io/http_end.h"
 #include "io/http_upgrade.h"
 
@@ -34,7 +36,6 @@ void http_conn_detach(struct http_conn *conn)
 	if (conn->fd >= 0)
 		close(conn->fd);
 	conn->fd = -1;
-	buf_fini(&conn->in);
 	http_conn_wake(conn);
 	if (conn->mhd)
 		http_conn_hot(conn);
@@ -48,7 +49,6 @@ void http_conn_maybe_free(struct http_conn *conn)
 	http_answer_clear(conn);
 	http_guard_fini(&conn->guard);
 	buf_fini(&conn->held);
-	buf_fini(&conn->in);
 	buf_fini(&conn->body);
 	list_remove(&conn->hot);
 	if (!list_empty(&conn->link))
@@ -85,7 +85,7 @@ static int attach(struct http_conn *conn)
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size,
 	        sizeof(size)); /* without it there is only more memory */
 	conn->fd = pair[0];
-	conn->watching = WATCH_READ;
+	conn->watching = true;
 	int r = watch_new(conn->server->options.loop, conn->fd, WATCH_READ, on_pair, conn, &conn->watch);
 	if (r)
 		close(pair[1]);
@@ -99,24 +99,48 @@ static int attach(struct http_conn *conn)
 static void update_watch(struct http_conn *conn)
 {
 	bool read = conn->stream && !conn->server->streams->is_full(conn->stream);
-	int what = (read ? WATCH_READ : 0) | (conn->in.len ? WATCH_WRITE : 0);
-	if (!conn->watch || what == conn->watching)
+	if (!conn->watch || read == conn->watching)
 		return;
-	conn->watching = watch_change(conn->watch, what) ? -1 : what; /* what failed is tried again */
+	/* what failed is tried again */
+	conn->watching = watch_change(conn->watch, read ? WATCH_READ : 0) ? !read : read;
 }
 
-/* Clean bytes to the daemon. */
-static void pass_on(struct http_conn *conn)
+static bool is_connection(struct edged_slice name)
 {
-	struct buf *in = &conn->in;
-	if (in->len == 0 || conn->fd < 0)
+	static const char wanted[] = "Connection";
+	return name.len == sizeof(wanted) - 1 && strncasecmp(name.ptr, wanted, name.len) == 0;
+}
+
+/* All that the framing of an answer depends on: HEAD or not, the version, and whether the connection goes on. */
+static int write_head(const struct http_conn *conn)
+{
+	const struct http_head *head = conn->guard.head;
+	bool close = false, keep = false;
+	for (size_t i = 0; i < head->header_count; i++)
+		if (is_connection(head->headers[i].name)) {
+			close |= http_has_word(head->headers[i].value, "close");
+			keep |= http_has_word(head->headers[i].value, "keep-alive");
+		}
+	char text[100];
+	int n = snprintf(text, sizeof(text), "%s / HTTP/1.%u\r\nHost: edged\r\n%s\r\n",
+	        edged_slice_is(head->method, "HEAD") ? "HEAD" : "GET", head->minor,
+	        close  ? "Connection: close\r\n"
+	        : keep ? "Connection: keep-alive\r\n"
+	               : "");
+	/* the daemon has read all that came before */
+	return send(conn->fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EIO;
+}
+
+/* Brings the request to the daemon. */
+static void begin(struct http_conn *conn)
+{
+	conn->begun = true;
+	if (attach(conn) || write_head(conn)) {
+		http_guard_refuse(
+		        &conn->guard, 503, "limit-reached", "This node is short of memory. Try again later.");
+		http_conn_refuse(conn, "");
 		return;
-	ssize_t n = send(conn->fd, in->ptr, in->len, MSG_NOSIGNAL);
-	if (n > 0)
-		buf_drop(in, (size_t)n);
-	if (in->len == 0)
-		buf_fini(in);
-	update_watch(conn);
+	}
 	http_conn_hot(conn);
 }
 
@@ -163,6 +187,7 @@ static void drained(void *arg)
 		return;
 	uint64_t ms = conn->guard.state == HTTP_GUARD_IDLE     ? limits->idle_ms
 	              : conn->guard.state == HTTP_GUARD_AT_END ? 0
+	              : conn->begun                            ? limits->body_ms
 	                                                       : limits->header_ms;
 	conn->server->streams->deadline(conn->stream, ms);
 	update_watch(conn);
@@ -180,7 +205,7 @@ static void next_request(struct http_conn *conn)
 {
 	const struct edged_stream_1 *streams = conn->server->streams;
 	http_answer_clear(conn);
-	buf_fini(&conn->body);
+	http_body_clear(conn);
 	conn->done = conn->opened = conn->answering = false;
 	http_guard_next(&conn->guard);
 	if (conn->server->stopping || (conn->half && conn->held.len == 0)) {
@@ -206,7 +231,10 @@ void http_conn_settle(struct http_conn *conn)
 {
 	if (conn->closing || !conn->stream || conn->fd < 0)
 		return;
-	pass_on(conn);
+	if (conn->body_news) {
+		conn->body_news = false;
+		http_body_move(conn);
+	}
 	bool all = pump(conn);
 	if (conn->closing)
 		return;
@@ -215,17 +243,30 @@ void http_conn_settle(struct http_conn *conn)
 		conn->wants_room = false;
 		requests_room(conn->server->options.requests, conn->request, conn->out.len - conn->out_at);
 	}
-	if (conn->done && all)
+	if (!conn->done || !all)
+		return;
+	if (conn->guard.state == HTTP_GUARD_AT_END)
 		next_request(conn);
+	else if (conn->last)
+		finish(conn);
 }
 
 void http_conn_stop(struct http_conn *conn)
 {
-	if (conn->stream && !conn->closing && conn->guard.state != HTTP_GUARD_AT_END)
+	if (conn->stream && !conn->closing && conn->guard.state != HTTP_GUARD_AT_END && !conn->request)
 		finish(conn);
 }
 
 /* --- requests of the client ----------------------------------------------------------------------------------- */
+
+/* Its client has gone, or as good as that. */
+static void leave_request(struct http_conn *conn)
+{
+	edged_handle request = conn->request;
+	conn->request = 0;
+	if (request)
+		requests_gone(conn->server->options.requests, request);
+}
 
 void http_conn_refuse(struct http_conn *conn, const char *more)
 {
@@ -233,8 +274,10 @@ void http_conn_refuse(struct http_conn *conn, const char *more)
 	CLEANUP(buf_fini) struct buf answer = BUF_EMPTY;
 	http_server_count_refusal(conn->server, conn->guard.refusal.type);
 	conn->closing = true;
+	leave_request(conn);
 	http_conn_detach(conn);
-	if (http_guard_answer(&conn->guard, more, &answer) == 0)
+	/* nothing fits into an answer that is half written */
+	if (!conn->answering && http_guard_answer(&conn->guard, more, &answer) == 0)
 		streams->write(conn->stream, answer.ptr, answer.len);
 	streams->close(conn->stream);
 }
@@ -338,27 +381,9 @@ static bool take_head(struct http_conn *conn, struct edged_slice rest)
 		http_upgrade(conn, rest);
 		return false;
 	}
-	if (attach(conn) || buf_add(&conn->in, guard->text.ptr, guard->text.len)) {
-		http_guard_refuse(
-		        guard, 503, "limit-reached", "This node is short of memory. Try again later.");
-		http_conn_refuse(conn, "");
-		return false;
-	}
 	conn->first = false;
-	conn->body_start = loop_now(conn->server->options.loop);
-	conn->server->streams->deadline(conn->stream, conn->server->options.limits.body_ms);
+	http_body_begin(conn, target.segments);
 	return true;
-}
-
-/* More of the body has come. It may take body_ms, or longer while its average is 1 byte in a millisecond. */
-static void extend_deadline(struct http_conn *conn)
-{
-	const struct http_server_limits *limits = &conn->server->options.limits;
-	if (conn->guard.body <= limits->body_ms)
-		return;
-	uint64_t elapsed = loop_now(conn->server->options.loop) - conn->body_start;
-	conn->server->streams->deadline(
-	        conn->stream, conn->guard.body > elapsed ? conn->guard.body - elapsed : 1);
 }
 
 /* The request is complete: what comes behind it waits. */
@@ -374,11 +399,6 @@ static void hold(struct http_conn *conn, struct edged_slice bytes)
 		streams->pause(conn->stream);
 }
 
-static bool in_body(const struct http_guard *guard)
-{
-	return guard->state > HTTP_GUARD_IN_HEAD && guard->state < HTTP_GUARD_AT_END;
-}
-
 static void take(struct http_conn *conn, struct edged_slice bytes)
 {
 	const struct edged_stream_1 *streams = conn->server->streams;
@@ -387,7 +407,7 @@ static void take(struct http_conn *conn, struct edged_slice bytes)
 		streams->deadline(conn->stream, conn->server->options.limits.header_ms);
 	for (;;) {
 		size_t used;
-		enum http_guard_event event = http_guard_feed(guard, bytes, &conn->in, &used);
+		enum http_guard_event event = http_guard_feed(guard, bytes, &conn->body, &used);
 		bytes = edged_slice(bytes.ptr + used, bytes.len - used);
 		if (event == HTTP_GUARD_HEAD) {
 			if (!take_head(conn, bytes))
@@ -398,15 +418,17 @@ static void take(struct http_conn *conn, struct edged_slice bytes)
 			http_conn_refuse(conn, "");
 			return;
 		}
-		if (event == HTTP_GUARD_COMPLETE) {
-			streams->deadline(conn->stream, 0);
+		if (event == HTTP_GUARD_COMPLETE)
 			hold(conn, bytes);
-		} else if (in_body(guard)) {
-			extend_deadline(conn);
-		}
 		break;
 	}
-	pass_on(conn);
+	if (guard->state <= HTTP_GUARD_IN_HEAD)
+		return;
+	http_body_move(conn);
+	if (!conn->begun && http_body_is_enough(conn))
+		begin(conn);
+	else if (conn->done)
+		http_conn_hot(conn);
 }
 
 /* --- the stream's handler ------------------------------------------------------------------------------------- */
@@ -475,10 +497,7 @@ static void conn_closed(void *arg, int reason)
 	conn->stream = NULL;
 	conn->closing = true;
 	if (!list_empty(&conn->link)) {
-		edged_handle request = conn->request;
-		conn->request = 0;
-		if (request)
-			requests_gone(conn->server->options.requests, request);
+		leave_request(conn);
 		http_conn_detach(conn);
 	}
 	http_conn_maybe_free(conn);

@@ -36,6 +36,12 @@ struct http_conn {
 	struct edged_stream *stream; /* NULL: ended */
 	struct http_guard guard;
 	uint64_t body_start; /* ms, when the head was complete */
+	bool as_it_comes;    /* the body goes to who reads it bit by bit */
+	bool begun;          /* the request was brought to the daemon */
+	bool wanted;         /* its body is read by somebody, or by us */
+	bool body_news;      /* somebody wants it, or wants it no longer */
+	bool last;           /* the connection ends with the answer: the body was not wanted */
+	size_t untaken;      /* bytes of the body that were given on and are not taken yet */
 	bool first;          /* no request has come yet: the deadline runs since open() */
 	bool half;           /* the client has finished sending: it gets its answers, then we close */
 	bool answering;      /* bytes of the current answer are on their way */
@@ -45,9 +51,8 @@ struct http_conn {
 	/* the daemon's side */
 	int fd; /* our end of the pair, -1: none */
 	struct watch *watch;
-	int watching; /* what it watches */
+	bool watching; /* it does, for bytes */
 	struct MHD_Connection *mhd;
-	struct buf in;   /* for the daemon; the pair was full */
 	bool suspended;  /* the daemon waits for us */
 	bool in_handler; /* it is calling us */
 	bool done;       /* it is through with the current request */
@@ -56,8 +61,8 @@ struct http_conn {
 	bool trusted;                  /* it was admitted as such */
 	struct edged_peer peer;        /* who asks */
 	char signer[EDGED_SIGNER_MAX]; /* who signed it, or what is wrong with the signature */
-	struct buf body;
-	bool opened; /* was brought to the router */
+	struct buf body;               /* all, or what waits to be given on */
+	bool opened;                   /* was brought to the router */
 	/* its answer */
 	struct MHD_Response *response;
 	int status;

@@ -71,13 +71,16 @@ static void dispatch(struct http_conn *conn)
 {
 	struct http_server *server = conn->server;
 	struct http_head *head = conn->guard.head;
+	bool whole = conn->guard.state == HTTP_GUARD_AT_END;
 	http_head_drop(head, "edged-"); /* those are said between nodes; a client cannot speak for one */
 	struct request_init init = { .method = head->method,
 		.target = head->target,
 		.headers = head->headers,
 		.header_count = head->header_count,
-		.body = buf_slice(&conn->body),
-		.peer = http_conn_caller(conn, buf_slice(&conn->body)),
+		.body = whole ? buf_slice(&conn->body) : edged_slice(NULL, 0),
+		.body_comes = !whole,
+		.body_length = head->has_length ? (int64_t)head->length : -1,
+		.peer = http_conn_caller(conn, whole ? buf_slice(&conn->body) : edged_slice(NULL, 0)),
 		.front = &http_answer_front,
 		.front_data = conn };
 	edged_handle handle;
@@ -91,7 +94,7 @@ static void dispatch(struct http_conn *conn)
 	router_dispatch(server->options.router, handle);
 }
 
-/* The library has the whole request, or resumes: the answer is there, or will be. */
+/* The library has the request, or resumes: the answer is there, or will be. */
 static enum MHD_Result serve(struct http_conn *conn)
 {
 	conn->in_handler = true;
@@ -113,6 +116,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	(void)url;
 	(void)method;
 	(void)version;
+	(void)upload;
+	(void)upload_size;
 	struct http_conn *conn = conn_of(connection);
 	if (!conn || !conn->stream)
 		return MHD_NO;
@@ -120,12 +125,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		*state = conn; /* the head only */
 		return MHD_YES;
 	}
-	if (*upload_size == 0)
-		return serve(conn);
-	if (buf_add(&conn->body, upload, *upload_size))
-		return MHD_NO;
-	*upload_size = 0;
-	return MHD_YES;
+	return serve(conn);
 }
 
 static void on_done(

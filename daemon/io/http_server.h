@@ -3,10 +3,16 @@
  * HTTP/1.1 for clients: libmicrohttpd behind a guard of our own. Serves streams of the protocol "http", whatever
  * carries them, and brings their requests to the router. Main loop.
  *
- *     stream --> guard --> socket pair --> libmicrohttpd --> requests --> router
+ *     stream --> guard --> requests --> router
+ *     stream <-- socket pair <-- libmicrohttpd <-- answers
  *
- * Every byte of a client passes the guard (core/http_guard.h) first, and deadlines are absolute and the stream's own. That
- * the client left is seen by the stream, at once, while the library would learn it only when it next writes.
+ * Every byte of a client passes the guard (core/http_guard.h), and deadlines are absolute and the stream's own. The library
+ * gets a head that says no more than what an answer depends on: it never sees what the client wrote. That the client left is
+ * seen by the stream, at once, while the library would learn it only when it next writes.
+ *
+ * A body goes to a route that reads it as it comes (EDGED_ROUTE_STREAMED_BODY) bit by bit, for others it is kept until it is
+ * whole; so are small ones, and those of signed requests, whose signature covers them. "100 Continue" is sent once the body is
+ * wanted. An answer that comes before the end of a body ends the connection, unless little of it is left.
  */
 #ifndef IO_HTTP_SERVER_H
 #define IO_HTTP_SERVER_H
@@ -35,7 +41,8 @@ struct http_server_limits {
 	/* Absolute, from the first byte: the head; the body, which may take longer when it comes with 1 kB/s or more;
 	 * and how long a connection may be without request. */
 	uint64_t header_ms, body_ms, idle_ms;
-	size_t headers, body_bytes; /* of one request */
+	size_t headers, body_bytes; /* of one request; the latter when its service takes it whole */
+	size_t body_window;         /* bytes kept of a body that is read as it comes */
 };
 
 struct http_server_options {

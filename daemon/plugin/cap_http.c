@@ -115,6 +115,25 @@ static int elsewhere(struct edged_host *host, edged_handle request, const char *
 	return deps->elsewhere(deps->arg, request, context->name, probe, type, title, detail);
 }
 
+static int read_body(struct edged_host *host, edged_handle request,
+        void (*on_body)(void *arg, struct edged_slice bytes, bool last), void *arg)
+{
+	struct requests *requests = mine(host, request);
+	return requests ? request_read_body(requests, request, on_body, arg) : -ENOENT;
+}
+
+static int body_taken(struct edged_host *host, edged_handle request, size_t n)
+{
+	struct requests *requests = mine(host, request);
+	return requests ? request_body_taken(requests, request, n) : -ENOENT;
+}
+
+static int64_t body_length(struct edged_host *host, edged_handle request)
+{
+	struct requests *requests = mine(host, request);
+	return requests ? request_body_length(requests, request) : -1;
+}
+
 const struct edged_http_1 cap_http = {
 	.struct_size = sizeof(cap_http),
 	.method = method,
@@ -132,4 +151,7 @@ const struct edged_http_1 cap_http = {
 	.stream_end = stream_end,
 	.on_gone = on_gone,
 	.elsewhere = elsewhere,
+	.read_body = read_body,
+	.body_taken = body_taken,
+	.body_length = body_length,
 };

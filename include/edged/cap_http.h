@@ -11,6 +11,7 @@
 #ifndef EDGED_CAP_HTTP_H
 #define EDGED_CAP_HTTP_H
 
+#include <stdbool.h>
 #include "edged/peer.h"
 #include "edged/plugin.h"
 
@@ -70,6 +71,20 @@ struct edged_http_1 {
 	 * plugin's any more. A negative errno: it is, and has no answer yet. */
 	EDGED_MUST_CHECK int (*elsewhere)(struct edged_host *host, edged_handle request, const char *probe,
 	        const char *type, const char *title, const char *detail);
+	/* --- a body that comes bit by bit, of a route with EDGED_ROUTE_STREAMED_BODY --- */
+	/* From now on on_body(arg) gets the body in pieces, never from within this call; `last` comes with the last one, which may
+	 * have no bytes. A client that waits for "100 Continue" is told to go on. The bytes are valid during the call and count
+	 * until body_taken(): of those that are not taken, about http.body_window bytes come at most, and the client, or the
+	 * node in between, is held back. When the client leaves before the last piece, on_gone runs. While a piece is not
+	 * taken, or all have come, the time for the answer runs, begun anew by each; an answer may come earlier, and the rest
+	 * of the body is then not read. -ENODATA: nothing comes, the whole body is there for body(); -EALREADY: it is read;
+	 * -ENOENT: gone. */
+	EDGED_MUST_CHECK int (*read_body)(struct edged_host *host, edged_handle request,
+	        void (*on_body)(void *arg, struct edged_slice bytes, bool last), void *arg);
+	/* n more bytes are dealt with: as many may come. -EINVAL: more than were given; -ENOENT: gone. */
+	int (*body_taken)(struct edged_host *host, edged_handle request, size_t n);
+	/* How many bytes a body has that comes, as its sender says; -1: it does not, or none comes. */
+	int64_t (*body_length)(struct edged_host *host, edged_handle request);
 };
 
 #ifdef __cplusplus

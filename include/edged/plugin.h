@@ -100,6 +100,9 @@ struct edged_route {
  * answer, through `edged.auth/1` or by what is in the request. The scope holds for what other nodes pass on; who connects to
  * this node is served whatever it is. */
 #define EDGED_ROUTE_OPEN 1u
+/* serve() is called when the head of the request is there; its body, if one comes, is read with edged_http_1.read_body(), or
+ * was whole by then and is there for body(). Other routes are served once the body is whole, of http.body bytes at most. */
+#define EDGED_ROUTE_STREAMED_BODY 2u
 
 /* --- the plugin --- */
 
@@ -146,7 +149,7 @@ struct edged_plugin {
 	void (*reloaded)(void *self);
 };
 
-#define EDGED_ABI_MINOR 2
+#define EDGED_ABI_MINOR 3
 
 #define EDGED_PLUGIN(...)                                                                                    \
 	__attribute__((visibility("default"))) extern const struct edged_plugin edged_plugin_v1;             \

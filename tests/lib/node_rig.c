@@ -356,7 +356,13 @@ static void make_node(struct world *w, unsigned i)
 	snprintf(node->folder, sizeof(node->folder), "%.60s/%u", the_world->root, i);
 	assert_int_equal(identity_open(node->folder, &node->identity, &err), 0);
 	make_tls(node);
-	const struct request_limits limits = { 100, 50, 30000, 64 * 1024, 256 * 1024 };
+	const struct request_limits limits = { .open = 100,
+		.streams = 50,
+		.answer_ms = 30000,
+		.stream_mark = 64 * 1024,
+		.stream_limit = 256 * 1024,
+		.body = 1024 * 1024,
+		.bodies = 8 * 1024 * 1024 };
 	assert_int_equal(requests_new(&limits, mono, NULL, &node->requests), 0);
 	assert_int_equal(router_new(node->requests, &node->router), 0);
 	make_services(node);
@@ -494,7 +500,9 @@ static void client_end(void *front, bool ok)
 	client->ok = ok;
 }
 
-static const struct request_front client_front = { client_head, client_body, client_end };
+static const struct request_front client_front = {
+	.head = client_head, .body = client_body, .end = client_end
+};
 
 struct client *ask_with(struct world *w, unsigned n, unsigned node, const char *method, const char *target,
         struct edged_slice body, const struct header *headers, size_t count, unsigned hops)
@@ -508,8 +516,15 @@ struct client *ask_with(struct world *w, unsigned n, unsigned node, const char *
 		.loopback = !w->from_afar,
 		.tls = w->from_afar,
 		.trusted = true };
-	const struct request_init init = { edged_str(method), edged_str(target), headers, count, body,
-		&client->peer, &client_front, client, hops };
+	const struct request_init init = { .method = edged_str(method),
+		.target = edged_str(target),
+		.headers = headers,
+		.header_count = count,
+		.body = body,
+		.peer = &client->peer,
+		.front = &client_front,
+		.front_data = client,
+		.hops = hops };
 	assert_int_equal(requests_open(client->requests, &init, &client->request), 0);
 	router_dispatch(w->node[node].router, client->request);
 	return client;

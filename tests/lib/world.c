@@ -322,7 +322,9 @@ struct ask {
 
 static void run_ask(void *arg)
 {
-	static const struct request_front front = { front_head, front_body, front_end };
+	static const struct request_front front = {
+		.head = front_head, .body = front_body, .end = front_end
+	};
 	static const struct edged_peer peer = { .struct_size = sizeof(peer),
 		.address = "127.0.0.1:1",
 		.listener = "http",

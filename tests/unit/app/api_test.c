@@ -51,7 +51,7 @@ static void end(void *front, bool ok)
 	client->ok = ok;
 }
 
-static const struct request_front front = { head, body, end };
+static const struct request_front front = { .head = head, .body = body, .end = end };
 
 /* --- the world --- */
 

@@ -14,11 +14,11 @@
 
 static const char *sets[] = { "net.connections=11", "net.connections_per_source=12",
 	"net.accepts_per_second=13", "net.handshake=140", "http.requests=21", "http.streams=22",
-	"http.answer_time=230", "http.stream_mark=2400", "http.stream_limit=2500", "http.header_time=310",
-	"http.body_time=320", "http.idle_time=330", "http.headers=34", "http.body=350",
-	"plugin.start_time=410", "plugin.timers=42", "plugin.store_calls=43", "plugin.posts=44",
-	"plugin.deferred=45", "plugin.logins=46", "plugin.works=47", "plugin.workers=8", "log.level=error",
-	NULL };
+	"http.answer_time=230", "http.stream_mark=2400", "http.stream_limit=2500", "http.bodies=65600",
+	"http.body_window=16400", "http.header_time=310", "http.body_time=320", "http.idle_time=330",
+	"http.headers=34", "http.body=350", "plugin.start_time=410", "plugin.timers=42",
+	"plugin.store_calls=43", "plugin.posts=44", "plugin.deferred=45", "plugin.logins=46",
+	"plugin.works=47", "plugin.workers=8", "log.level=error", NULL };
 
 static int load(const char **set, struct conf **ret, struct conf_findings *findings)
 {
@@ -44,12 +44,15 @@ static void each_key_reaches_its_place(void **state)
 	assert_int_equal(requests.answer_ms, 230);
 	assert_int_equal(requests.stream_mark, 2400);
 	assert_int_equal(requests.stream_limit, 2500);
+	assert_int_equal(requests.body, 350);
+	assert_int_equal(requests.bodies, 65600);
 	struct http_server_limits http = settings_http(conf);
 	assert_int_equal(http.header_ms, 310);
 	assert_int_equal(http.body_ms, 320);
 	assert_int_equal(http.idle_ms, 330);
 	assert_int_equal(http.headers, 34);
 	assert_int_equal(http.body_bytes, 350);
+	assert_int_equal(http.body_window, 16400);
 	struct plugin_limits plugins = settings_plugins(conf);
 	assert_int_equal(plugins.start_ms, 410);
 	assert_int_equal(plugins.ledger.most[LEDGER_TIMERS], 42);

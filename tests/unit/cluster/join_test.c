@@ -221,12 +221,13 @@ static bool thief_ended(struct world *w)
 /* The status of the answer, 0: none. */
 static int steal(struct world *w)
 {
-	static const struct link_reply reply = { thief_head, thief_data, thief_end };
+	static const struct link_reply reply = { .head = thief_head, .data = thief_data, .end = thief_end };
 	static const char *const addresses[] = { "192.0.2.1:1", NULL };
 	const struct link_request request = {
 		.node_id = identity_node_id(w->node[0].identity),
-		.send = { edged_str("POST"), edged_str(JOIN_SIGN_PATH), edged_str("n0"), NULL, 0,
-		        { NULL, 0 } },
+		.send = { .method = edged_str("POST"),
+		        .target = edged_str(JOIN_SIGN_PATH),
+		        .authority = edged_str("n0") },
 		.answer_ms = 5000,
 		.reply = &reply,
 		.addresses = addresses,

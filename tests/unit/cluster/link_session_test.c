@@ -23,6 +23,8 @@ struct call {
 	unsigned heads, ends;
 	size_t unconsumed;
 	enum link_end how;
+	size_t sent, waiting; /* of a body that comes */
+	unsigned wanted;
 	bool hold, cancel_on_head;
 };
 
@@ -32,8 +34,11 @@ struct pair {
 	struct buf request_body;
 	char method[16], target[64], caller[64];
 	unsigned requests, gone, rooms;
-	size_t waiting;
+	size_t waiting, unconsumed; /* of an answer; of a request's body */
+	int64_t length;
+	bool whole, expects;
 	bool decline; /* takes no request */
+	bool hold;    /* does not consume bodies */
 	struct call call[CALLS];
 };
 
@@ -56,7 +61,19 @@ static void on_gone(void *user)
 	p->served = NULL;
 }
 
-static const struct link_serve_events serve_events = { on_room, on_gone };
+static void on_body(void *user, struct edged_slice bytes, bool last)
+{
+	struct pair *p = user;
+	assert_false(p->whole);
+	assert_int_equal(buf_add(&p->request_body, bytes.ptr, bytes.len), 0);
+	p->whole = last;
+	if (p->hold)
+		p->unconsumed += bytes.len;
+	else if (p->served)
+		link_stream_consume(p->served, bytes.len);
+}
+
+static const struct link_serve_events serve_events = { on_room, on_gone, on_body };
 
 static void on_request(void *arg, struct link_stream *stream, const struct link_message *request)
 {
@@ -68,7 +85,9 @@ static void on_request(void *arg, struct link_stream *stream, const struct link_
 		if (edged_slice_is(request->headers[i].name, "edged-caller"))
 			snprintf(p->caller, sizeof(p->caller), "%s", request->headers[i].value.ptr);
 	buf_clear(&p->request_body);
-	assert_int_equal(buf_add(&p->request_body, request->body.ptr, request->body.len), 0);
+	p->whole = request->ended;
+	p->length = request->length;
+	p->expects = request->expects;
 	if (p->decline)
 		return;
 	p->served = stream;
@@ -105,7 +124,20 @@ static void on_end(void *user, enum link_end how)
 	call->stream = NULL;
 }
 
-static const struct link_call_events call_events = { on_head, on_data, on_end };
+static void on_wanted(void *user)
+{
+	struct call *call = user;
+	call->wanted++;
+}
+
+static void on_sent(void *user, size_t n, size_t waiting)
+{
+	struct call *call = user;
+	call->sent += n;
+	call->waiting = waiting;
+}
+
+static const struct link_call_events call_events = { on_head, on_data, on_end, on_wanted, on_sent };
 
 /* Moves bytes in both directions until both are silent. */
 static void flow(struct pair *p)
@@ -134,8 +166,6 @@ static int setup(void **state)
 	struct pair *p = calloc(1, sizeof(*p));
 	const struct link_session_owner client = { quiet, NULL, NULL }, server = { quiet, on_request, p };
 	limits = (struct link_limits)LINK_LIMITS_DEFAULT;
-	limits.body = 100000;
-	limits.bodies = 150000;
 	assert_int_equal(link_session_new(false, &limits, &client, &p->client), 0);
 	assert_int_equal(link_session_new(true, &limits, &server, &p->server), 0);
 	flow(p);
@@ -158,8 +188,12 @@ static int teardown(void **state)
 static struct call *begin(struct pair *p, unsigned i, const char *method, struct edged_slice body)
 {
 	static const struct header headers[] = { { { "Edged-Caller", 12 }, { "me", 2 } } };
-	const struct link_send send = { edged_str(method), edged_str("/a/b?c=d"), edged_str("node"), headers,
-		1, body };
+	const struct link_send send = { .method = edged_str(method),
+		.target = edged_str("/a/b?c=d"),
+		.authority = edged_str("node"),
+		.headers = headers,
+		.header_count = 1,
+		.body = body };
 	assert_int_equal(
 	        link_session_call(p->client, &send, &call_events, &p->call[i], &p->call[i].stream), 0);
 	return &p->call[i];
@@ -304,9 +338,12 @@ static void a_cancelled_call_is_gone_at_the_server(void **state)
 	const uint8_t *bytes;
 	ssize_t n = link_session_output(p->client, &bytes);
 	assert_int_equal(link_session_input(p->server, bytes, (size_t)n), 0);
+	assert_int_equal(p->requests, 2);
+	assert_false(p->whole);
 	link_stream_cancel(call->stream);
 	flow(p);
-	assert_int_equal(p->requests, 1);
+	assert_false(p->whole);
+	assert_int_equal(p->gone, 2);
 	assert_int_equal(link_session_streams(p->client), 0);
 	assert_int_equal(link_session_streams(p->server), 0);
 }
@@ -351,29 +388,103 @@ static void a_lost_connection_ends_everything(void **state)
 	assert_int_equal(p->gone, 2);
 }
 
-static void bodies_have_limits(void **state)
+static struct call *begin_coming(struct pair *p, unsigned i, int64_t length, bool expects)
+{
+	const struct link_send send = { .method = edged_str("PUT"),
+		.target = edged_str("/a"),
+		.authority = edged_str("node"),
+		.body_comes = true,
+		.body_length = length,
+		.expects_continue = expects };
+	struct call *call = &p->call[i];
+	assert_int_equal(link_session_call(p->client, &send, &call_events, call, &call->stream), 0);
+	flow(p);
+	return call;
+}
+
+static void a_body_flows_as_it_is_taken(void **state)
 {
 	struct pair *p = *state;
-	static char block[100001];
-	struct call *call = begin(p, 0, "PUT", edged_slice(block, sizeof(block)));
-	flow(p);
-	assert_int_equal(call->status, 413);
-	assert_int_equal(call->how, LINK_END_OK);
-	assert_int_equal(p->requests, 0);
-	call = begin(p, 1, "PUT", edged_slice(block, 100000));
-	flow(p);
+	static char block[300000];
+	p->hold = true;
+	struct call *call = begin_coming(p, 0, -1, false);
 	assert_int_equal(p->requests, 1);
-	struct link_stream *first = p->served;
-	call = begin(p, 2, "PUT", edged_slice(block, 100000)); /* with the other over the limit of all */
+	assert_int_equal(p->length, -1);
+	assert_int_equal(call->wanted, 1);
+	assert_int_equal(link_stream_send(call->stream, edged_str("first"), false), 0);
 	flow(p);
-	assert_int_equal(call->status, 503);
-	p->served = first;
-	answer(p, 200, "");
-	assert_int_equal(p->call[1].status, 200);
-	call = begin(p, 3, "PUT", edged_slice(block, 100000)); /* its bytes were given back */
+	assert_int_equal(p->request_body.len, 5);
+	assert_int_equal(call->sent, 5);
+	assert_int_equal(link_stream_send(call->stream, edged_slice(block, sizeof(block)), true), 0);
 	flow(p);
+	/* no more than the window until something is taken */
+	assert_int_equal(p->request_body.len, limits.window);
+	assert_int_equal(call->sent, limits.window);
+	assert_int_equal(call->waiting, sizeof(block) + 5 - limits.window);
+	/* others go on meanwhile */
+	struct link_stream *held = p->served;
+	p->hold = false;
+	size_t unconsumed = p->unconsumed;
+	begin(p, 1, "GET", edged_str(""));
+	flow(p);
+	answer(p, 200, "quick");
+	assert_int_equal(p->call[1].how, LINK_END_OK);
+	p->served = held;
+	buf_clear(&p->request_body);
+	p->whole = false;
+	link_stream_consume(held, unconsumed);
+	flow(p);
+	assert_int_equal(call->sent, sizeof(block) + 5);
+	assert_int_equal(p->request_body.len, sizeof(block) + 5 - limits.window);
+	assert_true(p->whole);
+	answer(p, 200, "all");
+	assert_int_equal(call->how, LINK_END_OK);
+}
+
+static void a_body_may_wait_until_it_is_wanted(void **state)
+{
+	struct pair *p = *state;
+	struct call *call = begin_coming(p, 0, 7, true);
+	assert_int_equal(p->length, 7);
+	assert_true(p->expects);
+	assert_int_equal(call->wanted, 0);
+	link_stream_want(p->served);
+	flow(p);
+	assert_int_equal(call->wanted, 1);
+	assert_int_equal(call->heads, 0);
+	assert_int_equal(link_stream_send(call->stream, edged_str("content"), true), 0);
+	flow(p);
+	assert_string_equal(p->request_body.ptr, "content");
 	answer(p, 200, "");
-	assert_int_equal(call->status, 200);
+	assert_int_equal(call->how, LINK_END_OK);
+	/* it is not wanted at all */
+	call = begin_coming(p, 1, 7, true);
+	answer(p, 403, "no");
+	assert_int_equal(call->wanted, 0);
+	assert_int_equal(call->status, 403);
+	assert_int_equal(call->how, LINK_END_OK);
+	assert_int_equal(link_session_streams(p->client), 0);
+	assert_int_equal(link_session_streams(p->server), 0);
+}
+
+static void an_early_answer_ends_the_request(void **state)
+{
+	struct pair *p = *state;
+	static char block[300000];
+	p->hold = true;
+	for (int i = 0; i < 200; i++) { /* nothing of it stays behind, be it of the link's window */
+		struct call *call = begin_coming(p, 0, -1, false);
+		assert_int_equal(link_stream_send(call->stream, edged_slice(block, sizeof(block)), true), 0);
+		flow(p);
+		assert_int_equal(p->request_body.len, limits.window);
+		answer(p, 413, "too much");
+		assert_int_equal(call->ends, i + 1);
+		assert_int_equal(call->how, LINK_END_OK);
+		assert_int_equal(call->status, 413);
+		buf_clear(&call->body);
+		assert_int_equal(link_session_streams(p->client), 0);
+		assert_int_equal(link_session_streams(p->server), 0);
+	}
 }
 
 static int send_headers(struct pair *p, unsigned i, size_t count, size_t size)
@@ -383,8 +494,11 @@ static int send_headers(struct pair *p, unsigned i, size_t count, size_t size)
 	memset(value, 'v', size);
 	for (size_t n = 0; n < count; n++)
 		headers[n] = (struct header){ edged_str("x"), edged_slice(value, size) };
-	const struct link_send send = { edged_str("GET"), edged_str("/"), edged_str("node"), headers, count,
-		edged_str("") };
+	const struct link_send send = { .method = edged_str("GET"),
+		.target = edged_str("/"),
+		.authority = edged_str("node"),
+		.headers = headers,
+		.header_count = count };
 	int r = link_session_call(p->client, &send, &call_events, &p->call[i], &p->call[i].stream);
 	flow(p);
 	free(headers);
@@ -476,14 +590,44 @@ static void unfinished_requests_expire(void **state)
 	const uint8_t *bytes;
 	ssize_t n = link_session_output(p->client, &bytes);
 	assert_int_equal(link_session_input(p->server, bytes, (size_t)n), 0);
-	link_session_expire(p->server, 1000, 30000);
-	link_session_expire(p->server, 31000, 30000);
+	link_stream_want(p->served);
+	link_session_expire(p->server, 1000, 30000, false);
+	link_session_expire(p->server, 31000, 30000, false);
 	assert_int_equal(link_session_streams(p->server), 1);
-	link_session_expire(p->server, 31001, 30000);
+	link_session_expire(p->server, 31001, 30000, false);
 	while (link_session_output(p->server, &bytes) > 0)
 		;
 	assert_int_equal(link_session_streams(p->server), 0);
 	(void)call;
+}
+
+static void a_body_that_goes_on_does_not_expire(void **state)
+{
+	struct pair *p = *state;
+	struct call *call = begin_coming(p, 0, -1, false);
+	uint64_t now = 1000;
+	link_session_expire(p->server, now += 31000, 30000, true); /* nobody wants it yet */
+	link_stream_want(p->served);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(link_stream_send(call->stream, edged_str("more"), false), 0);
+		flow(p);
+		link_session_expire(p->server, now += 31000, 30000, true);
+	}
+	p->hold = true;
+	assert_int_equal(link_stream_send(call->stream, edged_str("more"), false), 0);
+	flow(p);
+	for (int i = 0; i < 3; i++) /* it is not taken: that is not the peer's doing */
+		link_session_expire(p->server, now += 31000, 30000, true);
+	flow(p);
+	assert_int_equal(call->ends, 0);
+	link_stream_consume(p->served, p->unconsumed);
+	link_session_expire(p->server, now += 30000, 30000, true);
+	flow(p);
+	assert_int_equal(call->ends, 0);
+	link_session_expire(p->server, now += 1, 30000, true);
+	flow(p);
+	assert_int_equal(call->how, LINK_END_BROKEN);
+	assert_int_equal(p->gone, 1);
 }
 
 static void rubbish_is_a_protocol_error(void **state)
@@ -527,7 +671,10 @@ int main(void)
 		T(a_call_may_be_cancelled_from_its_head),
 		T(a_broken_answer_is_told_from_a_whole_one),
 		T(a_lost_connection_ends_everything),
-		T(bodies_have_limits),
+		T(a_body_flows_as_it_is_taken),
+		T(a_body_may_wait_until_it_is_wanted),
+		T(an_early_answer_ends_the_request),
+		T(a_body_that_goes_on_does_not_expire),
 		T(headers_have_limits),
 		T(requests_beyond_the_limit_wait),
 		T(nobody_takes_it_503),

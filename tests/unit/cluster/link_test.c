@@ -139,10 +139,12 @@ static bool call_over(struct world *w)
 
 static int bare_call(struct world *w, unsigned from, unsigned to, const char *target, const char *const *at)
 {
-	static const struct link_reply reply = { note_head, note_data, note_end };
+	static const struct link_reply reply = { .head = note_head, .data = note_data, .end = note_end };
 	struct link_call *call;
 	const struct link_request request = { .node_id = identity_node_id(w->node[to].identity),
-		.send = { edged_str("GET"), edged_str(target), edged_str("x"), NULL, 0, edged_str("") },
+		.send = { .method = edged_str("GET"),
+		        .target = edged_str(target),
+		        .authority = edged_str("x") },
 		.answer_ms = 5000,
 		.reply = &reply,
 		.addresses = at };

@@ -24,6 +24,8 @@ struct fake_front {
 	bool ok;
 	int64_t length;
 	size_t waiting; /* what body() reports */
+	int wanted;
+	size_t taken;
 	struct buf headers, body;
 };
 
@@ -55,7 +57,14 @@ static void fake_end(void *front, bool ok)
 	fake->ok = ok;
 }
 
-static const struct request_front fake_functions = { fake_head, fake_body, fake_end };
+static void fake_body_wanted(void *front, size_t n)
+{
+	struct fake_front *fake = front;
+	fake->wanted++;
+	fake->taken += n;
+}
+
+static const struct request_front fake_functions = { fake_head, fake_body, fake_end, fake_body_wanted };
 
 /* --- a small world
  * --------------------------------------------------------------------------------------------- */
@@ -92,9 +101,13 @@ static int setup(void **state)
 	world = calloc(1, sizeof(*world));
 	world->now = 1000;
 	world->woken = UINT64_MAX;
-	static const struct request_limits limits = {
-		.open = 4, .streams = 2, .answer_ms = 500, .stream_mark = 10, .stream_limit = 20
-	};
+	static const struct request_limits limits = { .open = 4,
+		.streams = 2,
+		.answer_ms = 500,
+		.stream_mark = 10,
+		.stream_limit = 20,
+		.body = 20,
+		.bodies = 30 };
 	assert_int_equal(requests_new(&limits, fake_now, world, &world->requests), 0);
 	requests_on_wake(world->requests, fake_wake, world);
 	assert_int_equal(router_new(world->requests, &world->router), 0);
@@ -658,6 +671,142 @@ static void late_answers_are_timeouts(void **state)
 	assert_int_equal(counts.answered_5xx, 1);
 }
 
+/* --- bodies that come bit by bit --- */
+
+static edged_handle open_coming(const char *target, int64_t length)
+{
+	reset_front();
+	const struct request_init init = { .method = edged_str("PUT"),
+		.target = edged_str(target),
+		.body_comes = true,
+		.body_length = length,
+		.peer = &world->peer,
+		.front = &fake_functions,
+		.front_data = &world->front };
+	edged_handle handle;
+	assert_int_equal(requests_open(world->requests, &init, &handle), 0);
+	router_dispatch(world->router, handle);
+	return handle;
+}
+
+static void note_body(void *arg, struct edged_slice bytes, bool last)
+{
+	(void)arg;
+	size_t n = strlen(world->seen);
+	snprintf(
+	        world->seen + n, sizeof(world->seen) - n, "%.*s%s", EDGED_SLICE_FMT(bytes), last ? "." : ",");
+}
+
+static int serve_bits(void *self, edged_handle handle)
+{
+	(void)self;
+	world->later = handle;
+	world->seen[0] = '\0';
+	return 0;
+}
+
+static const struct edged_route bits[] = {
+	{ "PUT", "/bits", serve_bits, NULL, NULL, 0, EDGED_ROUTE_STREAMED_BODY },
+	{ 0 },
+};
+
+static void add_bits(void)
+{
+	const struct route_owner owner = { "bits", world, NULL, false };
+	add_all();
+	assert_int_equal(router_add(world->router, &owner, bits, sizeof(bits[0]), NULL), 0);
+}
+
+static void a_body_is_read_as_it_comes(void **state)
+{
+	(void)state;
+	struct requests *requests = world->requests;
+	add_bits();
+	edged_handle handle = open_coming("/bits", 7);
+	assert_int_equal(world->later, handle);
+	assert_int_equal(request_body_length(requests, handle), 7);
+	requests_body(requests, handle, edged_str("early"), false); /* nobody has asked */
+	assert_string_equal(world->seen, "");
+	assert_int_equal(request_read_body(requests, handle, note_body, NULL), 0);
+	assert_int_equal(request_read_body(requests, handle, note_body, NULL), -EALREADY);
+	assert_int_equal(world->front.wanted, 1);
+	requests_body(requests, handle, edged_str("one"), false);
+	requests_body(requests, handle, edged_str("four"), true);
+	requests_body(requests, handle, edged_str("more"), true);
+	assert_string_equal(world->seen, "one,four.");
+	assert_int_equal(requests_counts(requests).body_waiting, 7);
+	assert_int_equal(requests_counts(requests).bodies_open, 1);
+	assert_int_equal(request_body_taken(requests, handle, 8), -EINVAL);
+	assert_int_equal(request_body_taken(requests, handle, 3), 0);
+	assert_int_equal(world->front.taken, 3);
+	assert_int_equal(request_reply(requests, handle, 200, NULL, edged_str("")), 0);
+	assert_int_equal(requests_counts(requests).body_waiting, 0);
+	assert_int_equal(requests_counts(requests).bodies_open, 0);
+	assert_int_equal(request_body_taken(requests, handle, 4), -ENOENT);
+	/* one that is there is not read */
+	handle = open_one("PUT", "/bits");
+	assert_int_equal(request_read_body(requests, handle, note_body, NULL), -ENODATA);
+	requests_gone(requests, handle);
+}
+
+static void the_time_to_answer_does_not_run_while_the_client_is_awaited(void **state)
+{
+	(void)state;
+	struct requests *requests = world->requests;
+	add_bits();
+	edged_handle handle = open_coming("/bits", -1);
+	assert_int_equal(requests_expire(requests), 500);
+	assert_int_equal(request_read_body(requests, handle, note_body, NULL), 0);
+	assert_int_equal(requests_expire(requests), UINT64_MAX);
+	world->now += 10000;
+	requests_body(requests, handle, edged_str("bytes"), false);
+	assert_int_equal(requests_expire(requests), 500);
+	world->now += 400;
+	assert_int_equal(request_body_taken(requests, handle, 2), 0); /* it goes on */
+	assert_int_equal(requests_expire(requests), 500);
+	assert_int_equal(request_body_taken(requests, handle, 3), 0);
+	assert_int_equal(requests_expire(requests), UINT64_MAX);
+	requests_body(requests, handle, edged_str(""), true);
+	assert_int_equal(requests_expire(requests), 500);
+	world->now += 500;
+	requests_expire(requests);
+	assert_int_equal(world->front.status, 504);
+}
+
+static void other_routes_get_bodies_whole(void **state)
+{
+	(void)state;
+	struct requests *requests = world->requests;
+	add_bits();
+	edged_handle handle = open_coming("/nodes/x/rest", -1);
+	assert_int_equal(world->front.wanted, 1);
+	requests_body(requests, handle, edged_str("bit "), false);
+	assert_int_equal(world->front.taken, 4); /* more may come */
+	assert_int_equal(world->front.heads, 0);
+	assert_int_equal(requests_counts(requests).collected, 4);
+	requests_body(requests, handle, edged_str("by bit"), false);
+	requests_body(requests, handle, edged_str(""), true);
+	assert_int_equal(world->front.status, 200);
+	assert_string_equal(world->front.body.ptr, "bit by bit");
+	assert_int_equal(requests_counts(requests).collected, 0);
+	assert_int_equal(requests_counts(requests).bodies_open, 0);
+	/* too long by its own word, and by its bytes */
+	open_coming("/nodes/x/rest", 21);
+	assert_int_equal(world->front.status, 413);
+	assert_int_equal(world->front.wanted, 0);
+	handle = open_coming("/nodes/x/rest", -1);
+	requests_body(requests, handle, edged_str("123456789012345678901"), false);
+	assert_int_equal(world->front.status, 413);
+	/* too much of all */
+	edged_handle first = open_coming("/nodes/x/rest", -1);
+	requests_body(requests, first, edged_str("12345678901234567890"), false);
+	handle = open_coming("/nodes/x/rest", -1);
+	requests_body(requests, handle, edged_str("12345678901"), false);
+	assert_int_equal(world->front.status, 503);
+	requests_gone(requests, first);
+	assert_int_equal(requests_counts(requests).collected, 0);
+}
+
 static void clients_that_left_are_not_answered(void **state)
 {
 	(void)state;
@@ -817,6 +966,9 @@ int main(void)
 		TEST(requests_are_read),
 		TEST(headers_of_answers_are_judged),
 		TEST(late_answers_are_timeouts),
+		TEST(a_body_is_read_as_it_comes),
+		TEST(the_time_to_answer_does_not_run_while_the_client_is_awaited),
+		TEST(other_routes_get_bodies_whole),
 		TEST(clients_that_left_are_not_answered),
 		TEST(open_requests_are_bounded),
 		TEST(streams_tell_when_they_are_full),

@@ -80,7 +80,8 @@ struct world {
 	atomic_int called, gone, room, full;
 	struct timer *timer;
 	bool filling;
-	atomic_size_t written;
+	atomic_size_t written, given; /* bytes of answers, and of bodies */
+	atomic_bool take;             /* who reads bodies takes them */
 };
 
 static struct world *world;
@@ -251,7 +252,72 @@ static int serve_broken(void *self, edged_handle handle)
 	return r;
 }
 
+/* --- bodies that are read as they come --- */
+
+static void take_body(void *arg)
+{
+	(void)arg;
+	if (!world->take) {
+		timer_set(world->timer, 5);
+		return;
+	}
+	(void)request_body_taken(world->requests, world->later, world->written);
+	world->written = 0;
+}
+
+static void sink(void *arg, struct edged_slice bytes, bool last)
+{
+	(void)arg;
+	world->given += bytes.len;
+	world->written += bytes.len;
+	take_body(NULL);
+	if (!last)
+		return;
+	char text[32];
+	snprintf(text, sizeof(text), "%zu bytes\n", (size_t)world->given);
+	request_reply(world->requests, world->later, 200, "text/plain", edged_str(text));
+}
+
+static int serve_sink(void *self, edged_handle handle)
+{
+	(void)self;
+	world->later = handle;
+	atomic_fetch_add(&world->called, 1);
+	timer_free(world->timer);
+	int r = timer_new(loops_at(world->loops, 0), take_body, NULL, &world->timer);
+	request_on_gone(world->requests, handle, on_gone, NULL);
+	if (!r)
+		r = request_read_body(world->requests, handle, sink, NULL);
+	return r == -ENODATA ? request_reply(world->requests, handle, 200, NULL, edged_str("whole\n")) : r;
+}
+
+static void mirror(void *arg, struct edged_slice bytes, bool last)
+{
+	(void)arg;
+	request_stream_write(world->requests, world->later, bytes);
+	request_body_taken(world->requests, world->later, bytes.len);
+	if (last)
+		request_stream_end(world->requests, world->later);
+}
+
+static int serve_mirror(void *self, edged_handle handle)
+{
+	(void)self;
+	world->later = handle;
+	int r = request_stream_begin(world->requests, handle, 200, "text/plain", NULL, on_gone, NULL);
+	return r ? r : request_read_body(world->requests, handle, mirror, NULL);
+}
+
+static int serve_no(void *self, edged_handle handle)
+{
+	(void)self;
+	return request_problem(world->requests, handle, 403, "no", "No", "Not at all.");
+}
+
 static const struct edged_route routes[] = {
+	{ "PUT", "/sink", serve_sink, NULL, NULL, 0, EDGED_ROUTE_STREAMED_BODY },
+	{ "PUT", "/mirror", serve_mirror, NULL, NULL, 0, EDGED_ROUTE_STREAMED_BODY },
+	{ "PUT", "/no", serve_no, NULL, NULL, 0, EDGED_ROUTE_STREAMED_BODY },
 	{ "*", "/echo", serve_echo, NULL, NULL, 0, 0 },
 	{ "GET", "/empty", serve_empty, NULL, NULL, 0, 0 },
 	{ "GET", "/big", serve_big, NULL, NULL, 0, 0 },
@@ -308,7 +374,9 @@ static int setup(void **state)
 		.streams = 4,
 		.answer_ms = answer_ms,
 		.stream_mark = 64 * 1024,
-		.stream_limit = 256 * 1024 };
+		.stream_limit = 256 * 1024,
+		.body = 1024 * 1024,
+		.bodies = 4 * 1024 * 1024 };
 	assert_int_equal(loops_new(2, &world->loops), 0);
 	world->listeners.loops = world->loops;
 	assert_int_equal(requests_new(&limits, now_ms, NULL, &world->requests), 0);
@@ -325,7 +393,8 @@ static int setup(void **state)
 		        .body_ms = 200,
 		        .idle_ms = 1000,
 		        .headers = 64,
-		        .body_bytes = 1024 * 1024 },
+		        .body_bytes = 1024 * 1024,
+		        .body_window = 64 * 1024 },
 		.head_bytes = 8192,
 		.admit = admit,
 		.signer = signer };
