@@ -231,6 +231,7 @@ static void judged(void *arg, const char *node_id, bool is_trusted, struct edged
 static struct links_limits link_limits(const struct conf *conf)
 {
 	struct links_limits limits = LINKS_LIMITS_DEFAULT;
+	limits.link.streams += (uint32_t)conf_int(conf, "cluster.websockets");
 	limits.link.window = (uint32_t)conf_int(conf, "cluster.link_window");
 	limits.request_ms = (uint64_t)conf_int(conf, "http.body_time");
 	limits.dialled = limits.served = (unsigned)conf_int(conf, "cluster.links");
@@ -413,6 +414,8 @@ static int make_proxy(struct mesh *mesh, struct err *err)
 		.arg = mesh,
 		/* before this node's own time is over: its answer names the node that is late */
 		.answer_ms = (uint64_t)conf_int(mesh->deps.conf, "http.answer_time") * 3 / 4,
+		.tunnels = (unsigned)conf_int(mesh->deps.conf, "cluster.websockets"),
+		.window = (size_t)conf_int(mesh->deps.conf, "cluster.link_window"),
 	};
 	int r = proxy_new(&deps, &mesh->parts.proxy, err);
 	const struct elsewhere_deps elsewhere = { deps.loop, deps.links, deps.requests, mesh->parts.proxy,

@@ -119,6 +119,9 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        links_counts(p->links).refused)                                                              \
 	X(proxy_open, GAUGE, "proxy_requests_open", NULL, "Requests that are passed on to other nodes",      \
 	        proxy_counts(p->proxy).open)                                                                 \
+	X(proxy_tunnels, GAUGE, "proxy_websockets_open", NULL,                                               \
+	        "Those of them that are WebSockets (limit: cluster.websockets)",                             \
+	        proxy_counts(p->proxy).tunnels)                                                              \
 	X(proxy_total, COUNTER, "proxy_requests_total", "to=\"others\"", "Requests to /nodes/...",           \
 	        proxy_counts(p->proxy).total)                                                                \
 	X(proxy_local, COUNTER, "proxy_requests_total", "to=\"self\"", "Requests to /nodes/...",             \

@@ -71,6 +71,8 @@ static void take_pseudo(struct edged_slice name, struct edged_slice value, struc
 		ret->method = value;
 	else if (edged_slice_is(name, ":path"))
 		ret->target = value;
+	else if (edged_slice_is(name, ":protocol"))
+		ret->protocol = value;
 	else if (edged_slice_is(name, ":status"))
 		ret->status = read_status(value);
 }
@@ -133,7 +135,8 @@ bool link_header_is_hop(struct edged_slice name, struct edged_slice connection)
 {
 	static const char *const names[] = { "connection", "keep-alive", "proxy-connection",
 		"proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
-		"http2-settings", "host", "content-length", "expect", "edged-hops", "edged-caller" };
+		"http2-settings", "host", "content-length", "expect", "edged-hops", "edged-caller",
+		"edged-anybody" };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (link_header_is(name, names[i]))
 			return true;

@@ -2,9 +2,12 @@
 #include "cluster/link_serve.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include "base/list.h"
 #include "cluster/link_conn.h"
 #include "cluster/link_header.h"
+#include "cluster/tunnel.h"
 
 struct link_server {
 	struct link_server_options options;
@@ -28,6 +31,7 @@ struct served {
 	struct link_stream *stream;
 	const struct link_message *message;
 	edged_handle request;
+	struct tunnel *tunnel; /* it has become a WebSocket */
 	struct buf body;       /* all of a small one, or what waits to be given on */
 	bool wanted, ended;    /* somebody reads it; all has come */
 	struct deferred later; /* gives on what had come before somebody read it */
@@ -43,6 +47,7 @@ static struct requests *requests_of(const struct served *served)
 static void served_free(struct served *served)
 {
 	deferred_cancel(&served->later);
+	tunnel_leave(served->tunnel);
 	buf_fini(&served->body);
 	free(served);
 }
@@ -78,12 +83,84 @@ static void front_body_wanted(void *front, size_t n)
 	loop_defer(served->conn->server->options.loop, &served->later);
 }
 
-static const struct request_front front = { front_head, front_body, front_end, front_body_wanted };
+/* --- WebSockets --- */
+
+static ssize_t tunnel_send(void *arg, struct edged_slice bytes)
+{
+	const struct served *served = arg;
+	return (ssize_t)link_stream_body(served->stream, bytes);
+}
+
+static void tunnel_taken(void *arg, size_t n)
+{
+	const struct served *served = arg;
+	link_stream_consume(served->stream, n);
+}
+
+static void tunnel_closed(void *arg, int reason)
+{
+	struct served *served = arg;
+	link_stream_finish(served->stream, reason == 0);
+	served_free(served);
+}
+
+static const struct tunnel_link tunnel_link = { tunnel_send, tunnel_taken, tunnel_closed };
+
+static struct edged_slice find_header(const struct link_message *message, const char *name)
+{
+	for (size_t i = 0; i < message->header_count; i++)
+		if (link_header_is(message->headers[i].name, name))
+			return message->headers[i].value;
+	return edged_slice(NULL, 0);
+}
+
+/* Of the client, as the first node has told it; else of the node. */
+static const char *client_address(const struct served *served, char text[64])
+{
+	static const char key[] = "address=\"";
+	struct edged_slice caller = find_header(served->message, "edged-caller");
+	const char *at = caller.len ? strstr(caller.ptr, key) : NULL;
+	if (!at)
+		return stream_functions.peer(served->conn->stream)->address;
+	at += sizeof(key) - 1;
+	size_t n = strcspn(at, "\"");
+	snprintf(text, 64, "%.*s", (int)(n < 63 ? n : 63), at);
+	return text;
+}
+
+static int front_upgrade(void *front, const struct request_upgrade *upgrade)
+{
+	struct served *served = front;
+	const struct link_server_options *options = &served->conn->server->options;
+	const struct header header = { edged_str("sec-websocket-protocol"), edged_str(upgrade->protocol) };
+	/* trusted is who asked, not only the node that passes it on */
+	bool trusted = stream_functions.peer(served->conn->stream)->trusted &&
+	               !find_header(served->message, "edged-anybody").ptr;
+	char address[64];
+	int r = tunnel_new(options->loop, options->limits.window, &tunnel_link, served, &served->tunnel);
+	if (!r)
+		r = tunnel_join(served->tunnel, upgrade, client_address(served, address), trusted);
+	if (r) {
+		tunnel_leave(TAKE(served->tunnel));
+		return r;
+	}
+	served->request = 0;
+	link_stream_head(served->stream, 200, &header, header.value.len ? 1 : 0, -1);
+	return 0;
+}
+
+static const struct request_front front = { front_head, front_body, front_end, front_body_wanted,
+	front_upgrade };
+
+/* --- what comes over the link --- */
 
 static void on_room(void *user, size_t waiting)
 {
 	const struct served *served = user;
-	requests_room(requests_of(served), served->request, waiting);
+	if (served->tunnel)
+		tunnel_waiting(served->tunnel, waiting);
+	else
+		requests_room(requests_of(served), served->request, waiting);
 }
 
 static void on_gone(void *user)
@@ -120,7 +197,11 @@ static void on_body(void *user, struct edged_slice bytes, bool last)
 {
 	struct served *served = user;
 	served->ended |= last;
-	if (served->request && served->wanted && served->body.len == 0) {
+	if (served->tunnel && last)
+		tunnel_end(served->tunnel, true);
+	else if (served->tunnel)
+		tunnel_bytes(served->tunnel, bytes);
+	else if (served->request && served->wanted && served->body.len == 0) {
 		served->wanted = !last;
 		requests_body(requests_of(served), served->request, bytes, last);
 	} else if (bytes.len) {
@@ -166,19 +247,27 @@ static void refuse_open(struct link_stream *stream, int error)
 		        "once\",\"status\":503}\n");
 }
 
+/* RFC 8441: what was an upgrade from GET is a CONNECT here. */
+static bool is_websocket(const struct link_message *message)
+{
+	return edged_slice_is(message->method, "CONNECT") && edged_slice_is(message->protocol, "websocket");
+}
+
 /* With its body when that is whole, else while it comes. */
 static void dispatch(struct served *served)
 {
 	const struct link_server_options *options = &served->conn->server->options;
 	const struct link_message *message = served->message;
 	struct link_stream *stream = served->stream;
+	bool websocket = is_websocket(message);
 	const struct request_init init = {
-		.method = message->method,
+		.method = websocket ? edged_str("GET") : message->method,
+		.websocket = websocket,
 		.target = message->target,
 		.headers = message->headers,
 		.header_count = message->header_count,
 		.body = buf_slice(&served->body),
-		.body_comes = !served->ended,
+		.body_comes = !served->ended && !websocket,
 		.body_length = message->length,
 		.peer = stream_functions.peer(served->conn->stream),
 		.front = &front,

@@ -412,11 +412,13 @@ static int greet(struct link_session *session)
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->window },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_bytes },
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 }, /* by the side that serves */
 	};
+	size_t count = ARRAY_LEN(settings) - (session->server ? 0 : 1);
 	/* All streams may fill their windows: one slow reader must not stop the others. */
 	uint64_t window = (uint64_t)limits->streams * limits->window;
 	int32_t all = window > INT32_MAX ? INT32_MAX : (int32_t)window;
-	return nghttp2_submit_settings(session->h2, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) ||
+	return nghttp2_submit_settings(session->h2, NGHTTP2_FLAG_NONE, settings, count) ||
 	                       nghttp2_session_set_local_window_size(session->h2, NGHTTP2_FLAG_NONE, 0, all)
 	               ? -ENOMEM
 	               : 0;
@@ -544,7 +546,7 @@ static nghttp2_nv make_nv(struct edged_slice name, struct edged_slice value)
 static int submit_request(struct link_stream *stream, const struct link_send *send)
 {
 	size_t n = 0;
-	nghttp2_nv *nv = calloc(send->header_count + 6, sizeof(*nv));
+	nghttp2_nv *nv = calloc(send->header_count + 7, sizeof(*nv));
 	if (!nv)
 		return -ENOMEM;
 	const bool has_body = send->body_comes || send->body.len;
@@ -555,6 +557,8 @@ static int submit_request(struct link_stream *stream, const struct link_send *se
 	nv[n++] = make_nv(edged_str(":scheme"), edged_str("https"));
 	nv[n++] = make_nv(edged_str(":authority"), send->authority);
 	nv[n++] = make_nv(edged_str(":path"), send->target);
+	if (send->protocol.len)
+		nv[n++] = make_nv(edged_str(":protocol"), send->protocol);
 	if (has_body && body_length >= 0)
 		nv[n++] = make_nv(edged_str("content-length"), edged_str(length));
 	if (send->body_comes && send->expects_continue)

@@ -36,7 +36,8 @@ struct link_limits {
  * Content-Length are not among the headers. All texts are terminated. Valid as long as the stream. */
 struct link_message {
 	struct edged_slice method, target; /* of a request */
-	int status;                        /* of an answer */
+	struct edged_slice protocol; /* of a request with the method CONNECT: what to speak (RFC 8441) */
+	int status;                  /* of an answer */
 	const struct header *headers;
 	size_t header_count;
 	int64_t length; /* of the body, by Content-Length; -1: unknown */
@@ -105,6 +106,7 @@ void link_stream_consume(struct link_stream *stream, size_t n); /* by either sid
 /* --- client --- */
 struct link_send {
 	struct edged_slice method, target, authority;
+	struct edged_slice protocol;  /* with the method CONNECT (RFC 8441); else empty */
 	const struct header *headers; /* without hop-by-hop ones and Content-Length */
 	size_t header_count;
 	struct edged_slice body; /* must live until end() or cancel */

@@ -9,6 +9,7 @@
 #include "cluster/identity.h"
 #include "cluster/link.h"
 #include "cluster/proxy_head.h"
+#include "cluster/tunnel.h"
 #include "io/loop.h"
 
 struct proxy {
@@ -19,7 +20,7 @@ struct proxy {
 };
 
 /* How far the answer to the client is. */
-enum phase { PHASE_WAITING, PHASE_WHOLE, PHASE_STREAM, PHASE_DONE };
+enum phase { PHASE_WAITING, PHASE_WHOLE, PHASE_STREAM, PHASE_TUNNEL, PHASE_DONE };
 
 struct proxied {
 	struct list node;
@@ -37,6 +38,9 @@ struct proxied {
 	int64_t length;    /* of the answer to HEAD */
 	bool full, ended, is_head;
 	bool reading; /* the client's body, bit by bit */
+	bool websocket;
+	struct tunnel *tunnel; /* PHASE_TUNNEL, until its stream has ended */
+	size_t unsent;         /* bytes of that stream that have not left */
 	struct node_record target;
 	bool names_node;  /* in its answer */
 	char service[64]; /* "": it is for that node */
@@ -52,6 +56,8 @@ static struct requests *requests_of(const struct proxied *proxied)
 static void proxied_free(struct proxied *proxied)
 {
 	proxied->proxy->counts.open--;
+	proxied->proxy->counts.tunnels -= proxied->websocket;
+	tunnel_leave(proxied->tunnel);
 	list_remove(&proxied->node);
 	deferred_cancel(&proxied->later);
 	proxy_head_fini(&proxied->head);
@@ -187,6 +193,10 @@ static void answer_data(struct proxied *proxied, struct edged_slice bytes)
 {
 	if (bytes.len == 0)
 		return;
+	if (proxied->tunnel) {
+		tunnel_bytes(proxied->tunnel, bytes);
+		return;
+	}
 	if (proxied->phase == PHASE_STREAM && !proxied->full) {
 		stream_out(proxied, bytes);
 	} else if (proxied->phase == PHASE_STREAM || proxied->phase == PHASE_WHOLE) {
@@ -239,9 +249,65 @@ static void answer_end(struct proxied *proxied, const struct link_failure *failu
 			finish_stream(proxied);
 		}
 		break;
+	case PHASE_TUNNEL:
+		if (proxied->tunnel)
+			tunnel_end(proxied->tunnel, !failure);
+		else
+			client_done(proxied);
+		break;
 	case PHASE_DONE:
 		break;
 	}
+}
+
+/* --- a WebSocket --- */
+
+static ssize_t tunnel_send(void *arg, struct edged_slice bytes)
+{
+	struct proxied *proxied = arg;
+	int r = proxied->call ? link_call_send(proxied->call, bytes, false) : 0;
+	if (r)
+		return r;
+	proxied->unsent += proxied->call ? bytes.len : 0;
+	return (ssize_t)proxied->unsent;
+}
+
+static void tunnel_taken(void *arg, size_t n)
+{
+	const struct proxied *proxied = arg;
+	if (proxied->call)
+		link_call_consume(proxied->call, n);
+}
+
+/* In order: the other side hears of it behind what was sent, and ends its side. */
+static void tunnel_closed(void *arg, int reason)
+{
+	struct proxied *proxied = arg;
+	tunnel_leave(TAKE(proxied->tunnel));
+	if (reason || !proxied->call || link_call_send(proxied->call, edged_slice(NULL, 0), true))
+		client_done(proxied);
+}
+
+static const struct tunnel_link tunnel_link = { tunnel_send, tunnel_taken, tunnel_closed };
+
+static void begin_tunnel(struct proxied *proxied, const struct link_message *answer)
+{
+	const struct proxy_deps *deps = &proxied->proxy->deps;
+	int r = tunnel_new(deps->loop, deps->window, &tunnel_link, proxied, &proxied->tunnel);
+	const struct request_upgrade upgrade = { .handler = &tunnel_handler,
+		.self = proxied->tunnel,
+		.protocol = proxy_subprotocol(answer->headers, answer->header_count),
+		.raw = true };
+	if (!r)
+		r = request_upgrade(deps->requests, proxied->request, &upgrade);
+	if (!r) {
+		proxied->request = 0;
+		proxied->phase = PHASE_TUNNEL;
+		return;
+	}
+	tunnel_leave(TAKE(proxied->tunnel));
+	const struct link_failure failure = { .cause = LINK_BUSY, .why = "this node is short of memory" };
+	answer_problem(proxied, &failure);
 }
 
 /* --- the other node --- */
@@ -292,7 +358,10 @@ static void link_head(void *arg, const struct link_message *answer)
 	if (proxied->names_node)
 		(void)request_set_header(
 		        requests_of(proxied), proxied->request, "edged-node", proxied->target.id);
-	answer_head(proxied, answer->status, answer->headers, answer->header_count, answer->length);
+	if (proxied->websocket && answer->status == 200)
+		begin_tunnel(proxied, answer);
+	else
+		answer_head(proxied, answer->status, answer->headers, answer->header_count, answer->length);
 }
 
 static void link_data(void *arg, struct edged_slice bytes)
@@ -325,6 +394,8 @@ static void on_body(void *arg, struct edged_slice bytes, bool last)
 static void link_wanted(void *arg)
 {
 	struct proxied *proxied = arg;
+	if (proxied->websocket)
+		return; /* its bytes come once it is one */
 	proxied->reading = true;
 	(void)request_read_body(
 	        requests_of(proxied), proxied->request, on_body, proxied); /* else it has gone */
@@ -333,7 +404,13 @@ static void link_wanted(void *arg)
 /* Only now more may come from the client. */
 static void link_sent(void *arg, size_t n)
 {
-	const struct proxied *proxied = arg;
+	struct proxied *proxied = arg;
+	if (proxied->websocket) {
+		proxied->unsent -= n;
+		if (proxied->tunnel)
+			tunnel_waiting(proxied->tunnel, proxied->unsent);
+		return;
+	}
 	(void)request_body_taken(requests_of(proxied), proxied->request, n);
 }
 
@@ -346,13 +423,15 @@ static bool ask_node(struct proxied *proxied, struct link_failure *ret_failure)
 	const struct link_request request = {
 		.node_id = proxied->target.id,
 		.send = {
-			.method = request_method(requests, proxied->request),
+			.method = proxied->websocket ? edged_str("CONNECT")
+			                             : request_method(requests, proxied->request),
+			.protocol = edged_str(proxied->websocket ? "websocket" : ""),
 			.target = proxied->head.target,
 			.authority = edged_str(proxied->target.id),
 			.headers = proxied->head.headers,
 			.header_count = proxied->head.count,
 			.body = request_body(requests, proxied->request),
-			.body_comes = request_body_comes(requests, proxied->request),
+			.body_comes = proxied->websocket || request_body_comes(requests, proxied->request),
 			.body_length = request_body_length(requests, proxied->request),
 			.expects_continue = request_header(requests, proxied->request, "expect").ptr != NULL,
 		},
@@ -477,6 +556,16 @@ static bool may_pass(const struct proxy *proxy, edged_handle request, const stru
 		        PROXY_HOPS);
 		return false;
 	}
+	if (!target->self && request_is_websocket(requests, request) &&
+	        proxy->counts.tunnels >= proxy->deps.tunnels) {
+		(void)request_problemf(requests, request, 503, "limit-reached",
+		        "Too many WebSockets to other nodes",
+		        "%u go through this node already (cluster.websockets). Connect to node %s (%s) "
+		        "itself, or "
+		        "try again later.",
+		        proxy->deps.tunnels, target->id, target->name);
+		return false;
+	}
 	if (target->self || (account[0] && (!target->account[0] || strcmp(account, target->account) == 0)))
 		return true;
 	(void)request_problemf(requests, request, 403, "node-not-trusted",
@@ -509,6 +598,8 @@ static int proxied_new(
 		return -ENOMEM;
 	proxied->proxy = proxy;
 	proxied->request = request;
+	proxied->websocket = request_is_websocket(requests, request);
+	proxy->counts.tunnels += proxied->websocket;
 	proxied->is_head = edged_slice_is(request_method(requests, request), "HEAD");
 	deferred_init(&proxied->later, free_later);
 	list_append(&proxy->open, &proxied->node);
@@ -623,9 +714,9 @@ static int serve_any(void *self, edged_handle request)
 
 static const struct edged_route routes[] = {
 	{ "*", "/nodes/{id}/{rest...}", serve_nodes, "The same path on another node, by id or name", NULL,
-	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_STREAMED_BODY },
+	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_STREAMED_BODY | ROUTE_WEBSOCKET },
 	{ "*", "/any/{service}/{rest...}", serve_any, "/{service}/... on a node that has the service", NULL,
-	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_STREAMED_BODY },
+	        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_STREAMED_BODY | ROUTE_WEBSOCKET },
 	{ 0 },
 };
 

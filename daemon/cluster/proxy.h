@@ -18,6 +18,9 @@
  * other node's service wants the body, and what that node answers without wanting it otherwise. A client that leaves cancels the request at the other node; a node that dies breaks the answer off.
  * Small answers of known length are passed on whole.
  *
+ * A WebSocket is asked for with an extended CONNECT (RFC 8441); its frames then pass as they are, both ways (tunnel.h). A client
+ * that is not trusted here may have one for MQTT: `edged-anybody` tells the other node, whose broker judges it.
+ *
  * Headers for one hop only (RFC 9110 section 7.6.1) are left out, and so is the access key of this node. The other node
  * gets `edged-hops`, and in `edged-caller` who asked:
  *
@@ -63,6 +66,8 @@ struct proxy_deps {
 	bool (*serves)(void *arg, struct edged_slice service);
 	void *arg;
 	uint64_t answer_ms; /* for the other node to begin its answer */
+	unsigned tunnels;   /* WebSockets to other nodes at once */
+	size_t window;      /* bytes of each of their directions that are held */
 };
 EDGED_MUST_CHECK int proxy_new(const struct proxy_deps *deps, struct proxy **ret, struct err *err);
 void proxy_free(struct proxy *proxy);
@@ -74,6 +79,7 @@ EDGED_MUST_CHECK int proxy_pass(struct proxy *proxy, edged_handle request, const
 /* For /metrics. */
 struct proxy_counts {
 	uint64_t open, total, local, failed;
+	uint64_t tunnels; /* now: WebSockets */
 	uint64_t retried; /* at another node */
 	uint64_t avoided; /* now: nodes that failed lately */
 };

@@ -71,6 +71,12 @@ static int add_caller(
 	return r;
 }
 
+/* Between the client and this node only (RFC 8441 section 5); extensions are not spoken. */
+static bool is_handshake(struct edged_slice name)
+{
+	return link_header_is(name, "sec-websocket-key") || link_header_is(name, "sec-websocket-extensions");
+}
+
 static int make_headers(struct proxy_head *head, struct requests *requests, edged_handle request)
 {
 	static const char digits[] = "123456789";
@@ -79,12 +85,18 @@ static int make_headers(struct proxy_head *head, struct requests *requests, edge
 	const struct header *headers = request_headers(requests, request, &count);
 	struct edged_slice connection = request_header(requests, request, "connection");
 	unsigned hops = request_hops(requests, request);
-	head->headers = calloc(count + 2, sizeof(*head->headers));
+	/* only the service can say whether it serves a client that is not trusted here */
+	bool anybody = request_is_websocket(requests, request) &&
+	               (!peer->trusted || request_header(requests, request, "edged-anybody").ptr);
+	head->headers = calloc(count + 3, sizeof(*head->headers));
 	if (!head->headers)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		if (!link_header_is_hop(headers[i].name, connection) && !is_own_key(&headers[i], peer))
+		if (!link_header_is_hop(headers[i].name, connection) && !is_own_key(&headers[i], peer) &&
+		        !is_handshake(headers[i].name))
 			head->headers[head->count++] = headers[i];
+	if (anybody)
+		head->headers[head->count++] = (struct header){ edged_str("edged-anybody"), edged_str("1") };
 	head->headers[head->count++] = (struct header){ edged_str("edged-caller"), buf_slice(&head->text) };
 	head->headers[head->count++] =
 	        (struct header){ edged_str("edged-hops"), edged_slice(digits + (hops < 8 ? hops : 8), 1) };
@@ -134,6 +146,12 @@ bool proxy_header_stays(const struct header *header, struct edged_slice connecti
 bool proxy_header_is_type(const struct header *header)
 {
 	return link_header_is(header->name, "content-type");
+}
+
+const char *proxy_subprotocol(const struct header *headers, size_t count)
+{
+	const struct header *header = find(headers, count, "sec-websocket-protocol");
+	return header ? header->value.ptr : "";
 }
 
 bool proxy_is_of_device(const struct header *headers, size_t count)

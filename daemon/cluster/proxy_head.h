@@ -26,6 +26,8 @@ struct edged_slice proxy_connection_header(const struct header *headers, size_t 
 /* Of an answer: not for the client. */
 bool proxy_header_stays(const struct header *header, struct edged_slice connection);
 bool proxy_header_is_type(const struct header *header);
+/* What a WebSocket's two ends have agreed on, or "". */
+const char *proxy_subprotocol(const struct header *headers, size_t count);
 /* Is it about a device behind the node, not about the node? */
 bool proxy_is_of_device(const struct header *headers, size_t count);
 

@@ -162,6 +162,8 @@ static const struct edged_setting cluster_table[] = {
 		"Most requests to one other node at once; beyond, clients get 503" },
 	{ "link_window", EDGED_TYPE_SIZE, "\"128k\"", 64 * KIB, 64 * MIB, "bytes", NULL,
 		"Bytes of a request's or an answer's body from another node that are kept before that node is held back" },
+	{ "websockets", EDGED_TYPE_INT, "100", 0, 10000, "WebSockets", NULL,
+		"Most WebSockets that go through this node to others at once; beyond, clients get 503" },
 	{ "link_dial", EDGED_TYPE_DURATION, "\"5s\"", 100, 5 * MINUTE, "ms", NULL,
 		"Time to connect to another node, the TLS handshake included" },
 	{ "link_idle", EDGED_TYPE_DURATION, "\"60s\"", SECOND, HOUR, "ms", NULL,

@@ -648,6 +648,28 @@ int request_problemf(struct requests *requests, edged_handle handle, int status,
 	return request_problem(requests, handle, status, type, title, detail);
 }
 
+bool request_is_websocket(struct requests *requests, edged_handle handle)
+{
+	const struct request *request = find(requests, handle);
+	return request && request->init.websocket;
+}
+
+int request_upgrade(struct requests *requests, edged_handle handle, const struct request_upgrade *upgrade)
+{
+	struct request *request = find(requests, handle);
+	int r = check_answer(request, 200, NULL);
+	if (r)
+		return r;
+	if (!request->init.websocket)
+		return -EINVAL;
+	r = request->init.front->upgrade(request->init.front_data, upgrade);
+	if (r)
+		return r;
+	retire(request);
+	request_free(request);
+	return 0;
+}
+
 static const struct failure {
 	int error;
 	int status;
@@ -713,7 +735,9 @@ static void drop_wanted(void *front, size_t n)
  * writer learns as if the client had left, at the next turn rather than from within stream_begin(). */
 static void end_bodiless_stream(struct request *request)
 {
-	static const struct request_front nobody = { drop_head, drop_body, drop_end, drop_wanted };
+	static const struct request_front nobody = {
+		.head = drop_head, .body = drop_body, .end = drop_end, .body_wanted = drop_wanted
+	};
 	struct requests *requests = request->requests;
 	request->init.front->end(request->init.front_data, true);
 	request->init = (struct request_init){ .front = &nobody };

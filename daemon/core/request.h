@@ -10,11 +10,20 @@
 #include <stdbool.h>
 #include "edged/peer.h"
 #include "edged/cap_http.h" /* EDGED_HTTP_FULL */
+#include "edged/cap_stream.h"
 #include "edged/plugin.h"
 #include "base/err.h"
 
 struct header {
 	struct edged_slice name, value;
+};
+
+/* What a request for a WebSocket (RFC 6455) becomes. */
+struct request_upgrade {
+	const struct edged_stream_handler *handler; /* gets the stream */
+	void *self;
+	const char *protocol; /* the subprotocol agreed on; "": none */
+	bool raw; /* the handler passes frames on as they are; else it gets the bytes of messages */
 };
 
 /* What a front end does with an answer. `front` is its own object for the request. Every request gets exactly
@@ -33,6 +42,9 @@ struct request_front {
 	/* For a body that comes bit by bit: somebody reads it, and has taken `n` more bytes of what requests_body()
 	 * gave. Called first with 0, before which no body is to be given. */
 	void (*body_wanted)(void *front, size_t n);
+	/* The request was for a WebSocket, and becomes one: instead of head() and end(). On failure it is still to be
+	 * answered. */
+	int (*upgrade)(void *front, const struct request_upgrade *upgrade);
 };
 
 struct requests;
@@ -73,7 +85,8 @@ struct request_init {
 	const struct edged_peer *peer;
 	const struct request_front *front;
 	void *front_data;
-	unsigned hops; /* how many nodes have passed it on */
+	unsigned hops;  /* how many nodes have passed it on */
+	bool websocket; /* it asks for one; its handshake was judged as far as all of them are alike */
 };
 /* -EINVAL: malformed target; -ENOSPC: at the limit. On failure the front end answers by itself. */
 EDGED_MUST_CHECK int requests_open(
@@ -152,6 +165,11 @@ int request_stream_abort(struct requests *requests, edged_handle handle);
 /* Before the answer has begun: `on_gone` is called when the client leaves or somebody else answered (time ran out, the
  * daemon stops). request_stream_begin() replaces it by its own. -EALREADY: it has begun. */
 int request_on_gone(struct requests *requests, edged_handle handle, void (*on_gone)(void *arg), void *arg);
+
+/* --- becoming a WebSocket --- */
+bool request_is_websocket(struct requests *requests, edged_handle handle);
+/* 0: the request is over, and the handler's open() follows. -EINVAL: it does not ask for that; -ENOENT. */
+int request_upgrade(struct requests *requests, edged_handle handle, const struct request_upgrade *upgrade);
 
 /* Figures for /metrics. */
 struct request_counts {

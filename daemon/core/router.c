@@ -175,7 +175,7 @@ static const struct entry *conflict(struct router *router, const struct entry *e
 static bool reserved(const char *template)
 {
 	static const char *const names[] = { "edge", "mds", "nodes", "any", "healthz", "readyz", "metrics",
-		"openapi.json" };
+		"openapi.json", "mqtt" };
 	struct edged_slice first = template_first(template);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (edged_slice_is(first, names[i]))
@@ -582,7 +582,10 @@ void router_dispatch(struct router *router, edged_handle handle)
 		return;
 	}
 	const struct edged_peer *peer = request_peer(requests, handle);
-	if (!in_scope(search.found->route, peer, request_hops(requests, handle)))
+	if (request_is_websocket(requests, handle) && !(search.found->route->flags & ROUTE_WEBSOCKET))
+		request_problem(requests, handle, 400, "no-websocket", "No WebSocket here",
+		        "This path is served, but not as a WebSocket. MQTT over WebSocket is at /mqtt.");
+	else if (!in_scope(search.found->route, peer, request_hops(requests, handle)))
 		request_problem(requests, handle, 403, "out-of-scope", NULL,
 		        "This service is not offered to the node that asks. Its owner may offer it to more "
 		        "nodes.");

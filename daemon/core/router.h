@@ -8,6 +8,9 @@
 
 #include "core/request.h"
 
+/* Of the daemon's own routes: those who ask for a WebSocket may have one there; elsewhere they get 400. */
+#define ROUTE_WEBSOCKET 0x80000000u
+
 struct router;
 
 /* Whose routes: the daemon itself or one plugin. */

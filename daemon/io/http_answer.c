@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "io/http_body.h"
 #include "io/http_conn.h"
+#include "io/http_upgrade.h"
 
 enum { BLOCK = 16 * 1024 };
 
@@ -153,7 +154,13 @@ static void front_body_wanted(void *front, size_t n)
 	http_body_wanted(front, n);
 }
 
-const struct request_front http_answer_front = { front_head, front_body, front_end, front_body_wanted };
+static int front_upgrade(void *front, const struct request_upgrade *upgrade)
+{
+	return http_upgrade(front, upgrade);
+}
+
+const struct request_front http_answer_front = { front_head, front_body, front_end, front_body_wanted,
+	front_upgrade };
 
 enum MHD_Result http_answer_queue(struct http_conn *conn)
 {

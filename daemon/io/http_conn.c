@@ -323,7 +323,7 @@ static bool admitted(struct http_conn *conn, const struct target *target)
 		.host = head->host,
 		.authorization = http_head_header(head, "Authorization"),
 		.peer = server->streams->peer(conn->stream),
-		.websocket = http_upgrade_wanted(head, target->path) };
+		.websocket = http_upgrade_wanted(head) && http_upgrade_is_for_mqtt(target->segments) };
 	int status = server->options.admit
 	                     ? server->options.admit(server->options.arg, &admission, &title, &detail)
 	                     : 0;
@@ -361,8 +361,8 @@ const struct edged_peer *http_conn_caller(struct http_conn *conn, struct edged_s
 	return peer;
 }
 
-/* A head has come. False: that was it, the rest of the bytes is not looked at. */
-static bool take_head(struct http_conn *conn, struct edged_slice rest)
+/* A head has come. False: it was refused. */
+static bool take_head(struct http_conn *conn)
 {
 	struct http_guard *guard = &conn->guard;
 	struct target target;
@@ -375,12 +375,10 @@ static bool take_head(struct http_conn *conn, struct edged_slice rest)
 	}
 	if (!admitted(conn, &target))
 		return false;
-	if (http_upgrade_wanted(guard->head, target.path)) {
-		if (!conn->first)
-			stream_restart_clock(conn->stream);
-		http_upgrade(conn, rest);
+	conn->websocket = http_upgrade_wanted(guard->head);
+	if (conn->websocket && !http_upgrade_judge(conn))
 		return false;
-	}
+	conn->restarts = !conn->first;
 	conn->first = false;
 	http_body_begin(conn, target.segments);
 	return true;
@@ -410,7 +408,7 @@ static void take(struct http_conn *conn, struct edged_slice bytes)
 		enum http_guard_event event = http_guard_feed(guard, bytes, &conn->body, &used);
 		bytes = edged_slice(bytes.ptr + used, bytes.len - used);
 		if (event == HTTP_GUARD_HEAD) {
-			if (!take_head(conn, bytes))
+			if (!take_head(conn))
 				return;
 			continue; /* it may be complete with its head */
 		}

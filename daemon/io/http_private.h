@@ -63,6 +63,8 @@ struct http_conn {
 	char signer[EDGED_SIGNER_MAX]; /* who signed it, or what is wrong with the signature */
 	struct buf body;               /* all, or what waits to be given on */
 	bool opened;                   /* was brought to the router */
+	bool websocket;                /* it asks for one */
+	bool restarts;                 /* the connection had requests before */
 	/* its answer */
 	struct MHD_Response *response;
 	int status;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "io/http_answer.h"
 #include "io/http_conn.h"
+#include "io/http_upgrade.h"
 
 /* Connections are limited where they are accepted; the library's own limit must not come first. TARGET is the longest
  * target of a request. */
@@ -82,7 +83,8 @@ static void dispatch(struct http_conn *conn)
 		.body_length = head->has_length ? (int64_t)head->length : -1,
 		.peer = http_conn_caller(conn, whole ? buf_slice(&conn->body) : edged_slice(NULL, 0)),
 		.front = &http_answer_front,
-		.front_data = conn };
+		.front_data = conn,
+		.websocket = conn->websocket };
 	edged_handle handle;
 	conn->opened = true;
 	int r = requests_open(server->options.requests, &init, &handle);
@@ -101,6 +103,8 @@ static enum MHD_Result serve(struct http_conn *conn)
 	if (!conn->opened)
 		dispatch(conn);
 	conn->in_handler = false;
+	if (!conn->stream)
+		return MHD_NO; /* it became a WebSocket */
 	http_conn_hot(conn);
 	if (conn->response || conn->broken || conn->ended)
 		return http_answer_queue(conn);
@@ -242,6 +246,9 @@ static int start(struct http_server *server, struct err *err)
 	if (r)
 		return err_set(err, r, "HTTP: the library did not start: %s", strerror(-r));
 	requests_on_wake(server->options.requests, expire_in, server);
+	r = http_upgrade_serve(server, err);
+	if (r)
+		return r;
 	r = listeners_serve(server->options.listeners, "http", &http_conn_handler, server);
 	server->serving = r == 0;
 	return r ? err_set(err, r, "HTTP: something else serves it already") : 0;
@@ -306,6 +313,7 @@ void http_server_free(struct http_server *server)
 		return;
 	if (server->serving)
 		listeners_unserve(server->options.listeners, "http");
+	router_remove(server->options.router, server);
 	requests_on_wake(server->options.requests, no_wake, NULL);
 	stop_daemon(server);
 	watch_free(server->watch);

@@ -31,7 +31,7 @@ struct http_admission {
 	struct edged_slice host;          /* the Host header; .ptr NULL: none */
 	struct edged_slice authorization; /* the header; .ptr NULL: none */
 	const struct edged_peer *peer;
-	bool websocket; /* it wants to become a stream of another protocol, whose handler judges it */
+	bool websocket; /* it wants to become a stream for MQTT, here or on another node: the broker judges it */
 };
 
 /* Let in as whoever it is: what it asks for is for anybody, or judges its clients itself. */
@@ -89,7 +89,6 @@ void http_server_free(struct http_server *server);
 	X("not-admitted")                                                                                    \
 	X("websocket-version")                                                                               \
 	X("websocket-handshake")                                                                             \
-	X("no-broker")                                                                                       \
 	X("limit-reached")
 #define HTTP_REFUSAL_ONE(name) +1
 enum { HTTP_REFUSAL_COUNT = HTTP_REFUSALS(HTTP_REFUSAL_ONE) };

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection that becomes a WebSocket (RFC 6455) for the broker. Main loop. */
+/* From HTTP/1.1 to WebSocket (RFC 6455): the handshake, and the path /mqtt, where MQTT is spoken. */
 #ifndef IO_HTTP_UPGRADE_H
 #define IO_HTTP_UPGRADE_H
 
 #include "io/http_private.h"
 
-bool http_upgrade_wanted(const struct http_head *head, struct edged_slice path);
-/* Hands the stream over, and the connection is gone; or refuses. `rest` are bytes behind the head. */
-void http_upgrade(struct http_conn *conn, struct edged_slice rest);
+/* The route /mqtt, for clients and for what other nodes pass on; its owner is the server. */
+EDGED_MUST_CHECK int http_upgrade_serve(struct http_server *server, struct err *err);
+bool http_upgrade_wanted(const struct http_head *head);
+/* Is it for MQTT, here or (/nodes/{id}/mqtt) on another node? Segments as in core/target.h. */
+bool http_upgrade_is_for_mqtt(struct edged_slice segments);
+/* Judges the handshake; false: it was refused. */
+bool http_upgrade_judge(struct http_conn *conn);
+/* front.upgrade() */
+int http_upgrade(struct http_conn *conn, const struct request_upgrade *upgrade);
 
 #endif

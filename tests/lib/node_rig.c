@@ -327,7 +327,7 @@ static void make_services(struct node *node)
 	const struct join_deps join = { loop, node->identity, NULL, node->requests, node->router,
 		secure_addresses, node, invite_time, JOIN_LIMITS_DEFAULT };
 	const struct proxy_deps proxy = { loop, node->identity, NULL, node->requests, node->router, find_node,
-		offering, role_holder, serves, node, 5000 };
+		offering, role_holder, serves, node, 5000, 10, 128 * 1024 };
 	assert_int_equal(links_new(&links, &node->links), 0);
 	const struct peers_deps peers = { loop, node->links, node->identity, 1000 };
 	assert_int_equal(peers_new(&peers, &node->peers), 0);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """MQTT.js and the AWS IoT Device SDKs for JavaScript (v2, and v1) against the broker and the shadows."""
+import json
 import os
 
 import edged
@@ -30,6 +31,17 @@ def test_mqttjs_over_websocket():
     url = f"ws://127.0.0.1:{Node().port('http')}/mqtt"
     for version in (4, 5):
         check_mqttjs(url, version)
+
+
+def test_mqttjs_over_websocket_through_another_node():
+    alone = ["--set", 'cluster.discovery="off"']
+    a = Node(cluster=True, args=alone)
+    seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
+    b = Node(cluster=True, args=alone + ["--set", f"cluster.seeds={seeds}"])
+    b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
+    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B")
+    for version in (4, 5):
+        check_mqttjs(f"ws://127.0.0.1:{a.port('http')}/nodes/{b.id}/mqtt", version)
 
 
 def test_mqttjs_over_mutual_tls():

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """One list of what MQTT clients may expect, over each way that a connection can come: the same must hold on all of them."""
+import functools
+import json
 import os
 import socket
 import ssl
@@ -47,8 +49,9 @@ def tls(version=None, alpn=None, certificate=True):
 class Way:
     """How a client comes: the listener, what is sent first, TLS, WebSocket, and who it says it is."""
 
-    def __init__(self, listener, first=None, tls=None, websocket=False, user=None):
+    def __init__(self, listener, first=None, tls=None, websocket=False, user=None, through=False):
         self.listener, self.first, self.tls, self.websocket, self.user = listener, first, tls, websocket, user
+        self.through = through  # another node of the account
 
 
 WAYS = {
@@ -60,6 +63,7 @@ WAYS = {
     "ALPN of AWS": Way("tls", tls=tls(alpn="x-amzn-mqtt-ca")),
     "WebSocket": Way("http", websocket=True),
     "secure WebSocket": Way("tls", tls=tls(), websocket=True),
+    "WebSocket through another node": Way("http", websocket=True, through=True),
     "Unix socket": Way("unix"),
     "PROXY v1": Way("mqtt+proxy", first=proxy_v1, user=USER),
     "PROXY v2": Way("mqtt+proxy", first=proxy_v2, user=USER),
@@ -72,19 +76,36 @@ class Place:
     """A node that listens in all ways."""
 
     def __init__(self, *args):
-        self.path = os.path.join(edged.folder(), "mqtt.sock")
-        listen = (*edged.LISTEN, "mqtts=127.0.0.1:0", f"mqtt=unix:{self.path}", "mqtt+proxy=127.0.0.1:0", "tls+proxy=127.0.0.1:0")
+        self.socket = os.path.join(edged.folder(), "mqtt.sock")
+        listen = (*edged.LISTEN, "mqtts=127.0.0.1:0", f"mqtt=unix:{self.socket}", "mqtt+proxy=127.0.0.1:0", "tls+proxy=127.0.0.1:0")
         self.node, self.credentials = edged.with_credentials(
             listen=listen, args=("--set", 'net.proxies=["127.0.0.1"]', "--set", "net.accepts_per_second=10000",
-                                 "--set", "net.connections_per_source=1000", *args))
+                                 "--set", "net.connections_per_source=1000", "--set", 'cluster.discovery="off"', *args),
+            cluster=True)
         assert self.node.http("PUT", f"/pubsub/v1/users/{USER[0]}", {"password": USER[1]})[0] == 204
+
+    @functools.cached_property
+    def neighbour(self):
+        """Another node of the account."""
+        seeds = json.dumps([f"127.0.0.1:{self.node.get('/edge/v1/cluster')['port']}"])
+        other = edged.Node(cluster=True, args=("--set", 'cluster.discovery="off"', "--set", f"cluster.seeds={seeds}"))
+        other.edgectl("join", self.node.http("POST", "/edge/v1/invites")[2]["token"])
+        wait_for(lambda: other.http("GET", f"/nodes/{self.node.id}/edge/v1/node")[0] == 200, 20, "it reaches the node")
+        return other
+
+    def path(self, way):
+        return f"/nodes/{self.node.id}/mqtt" if way.through else "/mqtt"
 
     def dial(self, way):
         """A socket on which MQTT, or TLS or HTTP below it, may begin."""
+        if way.through:
+            s = self.neighbour.connect(way.listener)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return s
         if way.listener == "unix":
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(20)
-            s.connect(self.path)
+            s.connect(self.socket)
         else:
             s = socket.create_connection(self.node.address(way.listener), timeout=20)
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -117,7 +138,7 @@ class Client:
         if way.tls:
             self.mqtt.tls_set_context(way.tls(place))
         if way.websocket:
-            self.mqtt.ws_set_options(path="/mqtt")
+            self.mqtt.ws_set_options(path=place.path(way))
         if way.user:
             self.mqtt.username_pw_set(*way.user)
         if will:
@@ -374,20 +395,20 @@ def test_who_never_finishes_its_connect_is_gone():
 
 def test_mosquitto_over_a_unix_socket():
     place = Place()
-    assert os.stat(place.path).st_mode & 0o777 == 0o660
+    assert os.stat(place.socket).st_mode & 0o777 == 0o660
     for version in "mqttv311", "5":
-        unix = ["--unix", place.path, "-V", version, "-t", f"unix/{version}"]
+        unix = ["--unix", place.socket, "-V", version, "-t", f"unix/{version}"]
         for qos in "012":
             subprocess.run([need("mosquitto_pub"), *unix, "-q", qos, "-r", "-m", "x" + qos], check=True, timeout=30)
             done = subprocess.run([need("mosquitto_sub"), *unix, "-q", "2", "-C", "1", "-W", "20", "-F", "%p %q %r"],
                                   capture_output=True, text=True, check=True, timeout=30)
             assert done.stdout == f"x{qos} {qos} 1\n", done
     place.node.kill()  # leaves the file, which is in nobody's way
-    assert os.path.exists(place.path)
+    assert os.path.exists(place.socket)
     place.node.start()
-    subprocess.run([need("mosquitto_pub"), "--unix", place.path, "-t", "t", "-m", "x"], check=True, timeout=30)
+    subprocess.run([need("mosquitto_pub"), "--unix", place.socket, "-t", "t", "-m", "x"], check=True, timeout=30)
     place.node.stop()
-    assert not os.path.exists(place.path)
+    assert not os.path.exists(place.socket)
 
 
 def test_a_unix_socket_that_cannot_be():

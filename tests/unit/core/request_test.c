@@ -64,7 +64,9 @@ static void fake_body_wanted(void *front, size_t n)
 	fake->taken += n;
 }
 
-static const struct request_front fake_functions = { fake_head, fake_body, fake_end, fake_body_wanted };
+static const struct request_front fake_functions = {
+	.head = fake_head, .body = fake_body, .end = fake_end, .body_wanted = fake_body_wanted
+};
 
 /* --- a small world
  * --------------------------------------------------------------------------------------------- */
