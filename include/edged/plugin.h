@@ -165,7 +165,8 @@ struct edged_plugin {
 struct edged_host_1 {
 	uint32_t struct_size;
 	/* The capability of that name, or NULL when it is unknown, not granted by the configuration, or its offering
-	 * plugin does not run. Ask in create(); those named in needs are never NULL. Valid until destroy() returns. */
+	 * plugin does not run. Ask in create(), on the main loop later for what one can do without; those named in needs are
+	 * never NULL. Valid until destroy() returns: whoever holds something of another plugin is stopped before it. */
 	const void *(*cap)(struct edged_host *host, const char *name);
 	/* Ends a start() that returned EDGED_LATER: 0, or a negative errno with a sentence that says why (or NULL). */
 	void (*started)(struct edged_host *host, int result, const char *why);

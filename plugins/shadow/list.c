@@ -119,6 +119,11 @@ void list_named(
         struct lists *lists, const struct shadow_name *after, size_t limit, shadow_answer *answer, void *arg)
 {
 	char from[SHADOW_KEY_MAX + 1], to[SHADOW_KEY_MAX];
+	struct shadow_error unknown;
+	if (!service_knows(&lists->deps, after->thing, &unknown)) {
+		answer(arg, &unknown, 0, edged_slice(NULL, 0));
+		return;
+	}
 	struct listing *listing = listing_new(lists, limit, answer, arg);
 	if (!listing) {
 		answer_failure(&(struct listing){ .answer = answer, .arg = arg }, "Internal service failure");

@@ -354,13 +354,22 @@ static bool enqueue(struct service *service, const struct shadow_name *name, str
 	return true;
 }
 
+bool service_knows(const struct service_deps *deps, const char *thing, struct shadow_error *error)
+{
+	if (!deps->registered || deps->registered(deps->registered_arg, thing))
+		return true;
+	(void)shadow_refuse(error, 404, "Thing not found");
+	return false;
+}
+
 void service_run(struct service *service, const struct shadow_name *name, const struct shadow_call *call)
 {
 	edged_metric_add(service->requests[call->verb], 1);
 	struct shadow_error error = { 0 };
 	struct shadow_request request = { 0 };
 	struct operation *operation = NULL;
-	if (parse(service, call, &request, &error) == 0) {
+	if (parse(service, call, &request, &error) == 0 &&
+	        service_knows(&service->deps, name->thing, &error)) {
 		operation = calloc(1, sizeof(*operation));
 		if (operation)
 			*operation =

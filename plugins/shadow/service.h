@@ -26,12 +26,17 @@ struct service_deps {
 	const struct edged_pubsub_1 *pubsub;
 	const struct edged_metrics_1 *metrics;
 	struct document_limits limits;
-	unsigned in_flight;   /* operations of one thing, on all its shadows */
-	unsigned rate;        /* of one thing in a second; 0: any */
-	size_t cache_bytes;   /* of memory for documents that nobody works on */
-	size_t payload;       /* bytes of a request */
-	int64_t (*now)(void); /* seconds since 1970 */
+	unsigned in_flight;                               /* operations of one thing, on all its shadows */
+	unsigned rate;                                    /* of one thing in a second; 0: any */
+	size_t cache_bytes;                               /* of memory for documents that nobody works on */
+	size_t payload;                                   /* bytes of a request */
+	int64_t (*now)(void);                             /* seconds since 1970 */
+	bool (*registered)(void *arg, const char *thing); /* NULL: any thing may have shadows */
+	void *registered_arg;
 };
+
+/* May the thing have shadows? Else `error` says no. */
+bool service_knows(const struct service_deps *deps, const char *thing, struct shadow_error *error);
 
 int service_new(const struct service_deps *deps, struct service **ret);
 /* Call when the store calls back no more. Operations that wait are answered with 500. */

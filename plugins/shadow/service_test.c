@@ -170,7 +170,12 @@ static int64_t last_version;
 static unsigned answers;
 static char last_body[16384];
 
-static int setup_with(unsigned rate)
+static bool is_lamp(void *arg, const char *thing)
+{
+	return strcmp(arg, thing) == 0;
+}
+
+static int setup_with(unsigned rate, char *registered)
 {
 	const struct service_deps deps = { .log = &log_1,
 		.store = &store,
@@ -182,7 +187,9 @@ static int setup_with(unsigned rate)
 		.rate = rate,
 		.cache_bytes = 2000,
 		.payload = 1000,
-		.now = noon };
+		.now = noon,
+		.registered = registered ? is_lamp : NULL,
+		.registered_arg = registered };
 	anyone_listens = false;
 	answers = 0;
 	assert_true(shadow_name_set(&lamp, edged_str("lamp"), edged_str("")));
@@ -192,13 +199,19 @@ static int setup_with(unsigned rate)
 static int setup(void **state)
 {
 	(void)state;
-	return setup_with(0);
+	return setup_with(0, NULL);
+}
+
+static int setup_strict(void **state)
+{
+	(void)state;
+	return setup_with(0, "lamp");
 }
 
 static int setup_slow(void **state)
 {
 	(void)state;
-	return setup_with(20);
+	return setup_with(20, NULL);
 }
 
 static int teardown(void **state)
@@ -281,6 +294,26 @@ static void what_could_not_be_stored_did_not_happen(void **state)
 	run(SHADOW_UPDATE, "{\"state\":{\"desired\":{\"led\":\"on\"}}}");
 	store_answers(0);
 	assert_non_null(strstr(last_body, "\"version\":1"));
+}
+
+static void a_thing_that_is_not_registered_has_no_shadows(void **state)
+{
+	(void)state;
+	struct shadow_name other;
+	assert_true(shadow_name_set(&other, edged_str("fan"), edged_str("")));
+	static const char *const payloads[] = { "", "{\"state\":{}}", "" };
+	for (int verb = SHADOW_GET; verb <= SHADOW_DELETE; verb++) {
+		ask(&other, (enum shadow_verb)verb, payloads[verb], true);
+		assert_int_equal(last_code, 404);
+		assert_non_null(strstr(last_body, "Thing not found"));
+	}
+	assert_int_equal(published_count, 3);
+	assert_non_null(strstr(published[1], "$aws/things/fan/shadow/update/rejected {\"code\":404"));
+	assert_int_equal(waiting_count, 0); /* nothing was read */
+	run(SHADOW_UPDATE, "{\"state\":{}}");
+	store_answers(0);
+	store_answers(0);
+	assert_int_equal(last_code, 0);
 }
 
 static void settle(void)
@@ -596,6 +629,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		        delta_and_documents_are_made_for_those_who_listen, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_stored_did_not_happen, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		        a_thing_that_is_not_registered_has_no_shadows, setup_strict, teardown),
 		cmocka_unit_test_setup_teardown(conditions_hold_on_the_version, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_merge_patch_changes_the_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_thing_has_its_rate, setup_slow, teardown),

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "edged/cap_config.h"
+#include "edged/cap_things.h"
 #include "edged/plugin.h"
 #include "offer.h"
 #include "rest.h"
@@ -25,6 +26,7 @@ enum { FILTERS = sizeof(filters) / sizeof(filters[0]) };
 struct shadow {
 	struct edged_host *host;
 	const struct edged_pubsub_1 *pubsub;
+	const struct edged_things_1 *things; /* in strict mode, once they are there; see registered() */
 	struct service *service;
 	struct lists *lists;
 	struct feeds *feeds;
@@ -33,6 +35,15 @@ struct shadow {
 	struct offer *offer;
 	edged_handle subscriptions[FILTERS];
 };
+
+/* Strict mode. Whoever keeps no registry of things, or begins to after this, lets any have shadows. */
+static bool registered(void *arg, const char *thing)
+{
+	struct shadow *shadow = arg;
+	if (!shadow->things)
+		shadow->things = edged_cap(shadow->host, EDGED_THINGS_1);
+	return !shadow->things || shadow->things->exists(shadow->things->ctx, shadow->host, edged_str(thing));
+}
 
 static int64_t wall_seconds(void)
 {
@@ -100,8 +111,11 @@ static int create(struct edged_host *host, void **ret_self)
 		.payload = (size_t)config->integer(host, "payload"),
 		.now = wall_seconds,
 	};
-	if (strcmp(config->string(host, "strict"), "aws") == 0)
+	if (strcmp(config->string(host, "strict"), "aws") == 0) {
 		strict_limits(&deps);
+		deps.registered = registered;
+		deps.registered_arg = shadow;
+	}
 	const struct edged_http_1 *http = edged_cap(host, EDGED_HTTP_1);
 	shadow->gate = (struct gate){ .host = host, .http = http, .auth = edged_cap(host, EDGED_AUTH_1) };
 	LIST_INIT(&shadow->gate.visits);

@@ -437,6 +437,11 @@ def test_strict_mode_has_the_limits_of_aws():
     settings = ("plugins.broker.strict=aws", "plugins.shadow.strict=aws", "plugins.shadow.depth=20")
     strict = edged.Node(args=[word for setting in settings for word in ("--set", setting)])
     usual = edged.Node(args=("--set", "plugins.shadow.depth=20"))
+    assert strict.http("POST", "/things/lamp/shadow", {"state": {}})[2]["message"] == "Thing not found"
+    assert strict.http("GET", "/api/things/shadow/ListNamedShadowsForThing/lamp")[0] == 404
+    assert Mqtt(strict, "lamp").ask("get")[1]["code"] == 404
+    assert strict.http("POST", "/things/v1/things", {"name": "lamp"})[0] == 201
+    assert strict.http("GET", "/api/things/shadow/ListNamedShadowsForThing/lamp")[0] == 200
     for node, status in ((strict, 400), (usual, 200)):
         assert node.http("POST", "/things/lamp/shadow", {"state": {"reported": {"a": 1}}})[0] == 200
         assert node.http("POST", "/things/lamp/shadow", {"state": {"reported": deep}})[0] == status
