@@ -65,6 +65,8 @@ READER(store_queued, store_counts(figures->deps.store).queued_bytes)
 READER(store_bytes, store_counts(figures->deps.store).file_bytes)
 READER(store_records, store_counts(figures->deps.store).records)
 READER(store_log_bytes, store_counts(figures->deps.store).log_bytes)
+READER(store_log_records, store_counts(figures->deps.store).log_records)
+READER(store_log_squeezed, store_counts(figures->deps.store).log_squeezed)
 READER(store_log_written, store_counts(figures->deps.store).log_written)
 READER(store_log_syncs, store_counts(figures->deps.store).syncs)
 READER(slow_callbacks, loop_slow_count())
@@ -132,7 +134,13 @@ static const struct row {
 	{ EDGED_GAUGE, "store_file_bytes", NULL, "Size of the database", store_bytes },
 	{ EDGED_COUNTER, "store_records_total", NULL, "Records appended to logs", store_records },
 	{ EDGED_GAUGE, "store_log_bytes", NULL, "Size of the files of all logs", store_log_bytes },
-	{ EDGED_COUNTER, "store_log_written_bytes_total", NULL, "Bytes written to logs", store_log_written },
+	{ EDGED_COUNTER, "store_log_record_bytes_total", NULL, "Bytes of records appended to logs",
+	        store_log_records },
+	{ EDGED_COUNTER, "store_log_squeezed_bytes_total", NULL,
+	        "What those bytes could be squeezed to; they are stored so where that saves a block",
+	        store_log_squeezed },
+	{ EDGED_COUNTER, "store_log_written_bytes_total", NULL, "Bytes written to logs, in whole blocks",
+	        store_log_written },
 	{ EDGED_COUNTER, "store_log_syncs_total", NULL, "Syncs of logs", store_log_syncs },
 	{ EDGED_COUNTER, "slow_callbacks_total", NULL, "Callbacks that held a loop over 50 ms",
 	        slow_callbacks },

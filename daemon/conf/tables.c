@@ -87,7 +87,7 @@ static const struct edged_setting store_table[] = {
 		"Commits that come in company wait until none has come for so long, and are written with one "
 		"sync of the disk; one that comes alone does not wait, unless others come all the time; 0: none "
 		"ever waits" },
-	{ "group_max", EDGED_TYPE_DURATION, "\"50ms\"", 0, 10 * SECOND, "ms", NULL,
+	{ "group_max", EDGED_TYPE_DURATION, "\"75ms\"", 0, 10 * SECOND, "ms", NULL,
 		"How long they wait at most while more keep coming; the longer, the fewer bytes are written for "
 		"small messages" },
 	{ "queue", EDGED_TYPE_SIZE, "\"8M\"", 64 * KIB, GIB, "bytes", NULL,

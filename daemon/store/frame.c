@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "squeeze.h"
 
-#define MARK 0x31676f6cu /* "log1" */
+#define MARK          0x31676f6cu /* "log1" */
+#define MARK_SQUEEZED 0x7a676f6cu /* "logz" */
+#define LENGTH        4u          /* in front of a squeezed body */
 
 static void put32(char *at, uint32_t v)
 {
@@ -31,13 +34,55 @@ static uint64_t get64(const char *at)
 	return get32(at) | (uint64_t)get32(at + 4) << 32;
 }
 
-int frame_seal(struct buf *frame, uint64_t position, uint64_t salt)
+static void swap(struct buf *a, struct buf *b)
+{
+	struct buf c = *a;
+	*a = *b;
+	*b = c;
+}
+
+size_t frame_squeeze(struct buf *frame, struct buf *work, bool *ret_squeezed)
+{
+	size_t body = frame->len - FRAME_HEAD, front = FRAME_HEAD + LENGTH;
+	*ret_squeezed = false;
+	buf_clear(work);
+	if (body > SQUEEZE_MAX || buf_reserve(work, front + body))
+		return body;
+	size_t n = squeeze(edged_slice(frame->ptr + FRAME_HEAD, body), work->ptr + front, body);
+	if (!n || n + LENGTH >= body)
+		return body;
+	if (frame_bytes(n + LENGTH) == frame_bytes(body))
+		return n + LENGTH;
+	put32(work->ptr + FRAME_HEAD, (uint32_t)body);
+	work->len = front + n;
+	swap(frame, work);
+	*ret_squeezed = true;
+	return n + LENGTH;
+}
+
+int frame_unsqueeze(struct buf *body)
+{
+	size_t len = body->len >= LENGTH ? get32(body->ptr) : SIZE_MAX;
+	if (len > SQUEEZE_MAX)
+		return -EBADMSG;
+	struct buf whole = BUF_EMPTY;
+	int r = buf_reserve(&whole, len);
+	if (!r && !unsqueeze(edged_slice(body->ptr + LENGTH, body->len - LENGTH), whole.ptr, len))
+		r = -EBADMSG;
+	whole.len = len;
+	if (!r)
+		swap(body, &whole);
+	buf_fini(&whole);
+	return r;
+}
+
+int frame_seal(struct buf *frame, uint64_t position, uint64_t salt, bool squeezed)
 {
 	size_t body = frame->len - FRAME_HEAD, padding = (size_t)frame_bytes(body) - frame->len;
 	int r = buf_reserve(frame, padding);
 	if (r)
 		return r;
-	put32(frame->ptr, MARK);
+	put32(frame->ptr, squeezed ? MARK_SQUEEZED : MARK);
 	put32(frame->ptr + 4, (uint32_t)body);
 	put64(frame->ptr + 8, position);
 	put64(frame->ptr + 16, salt);
@@ -54,8 +99,10 @@ bool frame_head_read(const void *bytes, struct frame_head *ret)
 	*ret = (struct frame_head){ .position = get64(p + 8),
 		.salt = get64(p + 16),
 		.body = get32(p + 4),
-		.body_crc = get32(p + 24) };
-	return get32(p) == MARK && get32(p + 28) == crc32c(0, p, 28) && ret->body <= FRAME_BODY_MAX;
+		.body_crc = get32(p + 24),
+		.squeezed = get32(p) == MARK_SQUEEZED };
+	return (ret->squeezed || get32(p) == MARK) && get32(p + 28) == crc32c(0, p, 28) &&
+	       ret->body <= FRAME_BODY_MAX;
 }
 
 bool frame_body_intact(const struct frame_head *head, struct edged_slice body)

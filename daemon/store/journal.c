@@ -25,8 +25,8 @@ struct journal {
 	int fd; /* of the last segment; -1: the next group begins a new one */
 	struct list segments;
 	bool spare; /* there is a file to be used again, of segment_bytes */
-	uint64_t end, bytes, written, syncs;
-	struct buf frame;
+	uint64_t end, bytes, written, syncs, bodies, squeezed;
+	struct buf frame, work;
 };
 
 static struct segment *first_of(const struct journal *j)
@@ -229,6 +229,7 @@ int journal_open(const struct journal_options *options, struct journal **ret)
 		return -ENOMEM;
 	list_init(&j->segments);
 	buf_init(&j->frame, 0);
+	buf_init(&j->work, 0);
 	j->dir = j->fd = -1;
 	j->segment_bytes = options->segment_bytes;
 	j->limit_bytes = options->limit_bytes;
@@ -256,6 +257,7 @@ void journal_free(struct journal *j)
 	if (j->dir >= 0)
 		close(j->dir);
 	buf_fini(&j->frame);
+	buf_fini(&j->work);
 	free(j->folder);
 	free(j->name);
 	free(j);
@@ -412,7 +414,9 @@ static void abandon(struct journal *j, struct segment *s)
 int journal_write(struct journal *j)
 {
 	struct segment *s = last_of(j);
-	int r = frame_seal(&j->frame, j->end, s->salt);
+	bool is_squeezed;
+	size_t body = j->frame.len - FRAME_HEAD, squeezed = frame_squeeze(&j->frame, &j->work, &is_squeezed);
+	int r = frame_seal(&j->frame, j->end, s->salt, is_squeezed);
 	if (r)
 		return r;
 	r = write_all(j->fd, j->frame.ptr, j->frame.len, j->end - s->first);
@@ -424,8 +428,12 @@ int journal_write(struct journal *j)
 	s->end = j->end;
 	j->written += j->frame.len;
 	j->syncs++;
-	if (j->frame.cap > FRAME_KEEP)
+	j->bodies += body;
+	j->squeezed += squeezed;
+	if (j->frame.cap > FRAME_KEEP || j->work.cap > FRAME_KEEP) {
 		buf_fini(&j->frame);
+		buf_fini(&j->work);
+	}
 	return 0;
 }
 
@@ -488,5 +496,7 @@ struct journal_figures journal_figures(const struct journal *j)
 		.bytes = j->bytes,
 		.written = j->written,
 		.syncs = j->syncs,
+		.bodies = j->bodies,
+		.squeezed = j->squeezed,
 	};
 }

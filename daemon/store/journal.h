@@ -5,7 +5,7 @@
  *
  * A file has its room reserved before anything is written to it, and the one that was dropped last is used again, so
  * that a write at the end changes bytes only, and a sync writes them and nothing else. A position counts bytes from the
- * very beginning of the log; frames begin at multiples of a block.
+ * very beginning of the log; frames begin at multiples of a block. A group is stored squeezed where that saves a block.
  *
  * At opening everything is read and checked. What follows the last whole frame was never acknowledged (or is the very
  * end of the log, damaged: that cannot be told apart) and is written over. What cannot be read before that is damage: it
@@ -49,6 +49,7 @@ struct journal_figures {
 	uint64_t bytes;      /* of all files */
 	uint64_t written;    /* since it was opened */
 	uint64_t syncs;
+	uint64_t bodies, squeezed; /* of the groups written: bytes of records, and what they can be made */
 };
 struct journal_figures journal_figures(const struct journal *journal);
 

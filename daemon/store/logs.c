@@ -117,7 +117,11 @@ void logs_show(struct store *store)
 {
 	list_each (node, &store->logs) {
 		struct logfile *log = list_entry(node, struct logfile, link);
-		if (log->journal)
-			log->figures = journal_figures(log->journal);
+		if (!log->journal)
+			continue;
+		const struct journal_figures now = journal_figures(log->journal);
+		pace_stored(
+		        &store->pace, now.bodies - log->figures.bodies, now.squeezed - log->figures.squeezed);
+		log->figures = now;
 	}
 }

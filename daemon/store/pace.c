@@ -3,7 +3,7 @@
 
 #include "frame.h"
 
-#define BURST       8  /* groups that may follow each other before it matters what they cost */
+#define BURST       4  /* groups that may follow each other before it matters what they cost */
 #define TRIAL       2  /* a trial waits so many times the usual interval between groups */
 #define SPACING_MAX 64 /* groups between two trials that bring nothing */
 #define AVERAGE     8
@@ -35,8 +35,9 @@ static void came(struct pace *p, uint64_t now, size_t bytes)
 /* The next record would begin another block. */
 static bool blocks_full(const struct pace *p)
 {
-	size_t left = (size_t)frame_bytes(p->records) - FRAME_HEAD - p->records;
-	return p->commits && p->records && left < p->records / p->commits;
+	uint64_t records = p->records - p->records * (uint64_t)p->saved / 1024;
+	uint64_t left = frame_bytes(records) - FRAME_HEAD - records;
+	return p->commits && records && left < records / p->commits;
 }
 
 bool pace_commit(struct pace *p, uint64_t now, size_t bytes, size_t records)
@@ -129,4 +130,16 @@ void pace_end(struct pace *p, uint64_t now)
 	p->gathering = p->reading = false;
 	p->commits = 0;
 	p->bytes = p->records = 0;
+}
+
+/* The worst counts for a while: one block too many costs more than one that is not quite full. */
+void pace_stored(struct pace *p, uint64_t records, uint64_t squeezed)
+{
+	if (!records)
+		return;
+	uint32_t saved = (uint32_t)((records - squeezed) * 1024 / records);
+	if (saved < p->saved)
+		p->saved = saved;
+	else
+		p->saved += (saved - p->saved) / AVERAGE;
 }

@@ -44,8 +44,9 @@ struct pace {
 	uint64_t begun;    /* the last group */
 	uint64_t interval; /* between two groups, on average */
 	uint64_t learned;  /* how long a silence is worth waiting for */
-	unsigned missed,
-	        spacing; /* groups that ended in silence since the last trial; how many make the next one due */
+	unsigned missed;   /* groups that ended in silence since the last trial */
+	unsigned spacing;  /* how many of them make the next one due */
+	uint32_t saved;    /* of 1,024 bytes of records, by squeezing them */
 };
 
 /* Something has come. True: it may end the waiting of a group that gathers. */
@@ -58,5 +59,7 @@ void pace_begin(struct pace *pace, uint64_t now);
 uint64_t pace_due(const struct pace *pace);
 /* It is taken to be written. */
 void pace_end(struct pace *pace, uint64_t now);
+/* What its records could be made. */
+void pace_stored(struct pace *pace, uint64_t records, uint64_t squeezed);
 
 #endif

@@ -60,6 +60,9 @@ static int read_frame(int fd, const struct segment *segment, uint64_t from, uint
 	body->len = h.body;
 	if (!frame_body_intact(&h, buf_slice(body)))
 		return 1;
+	r = h.squeezed ? frame_unsqueeze(body) : 0;
+	if (r)
+		return r == -EBADMSG ? 1 : r;
 	*ret = (struct found){ from, from + frame_bytes(h.body) };
 	return 0;
 }

@@ -597,6 +597,7 @@ struct store_counts store_counts(struct store *store)
 	pthread_mutex_lock(&store->mutex);
 	struct store_counts counts = store->counts;
 	counts.queued_bytes = counts.log_bytes = counts.log_written = counts.syncs = 0;
+	counts.log_records = counts.log_squeezed = 0;
 	list_each (node, &store->spaces)
 		counts.queued_bytes += list_entry(node, struct store_space, link)->queued;
 	list_each (node, &store->logs) {
@@ -604,6 +605,8 @@ struct store_counts store_counts(struct store *store)
 		counts.log_bytes += figures->bytes;
 		counts.log_written += figures->written;
 		counts.syncs += figures->syncs;
+		counts.log_records += figures->bodies;
+		counts.log_squeezed += figures->squeezed;
 	}
 	pthread_mutex_unlock(&store->mutex);
 	counts.file_bytes = file_bytes(store->path, "") + file_bytes(store->path, "-wal");

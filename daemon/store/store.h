@@ -84,6 +84,7 @@ struct store_counts {
 	uint64_t commits, transactions, failures, queued_bytes, file_bytes, writes;
 	uint64_t records;                       /* appended to logs */
 	uint64_t syncs, log_bytes, log_written; /* of logs; log_bytes: of their files now */
+	uint64_t log_records, log_squeezed;     /* bytes of records, and what they could be made */
 	int last_error;                         /* 0, or the negative errno of the last transaction */
 };
 struct store_counts store_counts(struct store *store);

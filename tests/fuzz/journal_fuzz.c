@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0; layers: store core base */
 /*
  * A log whose files hold anything: it opens, is read, takes one more group, and has that after the next opening. The input
- * is cut in two: the files of positions 0 and 8,192. A first byte that is odd makes whole frames of the pieces, so that
- * records are reached.
+ * is cut in two: the files of positions 0 and 8,192. Bits of the first byte make whole frames of the pieces, so that records
+ * are reached, and squeezed ones.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -33,16 +33,17 @@ int fsync(int fd)
 	return 0;
 }
 
-static void put_file(const char *name, const uint8_t *data, size_t n, bool frame, uint64_t position)
+static void put_file(const char *name, const uint8_t *data, size_t n, unsigned flags, uint64_t position)
 {
 	char path[128];
 	struct buf bytes;
 	buf_init(&bytes, 0);
 	static const char head[FRAME_HEAD];
+	bool frame = flags & 1;
 	if (frame)
 		buf_add(&bytes, head, sizeof(head));
 	buf_add(&bytes, data, n);
-	if (frame && frame_seal(&bytes, position, 7))
+	if (frame && frame_seal(&bytes, position, 7, flags & 2))
 		abort();
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -104,9 +105,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	clear();
 	size_t first = (size - 1) / 2;
-	put_file("f.0000000000000000", data + 1, first, data[0] & 1, 0);
+	put_file("f.0000000000000000", data + 1, first, (data[0] & 1) | (data[0] >> 2 & 2), 0);
 	if (data[0] & 2)
-		put_file("f.0000000000002000", data + 1 + first, size - 1 - first, data[0] & 4, 8192);
+		put_file("f.0000000000002000", data + 1 + first, size - 1 - first,
+		        (data[0] >> 2 & 1) | (data[0] >> 3 & 2), 8192);
 	if (journal_open(&options, &journal))
 		abort();
 	(void)read_all(journal);

@@ -57,6 +57,9 @@ ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
 	return syscall(SYS_pwrite64, fd, bytes, n, at);
 }
 
+/* Records are bytes that follow from their number and that nobody can squeeze; or one byte again and again. */
+static bool dull;
+
 struct fixture {
 	struct temp temp;
 	char folder[300];
@@ -105,10 +108,18 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 	syncs_until_failure = writes_until_failure = -1;
 	failure = EIO;
+	dull = false;
 	stop(f);
 	temp_fini(&f->temp);
 	free(f);
 	return 0;
+}
+
+static void fill(char *bytes, size_t n, uint32_t number)
+{
+	uint32_t v = number * 2654435761u;
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (char)(dull ? number % 251 : (v = v * 1664525u + 1013904223u) >> 24);
 }
 
 /* A group of `count` records that hold their number and are `size` bytes long. */
@@ -118,7 +129,7 @@ static int append(struct fixture *f, uint32_t number, unsigned count, size_t siz
 	struct buf body;
 	buf_init(&body, 0);
 	for (unsigned i = 0; i < count; i++, number++) {
-		memset(bytes, (int)(number % 251), size);
+		fill(bytes, size, number);
 		memcpy(bytes, &number, sizeof(number));
 		assert_int_equal(record_add(&body, edged_slice(bytes, size)), 0);
 	}
@@ -135,6 +146,7 @@ static int append(struct fixture *f, uint32_t number, unsigned count, size_t siz
 /* Reads all: their numbers must rise. Bit i of *ret_seen: number i came. Returns how many. */
 static unsigned read_back(struct fixture *f, uint64_t *ret_seen)
 {
+	static char expected[300000];
 	struct buf body;
 	uint64_t position = 0, seen = 0;
 	unsigned count = 0;
@@ -147,8 +159,8 @@ static unsigned read_back(struct fixture *f, uint64_t *ret_seen)
 			uint32_t number;
 			assert_true(record.len >= sizeof(number));
 			memcpy(&number, record.ptr, sizeof(number));
-			for (size_t i = sizeof(number); i < record.len; i++)
-				assert_int_equal((uint8_t)record.ptr[i], number % 251);
+			fill(expected, record.len, number);
+			assert_memory_equal(record.ptr + 4, expected + 4, record.len - 4);
 			assert_true(number > last);
 			last = number;
 			seen |= number < 64 ? UINT64_C(1) << number : 0;
@@ -240,6 +252,50 @@ static void a_block_is_written_once(void **state)
 	assert_int_equal(journal_figures(f->journal).syncs, 5);
 }
 
+static void what_repeats_takes_fewer_blocks(void **state)
+{
+	struct fixture *f = *state;
+	dull = true;
+	assert_int_equal(append(f, 0, 3, 5000), 0);
+	assert_int_equal(journal_figures(f->journal).end, FRAME_BLOCK);
+	assert_int_equal(append(f, 3, 1, 1000), 0); /* squeezed it would take a block, too */
+	assert_int_equal(append(f, 4, 1, SQUEEZE_MAX / 4), 0);
+	assert_int_equal(append(f, 5, 7, SQUEEZE_MAX / 4), 0); /* too large a group */
+	struct journal_figures figures = journal_figures(f->journal);
+	assert_in_range(figures.bodies, 15000 + 1000 + 2 * SQUEEZE_MAX, 15100 + 1000 + 2 * SQUEEZE_MAX);
+	assert_in_range(figures.squeezed, 7 * (SQUEEZE_MAX / 4), 7 * (SQUEEZE_MAX / 4) + 500);
+	assert_int_equal(read_back(f, NULL), 12);
+	restart(f);
+	assert_int_equal(read_back(f, NULL), 12);
+}
+
+/* Its checksums are right, but it was never squeezed. */
+static void a_squeezed_group_that_makes_no_sense_is_damage(void **state)
+{
+	struct fixture *f = *state;
+	static const char bodies[][9] = { "", "\0\0\0", "\5\0\0\0\0\0\0", "\377\377\377\377\1\1\1" };
+	char path[600], head[FRAME_HEAD] = "";
+	uint64_t salt;
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+		assert_int_equal(append(f, (uint32_t)i, 1, 10), 0);
+	assert_int_equal(append(f, 9, 1, 10), 0);
+	stop(f);
+	read_file(file_at(f, 0, path), 16, &salt, sizeof(salt));
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+		struct buf forged = BUF_EMPTY;
+		buf_add(&forged, head, sizeof(head));
+		buf_add(&forged, bodies[i], i == 0 ? 0 : i == 1 ? 3 : 8);
+		assert_int_equal(frame_seal(&forged, i * FRAME_BLOCK, salt, true), 0);
+		overwrite(path, i * FRAME_BLOCK, forged.ptr, forged.len);
+		buf_fini(&forged);
+	}
+	start(f);
+	uint64_t seen;
+	assert_int_equal(read_back(f, &seen), 1);
+	assert_int_equal(seen, 1 << 9);
+	assert_int_equal(files(f, "test.log.0000000000000000.damaged"), 1);
+}
+
 static void a_group_larger_than_a_file_has_its_own(void **state)
 {
 	struct fixture *f = *state;
@@ -326,7 +382,10 @@ static void tear_everywhere(struct fixture *f, size_t size, size_t step)
 	CLEANUP(free_charp) char *whole = malloc(n);
 	CLEANUP(free_charp) char *torn = malloc(n);
 	read_file(file_at(f, 0, path), at, whole, n);
-	size_t used = FRAME_HEAD + size + (size > 127 ? 2 : 1);
+	struct frame_head head;
+	assert_true(frame_head_read(whole, &head));
+	assert_true(head.squeezed == dull);
+	size_t used = FRAME_HEAD + head.body;
 	/* The front of it is there, what follows is as the file was before: zeros, or something else. */
 	for (size_t cut = 0; cut < used; cut += cut < 64 || used - cut <= step ? 1 : step) {
 		memset(torn, cut % 2 ? 0 : 0xee, n);
@@ -353,6 +412,12 @@ static void a_torn_end_is_cut_off(void **state)
 static void a_torn_end_of_many_blocks_is_cut_off(void **state)
 {
 	tear_everywhere(*state, 9000, 97);
+}
+
+static void a_torn_end_that_was_squeezed_is_cut_off(void **state)
+{
+	dull = true;
+	tear_everywhere(*state, 9000, 1);
 }
 
 static void the_first_group_of_a_file_may_be_torn_too(void **state)
@@ -393,7 +458,7 @@ static void a_forged_group_is_not_taken_for_one(void **state)
 	char head[FRAME_HEAD] = "";
 	buf_add(&forged, head, sizeof(head));
 	assert_int_equal(record_add(&forged, edged_slice(&number, sizeof(number))), 0);
-	assert_int_equal(frame_seal(&forged, 2 * FRAME_BLOCK, 0), 0);
+	assert_int_equal(frame_seal(&forged, 2 * FRAME_BLOCK, 0, false), 0);
 	stop(f);
 	overwrite(file_at(f, 0, path), 2 * FRAME_BLOCK, forged.ptr, forged.len);
 	start(f);
@@ -660,14 +725,17 @@ int main(void)
 		TEST(the_checksum_is_the_standard_one),
 		TEST(records_come_back_in_order),
 		TEST(a_block_is_written_once),
+		TEST(what_repeats_takes_fewer_blocks),
 		TEST(a_group_larger_than_a_file_has_its_own),
 		TEST(what_is_trimmed_goes_and_its_file_is_used_again),
 		TEST(positions_go_on_after_everything_was_trimmed),
 		TEST(a_torn_end_is_cut_off),
 		TEST(a_torn_end_of_many_blocks_is_cut_off),
+		TEST(a_torn_end_that_was_squeezed_is_cut_off),
 		TEST(the_first_group_of_a_file_may_be_torn_too),
 		TEST(a_forged_group_is_not_taken_for_one),
 		TEST(a_flipped_bit_costs_its_group_only),
+		TEST(a_squeezed_group_that_makes_no_sense_is_damage),
 		TEST(what_was_kept_outlives_the_log),
 		TEST(a_bad_first_head_costs_the_file),
 		TEST(a_missing_file_is_noticed),
