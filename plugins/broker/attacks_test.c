@@ -211,6 +211,35 @@ static void who_never_connects_is_gone_in_time(void **state)
 	assert_true(fake_closed(dribble));
 }
 
+/* 2023-28366: packet ids of QoS 2 that are never released, also over many connections. */
+static void ids_that_are_never_released_have_a_limit(void **state)
+{
+	(void)state;
+	const struct fake_setting settings[] = { { "limits.receive", 20 }, { "limits.receive_old", 20 },
+		{ NULL, 0 } };
+	boot(1, settings);
+	fake_auto_commit(host, true);
+	struct fake_peer *good = join(4, "good", CLEAN);
+	for (uint8_t version = 4; version <= 5; version++) {
+		unsigned taken = 0;
+		for (uint16_t id = 1; id <= 200; id++) {
+			struct fake_peer *p = join_with(
+			        version, "p", KEEP, "\x11\0\0\0\x3c", version == 5 ? 5 : 0, NULL, 0);
+			quiet(p);
+			for (unsigned i = 0; i < 3 && !fake_closed(p); i++, id++) {
+				uint8_t bytes[] = { 0x34, 6, 0, 1, 't', (uint8_t)(id >> 8), (uint8_t)id, 0 };
+				fake_send(p, bytes, sizeof(bytes), 0);
+				struct edged_slice got = fake_take(p);
+				taken += got.len >= 4 && got.ptr[0] == 0x50;
+			}
+			fake_hang_up(p);
+		}
+		assert_int_equal(taken, 20);
+		quiet(join_with(version, "p", CLEAN, NULL, 0, NULL, 0));
+	}
+	goes_on(good);
+}
+
 /* A message of 10,000 bytes whose topic is that letter. */
 static void send_large(struct fake_peer *p, uint8_t first, char topic)
 {
@@ -294,6 +323,7 @@ int main(void)
 		T(an_id_of_wildcards_is_nobody_else),
 		T(a_storm_of_take_overs_leaves_one),
 		T(who_never_connects_is_gone_in_time),
+		T(ids_that_are_never_released_have_a_limit),
 		T(who_subscribes_again_and_does_not_read_has_a_limit),
 		T(a_line_that_is_never_empty_keeps_its_order),
 	};

@@ -152,4 +152,54 @@ def test_memory():
     join(node, "late", user=ann).close()
 
 
+def test_who_does_not_read_pays_alone():
+    """One that does not read what it subscribed to loses that; one that does not read its answers is closed."""
+    node = place()
+    before = figure(node, "edged_process_resident_bytes")
+
+    def deaf(name, words):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(60)
+        s.connect(node.address("mqtt"))
+        s.sendall(connect_packet(name) + words)
+        assert take(s, 4) == b"\x20\2\0\0"
+        return s
+
+    def good(name, words=b""):
+        s = node.connect("mqtt")
+        s.settimeout(60)
+        s.sendall(connect_packet(name) + words)
+        assert take(s, 4) == b"\x20\2\0\0"
+        return s
+    slow = deaf("slow", b"\x82\6\0\1\0\1t\0")
+    reader = good("reader", b"\x82\6\0\1\0\1t\1")
+    assert take(reader, 5) == b"\x90\3\0\1\1"
+    assert take(slow, 5) == b"\x90\3\0\1\0"
+    rude, ended = deaf("rude", b""), threading.Event()
+
+    def ping():
+        try:
+            for _ in range(5000):  # 20 MB of answers
+                rude.sendall(b"\xc0\0" * 2000)
+        except (ConnectionResetError, BrokenPipeError):
+            ended.set()
+    pinging = threading.Thread(target=ping)
+    pinging.start()
+    sender = good("sender")
+    for i in range(1000):
+        packet = b"\0\1t" + struct.pack(">H", i + 1) + b"x" * 8002
+        sender.sendall(b"\x32" + bytes([len(packet) & 127 | 128, len(packet) >> 7]) + packet)
+        assert take(sender, 4) == b"\x40\2" + struct.pack(">H", i + 1)
+        got = take(reader, len(packet) + 3)
+        assert got[0] == 0x32 and got[3:6] == b"\0\1t" and got[8:] == b"x" * 8002, got[:10]
+        reader.sendall(b"\x40\2" + got[6:8])
+    pinging.join()
+    assert ended.is_set(), "who does not read its answers stays"
+    assert figure(node, 'edged_broker_messages_dropped_total{reason="slow"}') > 0
+    assert {c["clientId"] for c in node.get("/pubsub/v1/clients")["data"]} >= {"slow", "reader", "sender"}
+    grown = figure(node, "edged_process_resident_bytes") - before
+    assert grown < 24e6 or edged.BUILD.endswith("-address"), f"{grown} bytes more"
+
+
 edged.main()

@@ -3,6 +3,7 @@
 """SIGHUP: what changes while the daemon runs, what waits for a restart, and what an error does."""
 import json
 import os
+import resource
 import signal
 import socket
 
@@ -109,6 +110,32 @@ def test_an_error_changes_nothing():
     os.unlink(it.path)
     assert "nothing was changed" in it.reload()
     assert it.node.http("POST", "/topics/a", b"x" * 5000)[0] == 200 and it.node.http("GET", "/hello/v1")[0] == 200
+
+
+def test_without_descriptors_nothing_changes():
+    """CVE-2017-7652: a broker that could not open its files at a reload went on without passwords and limits."""
+    it = Configured(net={"listen": [HTTP, "mqtt+proxy=127.0.0.1:0"], "proxies": ["127.0.0.1"]}, http={"body": "1M"})
+    node = it.node
+    assert node.http("PUT", "/pubsub/v1/users/ann", {"password": "secret"})[0] == 204
+    user = b"\0\3ann\0\6secret"
+
+    def connack(flags, rest):
+        body = b"\0\4MQTT\4" + flags + b"\0\0\0\1a" + rest
+        with node.connect("mqtt+proxy") as s:
+            s.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 4242 1883\r\n\x10" + bytes([len(body)]) + body)
+            return s.recv(4)
+    assert connack(b"\2", b"") == b"\x20\2\0\5" and connack(b"\xc2", user) == b"\x20\2\0\0"
+    pid = node.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))  # what is open stays open
+    it.write(net={"listen": [HTTP]}, http={"body": "1k"})
+    assert "nothing was changed" in it.reload()
+    assert "Too many open files" in node.log()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    assert connack(b"\2", b"") == b"\x20\2\0\5" and connack(b"\xc2", user) == b"\x20\2\0\0"
+    assert node.http("POST", "/topics/a", b"x" * 5000)[0] == 200
+    assert "http.body" in it.reload()
+    assert node.http("POST", "/topics/a", b"x" * 5000)[0] == 413
 
 
 edged.main()

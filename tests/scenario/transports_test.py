@@ -269,7 +269,24 @@ def bad_packet(connect, topic):
     b.leave()
 
 
-EXPECTED = (all_qos_both_ways, retained, will, session, take_over, large, bad_packet)
+def split_packets(connect, topic):
+    """In as many pieces as there are bytes, over WebSocket a frame each; and one that never ends (CVE-2026-25627: a frame
+    shorter than the length that the packet in it claims)."""
+    a, b = connect("a"), connect("b").subscribe(topic)
+    v5 = a.mqtt._protocol == mqtt.MQTTv5
+    body = struct.pack(">H", len(topic)) + topic.encode() + b"\0" * v5 + b"whole"
+    packet = b"\x30" + bytes([len(body)]) + body
+    for i in range(len(packet)):
+        assert a.mqtt._sock.send(packet[i:i + 1]) == 1
+    b.expect([(topic, b"whole", 0, False)])
+    a.mqtt._sock.send(b"\x30\x7f" + body[:-3])
+    a.vanish()
+    b.publish(topic, b"undisturbed")
+    b.expect([(topic, b"whole", 0, False), (topic, b"undisturbed", 1, False)])
+    b.leave()
+
+
+EXPECTED = (all_qos_both_ways, retained, will, session, take_over, large, bad_packet, split_packets)
 
 
 def check(place, name, way):
