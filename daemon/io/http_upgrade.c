@@ -27,12 +27,16 @@ static struct edged_slice next_segment(struct edged_slice *segments)
 
 bool http_upgrade_is_for_mqtt(struct edged_slice segments)
 {
-	struct edged_slice first = next_segment(&segments);
-	if (edged_slice_is(first, "nodes")) {
+	struct edged_slice segment = next_segment(&segments);
+	if (edged_slice_is(segment, "nodes")) {
 		(void)next_segment(&segments);
-		first = next_segment(&segments);
+		segment = next_segment(&segments);
+	} else if (edged_slice_is(segment, "any")) {
+		segment = next_segment(&segments);
 	}
-	return edged_slice_is(first, "mqtt") && segments.len == 0;
+	if (edged_slice_is(segment, "broker"))
+		segment = next_segment(&segments);
+	return edged_slice_is(segment, "mqtt") && segments.len == 0;
 }
 
 /* Writes base64(SHA-1(key + GUID)), 28 characters. */
@@ -146,6 +150,9 @@ int http_upgrade_serve(struct http_server *server, struct err *err)
 	static const struct edged_route routes[] = {
 		{ "GET", "/mqtt", serve_mqtt, "MQTT over WebSocket", NULL, EDGED_SCOPE_ACCOUNT,
 		        EDGED_ROUTE_OPEN | ROUTE_WEBSOCKET },
+		{ "GET", "/broker/mqtt", serve_mqtt,
+		        "The same, so that /any/broker/mqtt is on a node that has a broker", NULL,
+		        EDGED_SCOPE_ACCOUNT, EDGED_ROUTE_OPEN | ROUTE_WEBSOCKET },
 		{ 0 },
 	};
 	const struct route_owner owner = { .name = "edged", .owner = server, .self = server, .core = true };

@@ -5,10 +5,10 @@
 
 #include "io/http_private.h"
 
-/* The route /mqtt, for clients and for what other nodes pass on; its owner is the server. */
+/* The routes /mqtt and /broker/mqtt, for clients and for what other nodes pass on; its owner is the server. */
 EDGED_MUST_CHECK int http_upgrade_serve(struct http_server *server, struct err *err);
 bool http_upgrade_wanted(const struct http_head *head);
-/* Is it for MQTT, here or (/nodes/{id}/mqtt) on another node? Segments as in core/target.h. */
+/* Is it for MQTT, here or (/nodes/{id}/mqtt, /any/broker/mqtt) on another node? Segments as in core/target.h. */
 bool http_upgrade_is_for_mqtt(struct edged_slice segments);
 /* Judges the handshake; false: it was refused. */
 bool http_upgrade_judge(struct http_conn *conn);

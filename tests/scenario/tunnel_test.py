@@ -195,6 +195,20 @@ def test_refusals_are_answers_that_say_why():
     wait_for(lambda: handshake(a, f"/nodes/{b.id}/mqtt")[1].startswith(b"HTTP/1.1 101 "), 10, "there is room again")
 
 
+def test_any_broker_will_do():
+    plugins = edged.folder()
+    shutil.copy(os.path.join(edged.PLUGINS, "hello.so"), plugins)
+    a, b = pair(first=lambda **options: Node(plugins=plugins, **options))
+    wait_for(lambda: handshake(a, "/any/broker/mqtt")[1].startswith(b"HTTP/1.1 101 "), 20, "A knows that B has one")
+    client = Client(a, "/any/broker/mqtt", "whoever")
+    assert client.codes == [0] and "whoever" in clients(b)
+    client.end()
+    client = Client(b, "/any/broker/mqtt", "own")
+    assert client.codes == [0] and "own" in clients(b)
+    client.end()
+    assert figure(b, "edged_proxy_websockets_open") == 0
+
+
 def test_a_node_without_broker_and_no_node():
     plugins = edged.folder()
     shutil.copy(os.path.join(edged.PLUGINS, "hello.so"), plugins)
