@@ -186,14 +186,16 @@ SCENARIOS := $(wildcard tests/scenario/*_test.py)
 check: deps-check ## install what is missing, build, run all tests (unit and scenario)
 	$(Q)$(MAKE) --no-print-directory $(jobs) check-built
 
-# Loaded into a daemon, writes down what that does to its files: without the sanitizers, which bring their own calls
-$(BUILD)/tests/recorder.so: tests/scenario/recorder.c Makefile
+# Loaded into a daemon: recorder writes down what that does to its files, clock gives it another time. Without the sanitizers,
+# which bring their own calls
+PRELOADED := $(BUILD)/tests/recorder.so $(BUILD)/tests/clock.so
+$(PRELOADED): $(BUILD)/tests/%.so: tests/scenario/%.c Makefile
 	@mkdir -p $(@D)
 	$(call say,LIB,$@)
 	$(Q)$(CC) $(filter-out -MMD -MP -fsanitize=% -fno-sanitize-recover=%,$(OURS)) $(CFLAGS) $(CPPFLAGS) -shared $(LDFLAGS) -o $@ $<
 
 .PHONY: check-built
-check-built: all $(UNIT) $(BUILD)/tests/recorder.so
+check-built: all $(UNIT) $(PRELOADED)
 	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/run $(UNIT) $(SCENARIOS)
 
 .PHONY: run

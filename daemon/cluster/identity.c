@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>
@@ -12,7 +13,8 @@
 #include "cluster/identity_impl.h"
 #include "cluster/trust.h"
 
-#define HOUR_MS (UINT64_C(3600) * 1000)
+#define HOUR_MS   (UINT64_C(3600) * 1000)
+#define MINUTE_MS (UINT64_C(60) * 1000)
 
 static const char node_file[] = "node.pem", peers_file[] = "peers";
 
@@ -21,10 +23,25 @@ DEFINE_CLEANUP(EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
 DEFINE_CLEANUP(EVP_KDF *, EVP_KDF_free)
 DEFINE_CLEANUP(EVP_KDF_CTX *, EVP_KDF_CTX_free)
 
+static void save_known(struct identity *identity)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
+	struct err err;
+	int r = trust_write_known(identity->trust, &text);
+	if (r == 0)
+		r = file_replace(identity->folder, peers_file, buf_slice(&text), &err);
+	else
+		err_set(&err, r, "cannot write the list of known nodes");
+	if (r < 0)
+		log_warning("identity", "%s", err.text);
+}
+
 void identity_free(struct identity *identity)
 {
 	if (!identity)
 		return;
+	if (identity->account.id[0])
+		save_known(identity);
 	account_fini(&identity->account);
 	X509_free(identity->self_signed);
 	EVP_PKEY_free(identity->key);
@@ -100,9 +117,19 @@ uint64_t identity_time(struct identity *identity)
 	return trust_time(identity->trust);
 }
 
+uint64_t identity_mono(const struct identity *identity)
+{
+	return trust_mono(identity->trust);
+}
+
 void identity_set_clock(struct identity *identity, uint64_t (*wall_ms)(void *arg), void *arg)
 {
 	trust_set_clock(identity->trust, wall_ms, arg);
+}
+
+void identity_set_mono(struct identity *identity, uint64_t (*mono_ms)(void *arg), void *arg)
+{
+	trust_set_mono(identity->trust, mono_ms, arg);
 }
 
 bool identity_judge(void *identity, struct x509_st *certificate, char *ret_node_id)
@@ -260,9 +287,33 @@ static int load_ca(struct identity *identity, struct err *err)
 
 /* --- joining and renewing --- */
 
+static void time_text(uint64_t ms, char ret[32])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+	gmtime_r(&seconds, &tm);
+	strftime(ret, 32, "%Y-%m-%d %H:%M", &tm);
+}
+
 int identity_request(const struct identity *identity, struct buf *ret_der)
 {
 	return cert_request(identity->key, ret_der);
+}
+
+/* One that has run out before it is used would leave a node that believes nobody. */
+static int check_clocks(struct identity *identity, const struct account *account, struct err *err)
+{
+	uint64_t until = cert_until(account->certificate), now = identity_time(identity);
+	char end[32], here[32];
+	if (identity->account.id[0] || now <= until)
+		return 0;
+	time_text(until, end);
+	time_text(now, here);
+	return err_set(err, -ETIME,
+	        "the certificate from the other node ends on %s, and this node's clock says %s: the clock of "
+	        "one of "
+	        "them is wrong; set it, then join with a new invite",
+	        end, here);
 }
 
 int identity_adopt(struct identity *identity, const struct identity_grant *grant, struct err *err)
@@ -273,7 +324,9 @@ int identity_adopt(struct identity *identity, const struct identity_grant *grant
 	int r = account_read(grant, identity->node_id, &account, err);
 	if (r)
 		return r;
-	r = account_save(&account, identity->folder, err);
+	r = check_clocks(identity, &account, err);
+	if (!r)
+		r = account_save(&account, identity->folder, err);
 	if (r) {
 		account_fini(&account);
 		return r;
@@ -292,19 +345,6 @@ bool identity_signed_by(struct edged_slice ca_pem, const char *account_id, struc
 	return cert_read(ca_pem, &ca) == 0 && cert_id(ca, id) == 0 && strcmp(id, account_id) == 0 &&
 	       cert_read_der(certificate_der, &certificate) == 0 && cert_is_node(certificate) &&
 	       X509_verify(certificate, X509_get0_pubkey(ca)) == 1;
-}
-
-static void save_known(struct identity *identity)
-{
-	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
-	struct err err;
-	int r = trust_write_known(identity->trust, &text);
-	if (r == 0)
-		r = file_replace(identity->folder, peers_file, buf_slice(&text), &err);
-	else
-		err_set(&err, r, "cannot write the list of known nodes");
-	if (r < 0)
-		log_warning("identity", "%s", err.text);
 }
 
 static void renew_here(struct identity *identity)
@@ -339,8 +379,9 @@ uint64_t identity_tick(struct identity *identity, bool *ret_renew)
 	if (!identity->account.certificate)
 		return HOUR_MS;
 	uint64_t now = identity_time(identity), due = account_renewal(&identity->account);
+	/* Soon enough after the clock was set, and for the list of known nodes to be on the disk. */
 	if (now < due)
-		return due - now < HOUR_MS ? due - now : HOUR_MS;
+		return due - now < MINUTE_MS ? due - now : MINUTE_MS;
 	if (identity_holds_ca(identity))
 		renew_here(identity);
 	else

@@ -15,7 +15,9 @@
  *
  * Time. Boards without a clock start in 1970: time is never believed to be before the newest start date of a
  * certificate that the CA signed and this node has seen. A certificate lives 7 days and is renewed at two
- * thirds; when the CA could not be reached, nodes that were known before are believed for 30 days more.
+ * thirds; when the CA could not be reached, nodes that were known before are believed for 30 days more. When the clock is set
+ * while the daemon runs, such as by NTP, nodes whose certificates were in time before that are believed as long, so that
+ * all can renew.
  *
  * Main loop only, but for identity_judge() and identity_time().
  */
@@ -76,7 +78,8 @@ EDGED_MUST_CHECK int identity_request(const struct identity *identity, struct bu
 EDGED_MUST_CHECK int identity_sign(struct identity *identity, struct edged_slice request_der,
         const char *node_id, struct edged_slice name, struct buf *ret_pem);
 /* What came back: checks that `ca` is the CA of account_id, that it signed `certificate` for this node's key,
- * and keeps them. For joining and for renewing. -EEXIST: it belongs to another account. */
+ * and keeps them. For joining and for renewing. -EEXIST: it belongs to another account; -ETIME: a first certificate that
+ * has run out by this node's clock. */
 struct identity_grant {
 	const char *account_id;
 	struct edged_slice certificate_pem, ca_pem;
@@ -91,12 +94,16 @@ bool identity_signed_by(
 
 /* Wall clock in ms, never before the newest certificate seen. Any thread. */
 uint64_t identity_time(struct identity *identity);
-/* To be called when the time that it returned last (ms, at most one hour) has passed: renews the certificate
+/* The monotonic clock in ms by which the time of grace is counted. Any thread. */
+uint64_t identity_mono(const struct identity *identity);
+/* To be called when the account has changed, and when the time that it returned last (ms, at most one hour) has passed: renews the certificate
  * when the CA is here, writes the list of known peers when it grew. *ret_renew: renewal is due and the CA is
  * elsewhere. */
 uint64_t identity_tick(struct identity *identity, bool *ret_renew);
 
 /* Test hook: what the wall clock says, in ms; NULL: CLOCK_REALTIME. */
 void identity_set_clock(struct identity *identity, uint64_t (*wall_ms)(void *arg), void *arg);
+/* Test hook: the monotonic clock in ms; NULL: the real one. */
+void identity_set_mono(struct identity *identity, uint64_t (*mono_ms)(void *arg), void *arg);
 
 #endif

@@ -28,6 +28,7 @@ struct join {
 	void *done_arg;
 	edged_handle joining; /* the request that the join is for */
 	struct timer *timer;
+	unsigned failures; /* of renewing, in a row */
 	struct join_counts counts;
 };
 
@@ -66,6 +67,7 @@ static bool found_account(const struct join *join, edged_handle request)
 		        join, request, 500, "account-not-made", "The account could not be founded", err.text);
 		return false;
 	}
+	timer_set(join->timer, 0); /* there is a certificate now to look after */
 	return true;
 }
 
@@ -296,10 +298,12 @@ static void ended(void *arg, const struct join_result *result)
 {
 	struct join *join = arg;
 	join->client = NULL;
-	if (result->status == 0 && join->joins)
+	if (result->status == 0 && join->joins) {
 		log_notice("join", "this node joined account %s", identity_account_id(join->deps.identity));
-	else if (join->joins)
+		timer_set(join->timer, 0); /* there is a certificate now to look after */
+	} else if (join->joins) {
 		log_warning("join", "not joined: %s", result->why);
+	}
 	join->done(join->done_arg, result);
 }
 
@@ -393,11 +397,18 @@ static void renewed(void *arg, const struct join_result *result)
 	struct join *join = arg;
 	if (result->status == 0) {
 		join->counts.renewals++;
+		join->failures = 0;
 		log_info("join", "the certificate was renewed");
-	} else {
-		join->counts.renewal_failures++;
-		log_warning("join", "the certificate was not renewed, next try in an hour: %s", result->why);
+		return;
 	}
+	uint64_t wait = (uint64_t)JOIN_RETRY_MS << (join->failures < 16 ? join->failures : 16);
+	wait = wait < JOIN_RETRY_MAX ? wait : JOIN_RETRY_MAX;
+	/* Who has just started does not know yet where the others are. */
+	if (join->failures++ == 3)
+		log_warning(
+		        "join", "the certificate is not renewed, and it is tried on and on: %s", result->why);
+	join->counts.renewal_failures++;
+	timer_set(join->timer, wait);
 }
 
 static void tick(void *arg)

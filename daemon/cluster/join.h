@@ -34,6 +34,8 @@ enum {
 	JOIN_MAX_S = 24 * 3600,
 	JOIN_SOURCES = 64, /* addresses whose wrong proofs are counted; beyond, the oldest is forgotten */
 	JOIN_ANSWER_MS = 20000, /* for the inviter to answer, dialling several addresses included */
+	JOIN_RETRY_MS = 1000,   /* after a first failure to renew; doubles with each */
+	JOIN_RETRY_MAX = 3600000,
 };
 
 struct join_limits {

@@ -131,6 +131,8 @@ static int adopt(struct join_client *client, const json_t *json)
 		                                      : identity_account_id(client->options.identity),
 		edged_str(certificate), edged_str(ca), holder };
 	int r = identity_adopt(client->options.identity, &grant, &err);
+	if (r == -ETIME)
+		return give_up(&client->result, 409, "clocks-differ", "%s", err.text);
 	return r ? give_up(&client->result, r == -EINVAL ? 502 : 500, "bad-answer", "%s", err.text) : 0;
 }
 

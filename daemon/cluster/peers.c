@@ -37,6 +37,7 @@ struct peer {
 	char id[NODE_ID_LEN + 1];
 	bool present, kin;     /* kin: it says that it is of our account */
 	uint64_t proven_until; /* wall clock, of the certificate; 0: not proven */
+	uint64_t judged_ms;    /* when it was, by identity_mono() */
 	uint64_t wanted;       /* hash of its services, as it tells */
 	uint64_t asked;        /* the same, when it was asked */
 	uint64_t has;          /* of those kept here */
@@ -345,15 +346,30 @@ void peers_judged(struct peers *peers, const char *node_id, bool trusted, struct
 	}
 	if (!peer)
 		peer = add(peers, node_id);
-	if (peer)
-		peer->proven_until = cert_until(read);
+	if (!peer)
+		return;
+	peer->proven_until = cert_until(read);
+	peer->judged_ms = identity_mono(peers->deps.identity);
+}
+
+/* Our own certificate is a new one: perhaps others have one, too, and they shall see ours. */
+static void ask_stale(struct peers *peers)
+{
+	list_each (node, &peers->all) {
+		struct peer *peer = list_entry(node, struct peer, node);
+		if (peer->present && peer->kin && proof_is_stale(peer))
+			peer->due_ms = now_of(peers) + spread(peers);
+	}
+	schedule(peers);
 }
 
 bool peers_account_changed(struct peers *peers)
 {
 	const char *account = identity_account_id(peers->deps.identity);
-	if (strcmp(account, peers->account) == 0)
+	if (strcmp(account, peers->account) == 0) {
+		ask_stale(peers);
 		return false;
+	}
 	snprintf(peers->account, sizeof(peers->account), "%s", account);
 	list_each_safe (node, &peers->all)
 		peer_free(list_entry(node, struct peer, node));
@@ -362,11 +378,14 @@ bool peers_account_changed(struct peers *peers)
 
 /* --- what is known --- */
 
+/* As the certificates of known nodes are judged: a while beyond the end, and as long after the clock was set. */
 bool peers_trusted(const struct peers *peers, const char *node_id)
 {
 	const struct peer *peer = find(peers, node_id);
+	struct identity *identity = peers->deps.identity;
 	return peer && peer->kin && peer->proven_until &&
-	       identity_time(peers->deps.identity) <= peer->proven_until + TRUST_GRACE_MS;
+	       (identity_time(identity) <= peer->proven_until + TRUST_GRACE_MS ||
+	               identity_mono(identity) - peer->judged_ms <= TRUST_GRACE_MS);
 }
 
 struct edged_slice peers_services(const struct peers *peers, const char *node_id)

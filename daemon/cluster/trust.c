@@ -14,17 +14,24 @@ struct trust {
 	pthread_mutex_t lock; /* for ca, removed, known, dirty */
 	X509 *ca;
 	const struct removal_list *removed; /* NULL: none */
-	struct map known;                   /* id -> anything */
+	struct map known;                   /* id -> moment() when its certificate was last in time */
 	bool dirty;
 	_Atomic uint64_t floor_ms;
 	uint64_t (*wall_ms)(void *arg);
-	void *wall_arg;
+	uint64_t (*mono_ms)(void *arg);
+	void *wall_arg, *mono_arg;
 };
 
 static uint64_t real_time(void *arg)
 {
 	(void)arg;
 	return clock_wall_ms();
+}
+
+static uint64_t real_mono(void *arg)
+{
+	(void)arg;
+	return clock_mono_ms();
 }
 
 int trust_new(struct trust **ret)
@@ -36,6 +43,7 @@ int trust_new(struct trust **ret)
 	map_init(&trust->known);
 	atomic_init(&trust->floor_ms, TRUST_EPOCH_MS);
 	trust->wall_ms = real_time;
+	trust->mono_ms = real_mono;
 	*ret = trust;
 	return 0;
 }
@@ -56,6 +64,12 @@ void trust_set_clock(struct trust *trust, uint64_t (*wall_ms)(void *arg), void *
 	trust->wall_arg = arg;
 }
 
+void trust_set_mono(struct trust *trust, uint64_t (*mono_ms)(void *arg), void *arg)
+{
+	trust->mono_ms = mono_ms ? mono_ms : real_mono;
+	trust->mono_arg = arg;
+}
+
 /* --- time --- */
 
 void trust_seen(struct trust *trust, uint64_t from_ms)
@@ -71,14 +85,34 @@ uint64_t trust_time(struct trust *trust)
 	return wall > floor ? wall : floor;
 }
 
+uint64_t trust_mono(const struct trust *trust)
+{
+	return trust->mono_ms(trust->mono_arg);
+}
+
 /* --- nodes known before --- */
 
-static void remember(struct trust *trust, struct edged_slice id)
+/* Seconds of this process, as the value of a map; never NULL. */
+static void *moment(const struct trust *trust)
 {
+	return (void *)(uintptr_t)(1 + trust_mono(trust) / 1000);
+}
+
+static void *const in_another_life = (void *)UINTPTR_MAX;
+
+/* Was it in time so lately, in this process? However the wall clock has jumped since. */
+static bool lately(const struct trust *trust, const void *when)
+{
+	return when && when != in_another_life &&
+	       (uintptr_t)moment(trust) - (uintptr_t)when <= TRUST_GRACE_MS / 1000;
+}
+
+static void remember(struct trust *trust, struct edged_slice id, void *when)
+{
+	bool is_new = !map_get(&trust->known, id);
 	/* Lack of memory costs the node only its time of grace. */
-	if (trust->known.count < TRUST_KNOWN_MAX && !map_get(&trust->known, id) &&
-	        map_add(&trust->known, id, trust) == 0)
-		trust->dirty = true;
+	if ((!is_new || trust->known.count < TRUST_KNOWN_MAX) && map_set(&trust->known, id, when, NULL) == 0)
+		trust->dirty |= is_new;
 }
 
 void trust_read_known(struct trust *trust, struct edged_slice text)
@@ -89,7 +123,7 @@ void trust_read_known(struct trust *trust, struct edged_slice text)
 		size_t n = end ? (size_t)(end - text.ptr) : text.len;
 		struct edged_slice line = edged_slice(text.ptr, n);
 		if (node_id_valid(line))
-			remember(trust, line);
+			remember(trust, line, in_another_life);
 		n += end ? 1 : 0;
 		text = edged_slice(text.ptr + n, text.len - n);
 	}
@@ -119,8 +153,14 @@ int trust_write_known(struct trust *trust, struct buf *ret)
 
 void trust_set_removed(struct trust *trust, const struct removal_list *list)
 {
+	char id[NODE_ID_LEN + 1];
 	pthread_mutex_lock(&trust->lock);
 	trust->removed = list;
+	/* Their lines end by the clock, and with them must all that could bring them back. */
+	for (unsigned i = 0; list && i < list->count; i++) {
+		node_id_format(list->removed[i].id, id);
+		trust->dirty |= map_remove(&trust->known, edged_str(id)) != NULL;
+	}
 	pthread_mutex_unlock(&trust->lock);
 }
 
@@ -167,10 +207,12 @@ static bool judge_time(struct trust *trust, const X509 *certificate, struct edge
 	uint64_t now = trust_time(trust), until = cert_until(certificate);
 	pthread_mutex_lock(&trust->lock);
 	bool in_time = now <= until;
-	if (in_time)
-		remember(trust, id);
-	else if (now - until <= TRUST_GRACE_MS)
-		in_time = map_get(&trust->known, id) != NULL;
+	if (in_time) {
+		remember(trust, id, moment(trust));
+	} else {
+		const void *when = map_get(&trust->known, id);
+		in_time = when && (now - until <= TRUST_GRACE_MS || lately(trust, when));
+	}
 	pthread_mutex_unlock(&trust->lock);
 	return in_time;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whose certificates are believed: the account's CA, the time below which nobody is believed, and the nodes
- * that were known before (their certificates may have run out a while ago). Any thread: one lock, held for a
+ * that were known before: their certificates may have run out a while ago, by the clock; or by however much, when they were
+ * in time a while ago in this process, since then the clock has been set. Any thread: one lock, held for a
  * few instructions; a judgement works on its own reference to the CA.
  */
 #ifndef CLUSTER_TRUST_H
@@ -36,8 +37,11 @@ bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN
 
 /* Wall clock in ms, but never before what trust_seen() was told. */
 uint64_t trust_time(struct trust *trust);
+uint64_t trust_mono(const struct trust *trust); /* the monotonic one */
 void trust_seen(struct trust *trust, uint64_t from_ms);
 void trust_set_clock(struct trust *trust, uint64_t (*wall_ms)(void *arg), void *arg);
+/* Test hook: the monotonic clock; NULL: the real one. */
+void trust_set_mono(struct trust *trust, uint64_t (*mono_ms)(void *arg), void *arg);
 
 /* The nodes known, one id a line. Lines that are no ids are skipped. */
 void trust_read_known(struct trust *trust, struct edged_slice text);

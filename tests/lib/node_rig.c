@@ -373,7 +373,8 @@ static void stop_node(struct node *node)
 {
 	requests_abandon(node->requests, NULL);
 	proxy_free(node->proxy);
-	pairing_stop(node->pairing);
+	if (node->pairing)
+		pairing_stop(node->pairing);
 	join_free(node->join);
 	peers_free(node->peers);
 	links_stop(node->links);

@@ -311,6 +311,75 @@ static void known_nodes_get_time_of_grace(void **state)
 	assert_false(judge(w, 0, 1, id));
 }
 
+static uint64_t fixed_mono(void *arg)
+{
+	return *(uint64_t *)arg;
+}
+
+/* A board that got the time by NTP after it had worked without: what was in time a moment ago is believed, however far the
+ * clock jumped, until all have renewed; but not for ever, and not from before a restart. */
+static void a_clock_that_is_set_locks_nobody_out(void **state)
+{
+	struct world *w = *state;
+	char id[NODE_ID_LEN + 1];
+	uint64_t mono = 1000;
+	bool renew;
+	struct err err;
+	uint64_t now = w->wall;
+	w->wall = 0; /* founded without a clock */
+	for (unsigned i = 0; i < 3; i++)
+		reopen_node(w, i);
+	found_account(w);
+	assert_true(identity_certificate_until(w->node[0]) < TRUST_EPOCH_MS + 8 * DAY);
+	identity_set_mono(w->node[0], fixed_mono, &mono);
+	assert_true(judge(w, 0, 1, id) && judge(w, 1, 0, id));
+	w->wall = now;
+	assert_true(judge(w, 0, 1, id) && judge(w, 1, 0, id));
+	assert_false(judge(w, 1, 2, id));
+	mono += TRUST_GRACE_MS;
+	assert_true(judge(w, 0, 1, id));
+	mono += 2000;
+	assert_false(judge(w, 0, 1, id));
+	/* within that, all renew */
+	identity_tick(w->node[0], &renew);
+	assert_true(identity_certificate_until(w->node[0]) > now);
+	identity_tick(w->node[1], &renew);
+	assert_true(renew);
+	assert_int_equal(enrol(w, 0, 1, &err), 0);
+	assert_true(judge(w, 0, 1, id) && judge(w, 1, 0, id));
+	reopen_node(w, 0);
+	assert_true(judge(w, 0, 1, id));
+}
+
+static void a_first_certificate_that_has_run_out_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct err err = { "" };
+	uint64_t now = w->wall;
+	w->wall = 0;
+	reopen_node(w, 0);
+	found_account(w);
+	w->wall = now; /* this one has a clock */
+	reopen_node(w, 2);
+	CLEANUP(buf_fini) struct buf request = BUF_EMPTY, pem = BUF_EMPTY;
+	assert_int_equal(identity_request(w->node[2], &request), 0);
+	w->wall = 0;
+	reopen_node(w, 0);
+	assert_int_equal(identity_sign(w->node[0], buf_slice(&request), identity_node_id(w->node[2]),
+	                         edged_str("box"), &pem),
+	        0);
+	w->wall = now;
+	const struct identity_grant grant = { identity_account_id(w->node[0]), buf_slice(&pem),
+		edged_str(identity_ca_pem(w->node[0])), identity_ca_holder(w->node[0]) };
+	assert_int_equal(identity_adopt(w->node[2], &grant, &err), -ETIME);
+	assert_non_null(strstr(err.text, "2026-01-0"));
+	assert_non_null(strstr(err.text, "clock"));
+	assert_string_equal(identity_account_id(w->node[2]), "");
+	w->wall = 0; /* by a clock like the other's it is good */
+	reopen_node(w, 2);
+	assert_int_equal(identity_adopt(w->node[2], &grant, &err), 0);
+}
+
 static void time_is_not_before_what_was_seen(void **state)
 {
 	struct world *w = *state;
@@ -336,7 +405,7 @@ static void certificates_renew_at_two_thirds(void **state)
 	found_account(w);
 	char *before = strdup(identity_certificate_pem(w->node[0]));
 	w->wall += 4 * DAY;
-	assert_int_equal(identity_tick(w->node[0], &renew), 3600 * 1000);
+	assert_int_equal(identity_tick(w->node[0], &renew), 60 * 1000);
 	assert_string_equal(identity_certificate_pem(w->node[0]), before);
 	w->wall += DAY / 2;
 	identity_tick(w->node[0], &renew);
@@ -418,6 +487,8 @@ int main(void)
 		T(only_a_valid_request_is_signed),
 		T(the_ca_itself_is_no_node),
 		T(known_nodes_get_time_of_grace),
+		T(a_clock_that_is_set_locks_nobody_out),
+		T(a_first_certificate_that_has_run_out_is_refused),
 		T(time_is_not_before_what_was_seen),
 		T(certificates_renew_at_two_thirds),
 		T(shared_keys_are_shared),

@@ -271,22 +271,50 @@ static uint64_t five_days_on(void *arg)
 	return clock_wall_ms() + UINT64_C(5) * 24 * 3600 * 1000;
 }
 
-static void certificates_are_renewed_over_a_link(void **state)
+static bool failed_to_renew(struct world *w)
 {
-	struct world *w = *state;
+	return join_counts(w->node[1].join).renewal_failures == 1;
+}
+
+/* Begun anew, it looks at the certificate at once. */
+static void begin_anew(struct world *w)
+{
 	struct err err;
-	join_ok(w, 0, 1);
-	char *before = strdup(identity_certificate_pem(w->node[1].identity));
-	for (int i = 0; i < 2; i++)
-		identity_set_clock(w->node[i].identity, five_days_on, NULL);
-	/* begun anew, it looks at the certificate at once */
+	/* pairing goes on with the join that it was given */
+	pairing_stop(w->node[1].pairing);
+	pairing_free(w->node[1].pairing);
+	w->node[1].pairing = NULL;
 	join_free(w->node[1].join);
 	const struct join_deps deps = { w->loop, w->node[1].identity, w->node[1].links, w->node[1].requests,
 		w->node[1].router, secure_addresses, &w->node[1], NULL, JOIN_LIMITS_DEFAULT };
 	assert_int_equal(join_new(&deps, &w->node[1].join, &err), 0);
+}
+
+static void certificates_are_renewed_over_a_link(void **state)
+{
+	struct world *w = *state;
+	join_ok(w, 0, 1);
+	char *before = strdup(identity_certificate_pem(w->node[1].identity));
+	for (int i = 0; i < 2; i++)
+		identity_set_clock(w->node[i].identity, five_days_on, NULL);
+	begin_anew(w);
 	run_until(w, renewed);
 	assert_string_not_equal(before, identity_certificate_pem(w->node[1].identity));
 	free(before);
+}
+
+/* A node that starts does not know yet where the others are: that must not cost it an hour. */
+static void a_renewal_that_failed_is_tried_again_soon(void **state)
+{
+	struct world *w = *state;
+	join_ok(w, 0, 1);
+	for (int i = 0; i < 2; i++)
+		identity_set_clock(w->node[i].identity, five_days_on, NULL);
+	w->refuse_dial = true;
+	begin_anew(w);
+	run_until(w, failed_to_renew);
+	w->refuse_dial = false;
+	run_until(w, renewed);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
@@ -305,6 +333,7 @@ int main(void)
 		T(invites_are_counted_and_checked),
 		T(a_proof_is_worth_nothing_on_another_connection),
 		T(certificates_are_renewed_over_a_link),
+		T(a_renewal_that_failed_is_tried_again_soon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,14 @@ static uint64_t fake_wall(void *arg)
 	return wall;
 }
 
+static uint64_t mono;
+
+static uint64_t fake_mono(void *arg)
+{
+	(void)arg;
+	return mono;
+}
+
 static void a_proof_ends_with_the_certificate(void **state)
 {
 	struct world *w = *state;
@@ -162,6 +170,9 @@ static void a_proof_ends_with_the_certificate(void **state)
 	identity_set_clock(w->node[0].identity, fake_wall, NULL);
 	assert_true(trusts(w, 0, 1)); /* known before: believed for a while */
 	wall += TRUST_GRACE_MS;
+	assert_true(trusts(w, 0, 1)); /* a clock that jumps is no time that passes */
+	mono = clock_mono_ms() + TRUST_GRACE_MS + 1000;
+	identity_set_mono(w->node[0].identity, fake_mono, NULL);
 	assert_false(trusts(w, 0, 1));
 	assert_services(w, 0, 1, "");
 }
