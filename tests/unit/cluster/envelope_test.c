@@ -152,6 +152,33 @@ static void replays_of_former_lives_do_not_touch_the_present_window(void **state
 	assert_int_equal(open_at(f->b, present, n), -EALREADY);
 }
 
+/* There is no key of all that a removed node would take with it, and a restart makes new ones: the same text, from the same
+ * node to the same node, with the same number. */
+static void each_process_has_keys_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t first[ENVELOPE_MAX], second[ENVELOPE_MAX], to_other[ENVELOPE_MAX];
+	const size_t at_instance = 4 + GOSSIP_KEY;
+	struct envelope *life;
+	assert_int_equal(envelope_new(f->identities[0], 12, &limits, &life), 0);
+	const uint8_t *text = (const uint8_t *)"the same text";
+	int n = envelope_seal(f->a, 0, identity_public_key(f->identities[1]), text, 13, first);
+	assert_int_equal(envelope_seal(life, 0, identity_public_key(f->identities[1]), text, 13, second), n);
+	assert_memory_equal(first + at_instance + 8, second + at_instance + 8, 8);
+	assert_memory_not_equal(first + ENVELOPE_HEAD, second + ENVELOPE_HEAD, 13);
+	envelope_free(life);
+	/* to another node, too */
+	assert_int_equal(envelope_new(f->identities[0], 11, &limits, &life), 0);
+	assert_int_equal(
+	        envelope_seal(life, 0, identity_public_key(f->identities[2]), text, 13, to_other), n);
+	assert_memory_not_equal(first + ENVELOPE_HEAD, to_other + ENVELOPE_HEAD, 13);
+	envelope_free(life);
+	/* what one process sealed is not taken as another's */
+	memcpy(second + at_instance, first + at_instance, 8);
+	assert_int_equal(open_at(f->b, second, n), -EBADMSG);
+	assert_int_equal(open_at(f->b, first, n), 13);
+}
+
 static void strangers_are_rationed(void **state)
 {
 	struct fixture *f = *state;
@@ -177,6 +204,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_taken_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		        replays_of_former_lives_do_not_touch_the_present_window, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_process_has_keys_of_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_are_rationed, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
