@@ -180,8 +180,6 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 {
 	bool same = g->held == (to->fitness > 0) && g->since_ms &&
 	            (!g->held || !memcmp(g->holder, to->id, GOSSIP_SHORT));
-	g->epoch = r->epoch;
-	g->until_ms = UINT64_MAX;
 	g->better_since = 0;
 	if (to->fitness)
 		explain(g->role, to->record, members_live_kin(r->members) + 1, to->pinned, g->reason);
@@ -201,6 +199,8 @@ static void give(struct roles *r, uint64_t now, struct role_grant *g, const stru
 static void assign(struct roles *r, uint64_t now, struct role_grant *g)
 {
 	struct candidate holder, best = fittest(r, g, &holder);
+	g->epoch = r->epoch;
+	g->until_ms = UINT64_MAX;
 	if (!g->held || !holder.fitness || best.fitness <= holder.fitness) {
 		give(r, now, g, g->held && holder.fitness ? &holder : &best);
 		return;

@@ -589,6 +589,32 @@ static void roles_are_granted_and_move(void **state)
 	sim_free(sim);
 }
 
+/* What stays as it was under another supernode is granted by that one, also where somebody fitter is about to get it. */
+static void what_stays_is_granted_anew_by_the_next(void **state)
+{
+	(void)state;
+	struct sim *sim = cluster_of(3, SEED);
+	sim_run(sim, 4000);
+	unsigned next = (leader_of(sim, 0) + 1) % 3;
+	for (unsigned i = 0; i < 3; i++) /* all are fitter than the holder */
+		sim->nodes[i].record.memory_mib = 65536;
+	for (unsigned i = 0; i < 3; i++) {
+		uint8_t id[GOSSIP_ID];
+		sim_id(sim, i, id);
+		if (!roles_holds(swarm_roles(sim->nodes[0].swarm), id, ROLE_cache))
+			sim_describe(sim, i);
+	}
+	sim->nodes[next].record.rank.pin = 1;
+	sim_describe(sim, next);
+	sim_run(sim, 6000);
+	assert_int_equal(leader_of(sim, 0), next);
+	uint64_t epoch = election_epoch(swarm_election(sim->nodes[next].swarm));
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned g = 0; g < 3; g++)
+			assert_int_equal(roles_at(swarm_roles(sim->nodes[i].swarm), g)->epoch, epoch);
+	sim_free(sim);
+}
+
 /* Every node finds the same holder for a key; and each of the two has about half. */
 static void holders_share_the_keys(void **state)
 {
@@ -922,6 +948,7 @@ int main(void)
 		cmocka_unit_test(a_restarted_node_is_itself_again),
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
 		cmocka_unit_test(roles_are_granted_and_move),
+		cmocka_unit_test(what_stays_is_granted_anew_by_the_next),
 		cmocka_unit_test(holders_share_the_keys),
 		cmocka_unit_test(pins_and_vetoes_of_operators_are_obeyed),
 		cmocka_unit_test(a_stranger_gets_no_role),
