@@ -298,7 +298,7 @@ sim: $(BUILD)/tests/sim ## simulate clusters under trouble for SIM_SECONDS (60),
 SIM_RUNS ?= 100
 sim-figures: $(BUILD)/tests/sim-figures ## how fast and how cheap simulated clusters are, SIM_RUNS (100) of each, from SIM_SEED or 1
 	$(Q)$(BUILD)/tests/sim-figures $(SIM_RUNS) $(SIM_SEED)
-$(BUILD)/tests/sim: $(BUILD)/obj/tests/sim/main.o
+$(BUILD)/tests/sim: $(call objects,tests/sim/main.c tests/sim/troubles.c tests/sim/watch.c)
 $(BUILD)/tests/sim-figures: $(BUILD)/obj/tests/sim/figures.o
 $(BUILD)/tests/sim $(BUILD)/tests/sim-figures: $(BUILD)/obj/tests/lib/sim.o $(BUILD)/lib/core.a $(BUILD)/lib/base.a
 	@mkdir -p $(@D)

@@ -203,6 +203,8 @@ static int node_save(void *arg, uint64_t epoch)
 static void node_event(void *arg, const struct swarm_event *event)
 {
 	struct sim_node *node = arg;
+	if (node->sim->told)
+		node->sim->told(node->sim->told_arg, node->index, event);
 	switch (event->type) {
 	case SWARM_JOINED:
 		node->joined++;
@@ -314,6 +316,7 @@ void sim_start(struct sim *sim, unsigned i)
 		node_kin };
 	node->instance = sim_random(sim);
 	node->paused_until = 0;
+	node->started_at = sim->now;
 	node->tick_at = node->queued_at = UINT64_MAX; /* what an earlier life has queued comes to nothing */
 	int r = swarm_new(&sim->options, &env, key, node->instance, node->saved_epoch, &node->swarm);
 	assert(!r);
@@ -323,8 +326,19 @@ void sim_start(struct sim *sim, unsigned i)
 
 void sim_kill(struct sim *sim, unsigned i)
 {
+	if (sim->nodes[i].swarm)
+		sim->node_ms += sim->now - sim->nodes[i].started_at;
 	swarm_free(sim->nodes[i].swarm);
 	sim->nodes[i].swarm = NULL;
+}
+
+uint64_t sim_node_ms(const struct sim *sim)
+{
+	uint64_t all = sim->node_ms;
+	for (unsigned i = 0; i < sim->count; i++)
+		if (sim->nodes[i].swarm)
+			all += sim->now - sim->nodes[i].started_at;
+	return all;
 }
 
 void sim_leave(struct sim *sim, unsigned i)
@@ -443,7 +457,8 @@ static void check_epochs(struct sim *sim)
 			const struct sim_node *b = &sim->nodes[j];
 			if (!b->swarm || a->key == b->key || !election_leads(swarm_election(b->swarm)))
 				continue;
-			shared |= sim->group[i] == sim->group[j] &&
+			shared |= sim->group[i] == sim->group[j] && !sim->blocked[i][j] &&
+			          !sim->blocked[j][i] &&
 			          election_epoch(swarm_election(a->swarm)) ==
 			                  election_epoch(swarm_election(b->swarm));
 		}
@@ -502,10 +517,24 @@ static bool running(const struct sim *sim, unsigned i, uint8_t group)
 	return sim->nodes[i].swarm && sim->group[i] == group;
 }
 
+bool sim_one_leader(const struct sim *sim, uint8_t group)
+{
+	unsigned leaders = 0;
+	int leader = -2;
+	for (unsigned i = 0; i < sim->count; i++) {
+		if (!running(sim, i, group))
+			continue;
+		leaders += election_leads(swarm_election(sim->nodes[i].swarm));
+		leader = leader == -2 ? sim_leader(sim, i) : leader;
+		if (leader < 0 || sim_leader(sim, i) != leader || !running(sim, (unsigned)leader, group))
+			return false;
+	}
+	return leaders == 1;
+}
+
 bool sim_agrees(const struct sim *sim, uint8_t group)
 {
-	unsigned n = 0, leaders = 0;
-	int leader = -2;
+	unsigned n = 0;
 	uint64_t digest = 0;
 	for (unsigned i = 0; i < sim->count; i++)
 		n += running(sim, i, group);
@@ -513,16 +542,11 @@ bool sim_agrees(const struct sim *sim, uint8_t group)
 		if (!running(sim, i, group))
 			continue;
 		uint64_t mine = members_digest(swarm_members(sim->nodes[i].swarm));
-		leaders += election_leads(swarm_election(sim->nodes[i].swarm));
-		if (leader == -2) {
-			leader = sim_leader(sim, i);
-			digest = mine;
-		}
-		if (sim_live(sim, i) != n - 1 || sim_leader(sim, i) != leader || leader < 0 ||
-		        mine != digest || !running(sim, (unsigned)leader, group))
+		digest = digest ? digest : mine;
+		if (sim_live(sim, i) != n - 1 || mine != digest)
 			return false;
 	}
-	return leaders == 1;
+	return sim_one_leader(sim, group);
 }
 
 uint64_t sim_until_agreed(struct sim *sim, uint8_t group, uint64_t limit)

@@ -20,6 +20,7 @@ struct sim_node {
 	struct swarm *swarm; /* NULL: not running */
 	unsigned key;        /* nodes with the same number have the same key: duplicates */
 	uint64_t instance, saved_epoch;
+	uint64_t started_at;
 	uint64_t tick_at;   /* on the simulated clock */
 	uint64_t queued_at; /* the event that looks whether it is time */
 	uint64_t offset;    /* its clock is that much ahead */
@@ -50,6 +51,10 @@ struct sim {
 	uint64_t leader_changes;
 	/* epochs that two nodes led at the same time: how often, and since when now */
 	uint64_t shared_epochs, shared_since, shared_longest;
+	uint64_t node_ms; /* that nodes have run; see sim_node_ms() */
+	/* Told of all that nodes report; may be NULL. Reading is allowed there. */
+	void (*told)(void *arg, unsigned node, const struct swarm_event *event);
+	void *told_arg;
 };
 
 struct sim *sim_new(uint64_t seed, unsigned nodes);
@@ -70,9 +75,13 @@ void sim_expel(struct sim *sim, unsigned i, unsigned j); /* i is told that j was
 /* Hands a datagram to a node as if `from` had sent it. */
 void sim_inject(struct sim *sim, unsigned from, unsigned to, const struct gossip_message *message);
 
+/* How long all nodes together have run, in their milliseconds. */
+uint64_t sim_node_ms(const struct sim *sim);
 /* The node that i takes for the supernode, -1: none. */
 int sim_leader(const struct sim *sim, unsigned i);
 unsigned sim_live(const struct sim *sim, unsigned i);
+/* All running nodes of a group name the same one of them, and it leads; nobody else does. */
+bool sim_one_leader(const struct sim *sim, uint8_t group);
 /* All running nodes of a group: one leader, everyone known to everyone, same digest. */
 bool sim_agrees(const struct sim *sim, uint8_t group);
 /* Runs until it agrees; ms it took, or UINT64_MAX after `limit`. */
