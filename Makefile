@@ -194,8 +194,14 @@ $(PRELOADED): $(BUILD)/tests/%.so: tests/scenario/%.c Makefile
 	$(call say,LIB,$@)
 	$(Q)$(CC) $(filter-out -MMD -MP -fsanitize=% -fno-sanitize-recover=%,$(OURS)) $(CFLAGS) $(CPPFLAGS) -shared $(LDFLAGS) -o $@ $<
 
+# Cables with delay and loss between network namespaces
+$(BUILD)/tests/wire: tests/scenario/wire.c Makefile
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OURS) $(CFLAGS) $(CPPFLAGS) $(OUR_LD) $(LDFLAGS) -o $@ $<
+
 .PHONY: check-built
-check-built: all $(UNIT) $(PRELOADED)
+check-built: all $(UNIT) $(PRELOADED) $(BUILD)/tests/wire
 	$(Q)BUILD=$(CURDIR)/$(BUILD) tests/run $(UNIT) $(SCENARIOS)
 
 .PHONY: run
@@ -212,7 +218,7 @@ bench: all $(BUILD)/bench/load $(BUILD)/bench/policy ## print what start, idling
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/mesh_bench.py
 
 .PHONY: bench-cluster
-bench-cluster: all ## how soon a cluster notices and what it costs, beside serf and keepalived; as root, NODES (8), ROUNDS (5)
+bench-cluster: all $(BUILD)/tests/wire ## how soon a cluster notices and what it costs, beside serf and keepalived; as root, NODES (8), ROUNDS (5)
 	$(Q)BUILD=$(CURDIR)/$(BUILD) /usr/bin/python3 tests/bench/cluster_bench.py
 
 $(BUILD)/bench/load: $(BUILD)/obj/tests/bench/load.o
