@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Objects of the cache plugin over REST: stored, judged, bounded, there after a crash, and gone when their time is over."""
 import json

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Nodes whose clocks are wrong: never set, in the future, set while they run, and certificates that end meanwhile."""
 import datetime

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Eight daemons: members and supernodes that die, hang and come back; at the end all agree again."""
 import json

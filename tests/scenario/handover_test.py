@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A planned hand-over of the supernode costs nothing: while it goes on, calls through other nodes are answered, and messages of
 QoS 1 between nodes that were acknowledged arrive. Once for a pin, with which the old supernode stays, and once for one that leaves."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A new node is taken into an account by the eight digits that it shows; who does not know them gets five guesses."""
 import json

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Requests to a real node through another one: bodies, expectations, streams, ends on both sides, and failures that are named."""
 import base64

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A node is removed from its account: it is out on all nodes within two seconds, and stays out."""
 import json

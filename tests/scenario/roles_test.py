@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Roles on real daemons: an operator's pins and vetoes, told to all, kept through restarts and another supernode; and
 what edgectl says of the cluster."""

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Large bodies through another node: they flow as they are read, with bounded memory, and end on both sides."""
 import json

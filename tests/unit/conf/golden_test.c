@@ -108,7 +108,7 @@ static const struct {
 	{ "{\"net\":{\"folders\":[]}}",
 	  "c:1:9: net.folders: unknown key; did you mean plugin.folders?\n" },
 	{ "{\"http\":{\"qqqqqqqq\":1}}",
-	  "c:1:10: http.qqqqqqqq: unknown key; known here: header_time, body_time, idle_time, answer_time, header, headers, body, requests, streams, stream_mark, stream_limit\n" },
+	  "c:1:10: http.qqqqqqqq: unknown key; known here: header_time, body_time, idle_time, answer_time, header, headers, body, bodies, body_window, requests, streams, stream_mark, stream_limit\n" },
 	{ "{\"a b\\n\":1}",
 	  "c:1:2: \"a b\\n\": unknown section; known here: log, net, tls, http, store, plugin, auth, cluster, access, plugins\n" },
 	{ "{\"plugins\":{\"broker\":{\"limits\":{\"paket\":1}}}}",

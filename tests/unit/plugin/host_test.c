@@ -110,7 +110,7 @@ static void a_plugin_serves_until_the_end(void **state)
 	start_with("first");
 	assert_true(ready());
 	world_wait(&world,
-	        "\"name\":\"first\",\"version\":\"1\",\"abi\":\"1.2\",\"state\":\"running\",\"holds\"");
+	        "\"name\":\"first\",\"version\":\"1\",\"abi\":\"1.3\",\"state\":\"running\",\"holds\"");
 	expect_answer("/first/v1", 200, "first 1");
 	ORDER(world_services(&world), "[{\"id\":\"edged-first\",\"name\":\"first\",\"serviceType\":\"edged-"
 	                              "first-v1\",\"version\":\"1\","
@@ -140,7 +140,7 @@ static void a_dropped_file_is_loaded_replaced_and_removed(void **state)
 	world_wait(&world, "\"state\":\"running\"");
 	expect_answer("/first/v1", 200, "first 1");
 	install("first2", "a.so");
-	world_wait(&world, "\"version\":\"2\",\"abi\":\"1.2\",\"state\":\"running\"");
+	world_wait(&world, "\"version\":\"2\",\"abi\":\"1.3\",\"state\":\"running\"");
 	expect_answer("/first/v1", 200, "first 2");
 	ORDER(world_log(&world), "first start 1", "first stop 1", "first destroy 1", "first create 2");
 	place_remove(&world.place, "a.so");
@@ -166,7 +166,7 @@ static void only_whole_so_files_count(void **state)
 	world_wait(&world, "\"first\"");
 	assert_int_equal(rename(to, place_path(&world.place, "c.so", from)), 0);
 	world_wait(
-	        &world, "/c.so\",\"name\":\"first\",\"version\":\"1\",\"abi\":\"1.2\",\"state\":\"running\"");
+	        &world, "/c.so\",\"name\":\"first\",\"version\":\"1\",\"abi\":\"1.3\",\"state\":\"running\"");
 	expect_absent(world_plugins(&world), "/a.so");
 	assert_int_equal(rename(from, to), 0);
 	world_wait(&world, "/a.so\"");
@@ -215,14 +215,14 @@ static void a_bad_replacement_leaves_the_old_one_alone(void **state)
 	expect_answer("/first/v1", 200, "first 1");
 	expect_absent(world_log(&world), "stop");
 	install("first_bad_start", "a.so");
-	world_wait(&world, "\"version\":\"1\",\"abi\":\"1.2\",\"state\":\"running\",\"reason\":\"the new "
+	world_wait(&world, "\"version\":\"1\",\"abi\":\"1.3\",\"state\":\"running\",\"reason\":\"the new "
 	                   "file did not work "
 	                   "(its start() failed: Input/output error), the former one goes on");
 	expect_answer("/first/v1", 200, "first 1");
 	ORDER(world_log(&world), "first stop 1", "first start 3", "first destroy 3", "first create 1",
 	        "first start 1");
 	install("first2", "a.so");
-	world_wait(&world, "\"version\":\"2\",\"abi\":\"1.2\",\"state\":\"running\",\"holds\"");
+	world_wait(&world, "\"version\":\"2\",\"abi\":\"1.3\",\"state\":\"running\",\"holds\"");
 }
 
 static void names_and_routes_belong_to_the_first(void **state)
@@ -250,13 +250,13 @@ static void names_and_routes_belong_to_the_first(void **state)
 	expect_absent(world_log(&world), "same-route create");
 	/* when the first has gone, the others get their chance */
 	place_remove(&world.place, "a.so");
-	world_wait(&world, "\"name\":\"first\",\"version\":\"other\",\"abi\":\"1.2\",\"state\":\"running\"");
-	world_wait(&world, "\"name\":\"same-route\",\"version\":\"1\",\"abi\":\"1.2\",\"state\":\"running\"");
+	world_wait(&world, "\"name\":\"first\",\"version\":\"other\",\"abi\":\"1.3\",\"state\":\"running\"");
+	world_wait(&world, "\"name\":\"same-route\",\"version\":\"1\",\"abi\":\"1.3\",\"state\":\"running\"");
 	expect_answer("/first/v1", 200, "same-route 1");
 }
 
 #define ANEEDY_RUNS                                                                                          \
-	"\"name\":\"aneedy\",\"version\":\"1\",\"abi\":\"1.2\",\"needs\":[\"edged.http/1\",\"test.a/1\"],"   \
+	"\"name\":\"aneedy\",\"version\":\"1\",\"abi\":\"1.3\",\"needs\":[\"edged.http/1\",\"test.a/1\"],"   \
 	"\"state\":\"running\""
 
 static void needs_decide_the_order(void **state)
@@ -269,7 +269,7 @@ static void needs_decide_the_order(void **state)
 	ORDER(world_log(&world), "giver start", "aneedy create", "aneedy start");
 	install("offers_a2", "b.so"); /* those who use it stop first and come back */
 	world_wait(
-	        &world, "\"version\":\"2\",\"abi\":\"1.2\",\"offers\":[\"test.a/1\"],\"state\":\"running\"");
+	        &world, "\"version\":\"2\",\"abi\":\"1.3\",\"offers\":[\"test.a/1\"],\"state\":\"running\"");
 	world_wait(&world, ANEEDY_RUNS);
 	ORDER(world_log(&world), "aneedy stop", "aneedy destroy", "giver stop 1", "giver start 2",
 	        "aneedy create", "aneedy start");
@@ -326,7 +326,7 @@ static void slow_ones_are_waited_for(void **state)
 	install("slow", "b.so");
 	world_add_folder(&world, "");
 	world_start(&world);
-	world_wait(&world, "\"name\":\"aneedy\",\"version\":\"1\",\"abi\":\"1.2\",\"needs\":[\"edged.http/"
+	world_wait(&world, "\"name\":\"aneedy\",\"version\":\"1\",\"abi\":\"1.3\",\"needs\":[\"edged.http/"
 	                   "1\",\"test.a/1\"],"
 	                   "\"state\":\"running\"");
 	assert_true(ready());
