@@ -177,6 +177,30 @@ static void a_proof_ends_with_the_certificate(void **state)
 	assert_services(w, 0, 1, "");
 }
 
+static unsigned asked_before;
+
+static bool asked_again(struct world *w)
+{
+	return w->node[1].services_asked > asked_before && nobody_asks(w);
+}
+
+/* After the clock was set: who has renewed shows its certificate to those whose own it finds ended. */
+static void who_has_a_new_certificate_shows_it(void **state)
+{
+	struct world *w = *state;
+	bool renew;
+	join_ok(w, 0, 1);
+	hears(w, 0, 1, 0, 7);
+	run_until(w, nobody_asks);
+	asked_before = w->node[1].services_asked;
+	wall = clock_wall_ms() + 8 * TRUST_DAY_MS;
+	identity_set_clock(w->node[0].identity, fake_wall, NULL);
+	identity_tick(w->node[0].identity, &renew);
+	run_until(w, asked_again);
+	assert_true(trusts(w, 0, 1));
+	assert_int_equal(w->node[1].services_asked, asked_before + 1);
+}
+
 static void a_link_that_finds_it_untrusted_ends_the_proof(void **state)
 {
 	struct world *w = *state;
@@ -211,6 +235,7 @@ int main(void)
 		T(what_is_no_list_or_too_long_is_not_kept),
 		T(a_node_that_is_busy_is_asked_again),
 		T(a_proof_ends_with_the_certificate),
+		T(who_has_a_new_certificate_shows_it),
 		T(a_link_that_finds_it_untrusted_ends_the_proof),
 		T(a_question_ends_with_its_node),
 	};
