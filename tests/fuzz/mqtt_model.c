@@ -109,7 +109,8 @@ static bool may_wait(const struct model_session *s, uint8_t qos, bool held)
 {
 	bool behind = held || qos;
 	for (unsigned i = 0; i < s->count; i++)
-		behind |= (s->queue[i].retained || s->queue[i].look.qos) && !s->queue[i].sent;
+		behind |= (s->queue[i].retained || s->queue[i].look.qos) && !s->queue[i].sent &&
+		          s->queue[i].state != EXPIRED;
 	return behind && under_way(s) >= s->window;
 }
 
@@ -435,6 +436,8 @@ void model_pass(struct model *m, uint64_t ms)
 				continue;
 			if (e->unsure) /* it may have been sent: then it may be sent again */
 				e->optional = true;
+			else if (e->look.qos == 2 && durable(&m->sessions[c]))
+				e->state = EXPIRED;
 			else
 				take_out(&m->sessions[c], i); /* 3.3.2-5 */
 		}
@@ -468,7 +471,7 @@ void model_crash(struct model *m, const struct model *saved)
 		for (unsigned i = 0; i < s->count; i++) {
 			struct model_entry *e = &s->queue[i];
 			e->unsure = true;
-			if (e->look.qos == 1)
+			if (e->look.qos == 1 || e->state == EXPIRED)
 				e->state = WAITING; /* another packet id will do */
 		}
 	}
@@ -589,7 +592,8 @@ static bool in_order(const struct model *m, const struct model_session *s, const
 {
 	for (const struct model_entry *before = s->queue; before < e; before++)
 		if (!before->sent && !before->optional && !before->unordered && !e->unordered &&
-		        before->state != RELEASED && before->look.qos == e->look.qos &&
+		        before->state != RELEASED && before->state != EXPIRED &&
+		        before->look.qos == e->look.qos &&
 		        m->messages[before->message].publisher == m->messages[e->message].publisher)
 			return false;
 	return true;
@@ -729,7 +733,7 @@ static const char *judge_session(const struct model *m, struct model_session *s)
 		return "not answered";
 	for (unsigned i = 0; i < s->count && s->connected; i++) {
 		struct model_entry *e = &s->queue[i];
-		if (e->sent || e->optional)
+		if (e->sent || e->optional || e->state == EXPIRED)
 			continue;
 		e->held |= may_wait(s, e->look.qos, e->held);
 		if (!may_wait(s, e->look.qos, e->held))

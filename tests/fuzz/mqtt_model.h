@@ -46,7 +46,8 @@ struct model_look {
 	uint32_t ids[IDS];             /* subscription identifiers, in any order */
 };
 
-enum model_state { WAITING, SENT, RELEASED };
+/* EXPIRED: at QoS 2 the packet id may be on the disk, so that it seems to have been sent if there is a crash. */
+enum model_state { WAITING, SENT, RELEASED, EXPIRED };
 
 /* One message for one session: at QoS 1 and 2 until it is acknowledged, at QoS 0 until it has come. */
 struct model_entry {
