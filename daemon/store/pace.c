@@ -83,7 +83,8 @@ void pace_begin(struct pace *p, uint64_t now)
 		if (p->gap < p->usual)
 			p->gap = p->usual;
 	}
-	p->gathering = p->group_us && p->max_us && p->gap;
+	/* Who only reads gains nothing by waiting. */
+	p->gathering = p->commits && p->group_us && p->max_us && p->gap;
 }
 
 uint64_t pace_due(const struct pace *p)

@@ -318,6 +318,14 @@ static void a_read_waits_as_long_as_company_would(void **state)
 	assert_true(pace_read(&p, 2000, 100));
 	assert_false(pace_read(&p, 3000, 100));
 	assert_int_equal(pace_due(&p), 1000 + 3 * MS);
+	pace_end(&p, 1000 + 3 * MS);
+	(void)pace_read(&p, 9000, 100);
+	pace_begin(&p, 9000); /* reads alone never wait */
+	assert_int_equal(pace_due(&p), 9000);
+	pace_end(&p, 9000);
+	(void)pace_commit(&p, 10000, 300, 100);
+	pace_begin(&p, 10000); /* nor do they make company be forgotten */
+	assert_int_equal(pace_due(&p), 10000 + 3 * MS);
 }
 
 static void nothing_waits_when_told_so(void **state)
