@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cluster/elsewhere.h"
 #include "cluster/identity.h"
+#include "cluster/proxy.h"
 #include "conf/conf.h"
 #include "core/router.h"
 #include "events.h"
@@ -143,6 +144,13 @@ static int dial_for_plugins(void *arg, const char *node_id, struct dial_options 
 {
 	const struct app *app = arg;
 	return mesh_dial(app->mesh, node_id, options, ret);
+}
+
+static int proxy_cache_for_plugins(
+        void *arg, const char *plugin, const struct edged_proxy_cache *cache, void *self)
+{
+	const struct app *app = arg;
+	return proxy_set_cache(mesh_parts(app->mesh)->proxy, plugin, cache, self);
 }
 
 static bool node_ready(void *arg, struct buf *reasons)
@@ -484,6 +492,7 @@ static int make_plugins(struct app *app, struct err *err)
 		.elsewhere = elsewhere,
 		.peers = peers_for_plugins,
 		.dial_node = dial_for_plugins,
+		.proxy_cache = proxy_cache_for_plugins,
 		.arg = app,
 	};
 	int r = plugins_new(&deps, &app->plugins);

@@ -130,6 +130,10 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        proxy_counts(p->proxy).failed)                                                               \
 	X(proxy_retried, COUNTER, "proxy_retries_total", NULL, "Requests to /any/... taken to another node", \
 	        proxy_counts(p->proxy).retried)                                                              \
+	X(proxy_cached, COUNTER, "proxy_cached_total", NULL,                                                 \
+	        "Requests that the cache of this node answered", proxy_counts(p->proxy).cached)              \
+	X(proxy_by_holder, COUNTER, "proxy_by_cache_role_total", NULL,                                       \
+	        "Requests that went through the node with the cache role", proxy_counts(p->proxy).by_holder) \
 	X(proxy_avoided, GAUGE, "proxy_nodes_avoided", NULL, "Nodes that failed lately, at most 64",         \
 	        proxy_counts(p->proxy).avoided)                                                              \
 	X(searches_open, GAUGE, "searches_open", NULL,                                                       \

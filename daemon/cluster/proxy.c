@@ -8,6 +8,7 @@
 #include "cluster/health.h"
 #include "cluster/identity.h"
 #include "cluster/link.h"
+#include "cluster/proxy_cache.h"
 #include "cluster/proxy_head.h"
 #include "cluster/tunnel.h"
 #include "io/loop.h"
@@ -16,6 +17,7 @@ struct proxy {
 	struct proxy_deps deps;
 	struct list open;
 	struct health health;
+	struct proxy_cache cache;
 	struct proxy_counts counts;
 };
 
@@ -46,6 +48,17 @@ struct proxied {
 	char service[64]; /* "": it is for that node */
 	char tried[PROXY_TRIES][NODE_ID_LEN + 1];
 	unsigned tries;
+	struct proxy_exchange exchange; /* with the cache */
+	struct detour *detour; /* NULL, unless the holder of the cache role is asked in another's place */
+	bool holder_asked;     /* once is enough */
+};
+
+/* What it is for while the holder of the cache role is asked. */
+struct detour {
+	struct node_record target;   /* without an id: any node with the service */
+	struct edged_slice path;     /* for that node */
+	bool failed;                 /* it has been asked before */
+	struct link_failure failure; /* and could not */
 };
 
 static struct requests *requests_of(const struct proxied *proxied)
@@ -60,8 +73,10 @@ static void proxied_free(struct proxied *proxied)
 	tunnel_leave(proxied->tunnel);
 	list_remove(&proxied->node);
 	deferred_cancel(&proxied->later);
+	proxy_exchange_fini(&proxied->exchange);
 	proxy_head_fini(&proxied->head);
 	buf_fini(&proxied->body);
+	free(proxied->detour);
 	free(proxied);
 }
 
@@ -78,12 +93,18 @@ static void client_done(struct proxied *proxied)
 	proxied->request = 0;
 	if (proxied->call)
 		link_call_cancel(TAKE(proxied->call));
+	proxy_exchange_end(&proxied->exchange, false);
 	loop_defer(proxied->proxy->deps.loop, &proxied->later);
 }
 
 static uint64_t now_of(const struct proxied *proxied)
 {
 	return loop_now(proxied->proxy->deps.loop);
+}
+
+static bool is_self(const struct proxy *proxy, struct edged_slice id)
+{
+	return edged_slice_is(id, "self") || edged_slice_is(id, identity_node_id(proxy->deps.identity));
 }
 
 /* --- the client's side --- */
@@ -137,10 +158,26 @@ static void on_room(void *arg)
 
 /* --- the answer --- */
 
+static void answer_nobody(struct proxied *proxied);
+
 static void answer_problem(struct proxied *proxied, const struct link_failure *failure)
 {
+	const struct detour *detour = proxied->detour;
+	bool other = detour && detour->failed;
+	if (other && !detour->target.id[0]) {
+		answer_nobody(proxied);
+		return;
+	}
 	proxied->proxy->counts.failed++;
-	proxy_answer_failure(requests_of(proxied), proxied->request, &proxied->target, failure);
+	proxy_answer_failure(requests_of(proxied), proxied->request,
+	        other ? &detour->target : &proxied->target, other ? &detour->failure : failure);
+	client_done(proxied);
+}
+
+static void answer_cached(struct proxied *proxied, const struct edged_proxy_answer *answer)
+{
+	proxied->proxy->counts.cached++;
+	proxy_answer_cached(requests_of(proxied), proxied->request, answer);
 	client_done(proxied);
 }
 
@@ -163,8 +200,8 @@ static int copy_headers(struct proxied *proxied, const struct header *headers, s
 	return 0;
 }
 
-static void answer_head(
-        struct proxied *proxied, int status, const struct header *headers, size_t count, int64_t length)
+static void answer_head(struct proxied *proxied, int status, const struct header *headers, size_t count,
+        int64_t length, const struct edged_proxy_answer *added)
 {
 	struct requests *requests = requests_of(proxied);
 	if (proxied->phase != PHASE_WAITING)
@@ -176,6 +213,7 @@ static void answer_head(
 		answer_problem(proxied, &failure);
 		return;
 	}
+	proxy_add_fields(requests, proxied->request, added);
 	proxied->status = status;
 	proxied->length = length;
 	if (proxied->is_head || (length >= 0 && length <= PROXY_WHOLE)) {
@@ -326,7 +364,7 @@ static bool ask_next(struct proxied *proxied);
 /* True: it was taken to another node. */
 static bool retry(struct proxied *proxied, const struct link_failure *failure)
 {
-	if (!proxied->service[0] || proxied->phase != PHASE_WAITING || proxied->reading ||
+	if (!proxied->service[0] || proxied->detour || proxied->phase != PHASE_WAITING || proxied->reading ||
 	        failure->cause == LINK_STOPPED || failure->cause == LINK_REJECTED)
 		return false;
 	if (failure->sent && !is_idempotent(request_method(requests_of(proxied), proxied->request)))
@@ -348,25 +386,83 @@ static bool is_failure(const struct link_message *answer)
 	       !proxy_is_of_device(answer->headers, answer->header_count);
 }
 
-static void link_head(void *arg, const struct link_message *answer)
+static void ask_origin(struct proxied *proxied);
+static bool leave_detour(struct proxied *proxied);
+static bool go_on(struct proxied *proxied, const struct link_failure *failure);
+
+/* The node that holds the cache role has passed on what another one says, and is well whatever that is. */
+static void note_answer(struct proxied *proxied, const struct link_message *answer)
 {
-	struct proxied *proxied = arg;
-	if (is_failure(answer))
+	if (is_failure(answer) && !proxied->detour)
 		health_failed(&proxied->proxy->health, proxied->target.id, now_of(proxied));
 	else
 		health_succeeded(&proxied->proxy->health, proxied->target.id);
-	if (proxied->names_node)
-		(void)request_set_header(
-		        requests_of(proxied), proxied->request, "edged-node", proxied->target.id);
+}
+
+/* What the holder of the cache role says itself, as that it cannot reach the node either. */
+static void skip_detour(struct proxied *proxied)
+{
+	if (leave_detour(proxied)) {
+		link_call_cancel(TAKE(proxied->call));
+		ask_origin(proxied);
+	} else {
+		answer_problem(proxied, &proxied->detour->failure);
+	}
+}
+
+/* True: it is not passed on. */
+static bool kept_back(struct proxied *proxied, const struct link_message *answer, const char *node_id,
+        struct edged_proxy_answer *ret_added)
+{
+	static const struct link_failure stopped = { .cause = LINK_BROKEN,
+		.why = "its answer was for the cache of this node, which has just stopped" };
+	if (proxied->detour && !proxy_is_from_cache(answer)) {
+		skip_detour(proxied);
+		return true;
+	}
+	if (proxy_exchange_head(&proxied->exchange, answer, node_id, ret_added)) {
+		answer_cached(proxied, ret_added);
+		return true;
+	}
+	if (answer->status != 304 || !proxied->exchange.conditional)
+		return false;
+	answer_problem(proxied, &stopped);
+	return true;
+}
+
+/* Whom the answer is to name, unless it does already: the holder of the cache role says which node had the service. */
+static const char *giver(const struct proxied *proxied)
+{
+	if (!proxied->names_node)
+		return NULL;
+	if (!proxied->detour)
+		return proxied->target.id;
+	return edged_slice_starts(buf_slice(&proxied->exchange.uri), "/nodes/") ? proxied->detour->target.id
+	                                                                        : NULL;
+}
+
+static void link_head(void *arg, const struct link_message *answer)
+{
+	struct proxied *proxied = arg;
+	const char *node_id = giver(proxied);
+	struct edged_proxy_answer added;
+	note_answer(proxied, answer);
+	if (proxied->phase != PHASE_WAITING || kept_back(proxied, answer, node_id, &added))
+		return;
+	if (node_id)
+		(void)request_set_header(requests_of(proxied), proxied->request, "edged-node", node_id);
 	if (proxied->websocket && answer->status == 200)
 		begin_tunnel(proxied, answer);
 	else
-		answer_head(proxied, answer->status, answer->headers, answer->header_count, answer->length);
+		answer_head(proxied, answer->status, answer->headers, answer->header_count, answer->length,
+		        &added);
 }
 
 static void link_data(void *arg, struct edged_slice bytes)
 {
-	answer_data(arg, bytes);
+	struct proxied *proxied = arg;
+	proxy_exchange_data(&proxied->exchange, bytes);
+	answer_data(proxied, bytes);
 }
 
 static void link_end(void *arg, const struct link_failure *failure)
@@ -375,7 +471,9 @@ static void link_end(void *arg, const struct link_failure *failure)
 	proxied->call = NULL;
 	if (failure)
 		note_failure(proxied, failure);
-	if (!failure || !retry(proxied, failure))
+	else
+		proxy_exchange_end(&proxied->exchange, true);
+	if (!failure || !go_on(proxied, failure))
 		answer_end(proxied, failure);
 }
 
@@ -446,6 +544,132 @@ static bool ask_node(struct proxied *proxied, struct link_failure *ret_failure)
 	return false;
 }
 
+/* --- the cache --- */
+
+/* True: answered. */
+static bool ask_cache(struct proxied *proxied, const char *node_id)
+{
+	struct proxy *proxy = proxied->proxy;
+	const struct proxy_ask ask = { proxy->deps.requests, proxied->request, &proxied->head,
+		identity_account_id(proxy->deps.identity), node_id };
+	struct edged_proxy_answer cached;
+	if (!proxy_exchange_begin(&proxied->exchange, &proxy->cache, &ask, &cached))
+		return false;
+	answer_cached(proxied, &cached);
+	return true;
+}
+
+static bool give_stale(struct proxied *proxied)
+{
+	struct edged_proxy_answer cached;
+	if (!proxy_exchange_failed(&proxied->exchange, &cached))
+		return false;
+	answer_cached(proxied, &cached);
+	return true;
+}
+
+static bool find_cache(const struct proxied *proxied, struct node_record *ret)
+{
+	const struct proxy *proxy = proxied->proxy;
+	char id[NODE_ID_LEN + 1];
+	return proxy->deps.holder(
+	               proxy->deps.arg, edged_str("cache"), buf_slice(&proxied->exchange.uri), id) &&
+	       !is_self(proxy, edged_str(id)) && strcmp(id, proxied->target.id) != 0 &&
+	       !health_avoided(&proxy->health, id, now_of(proxied)) &&
+	       proxy->deps.find(proxy->deps.arg, edged_str(id), ret, NULL);
+}
+
+/* False: there was none, or the node that it is for cannot be asked. */
+static bool leave_detour(struct proxied *proxied)
+{
+	const struct detour *detour = proxied->detour;
+	if (!detour || detour->failed)
+		return false;
+	proxied->target = detour->target;
+	proxied->head.target = detour->path;
+	free(TAKE(proxied->detour));
+	return true;
+}
+
+/* For a client of this node, so that it goes no further. failure: of the node that it is for; NULL: that has not been asked.
+ * True: it is under way. */
+static bool ask_holder(struct proxied *proxied, const struct link_failure *failure)
+{
+	struct node_record holder;
+	struct link_failure again;
+	if (proxied->holder_asked || !proxied->exchange.cache || !proxied->exchange.is_retrieval ||
+	        request_hops(requests_of(proxied), proxied->request) > 0 || !find_cache(proxied, &holder))
+		return false;
+	proxied->detour = malloc(sizeof(*proxied->detour));
+	if (!proxied->detour)
+		return false;
+	*proxied->detour = (struct detour){
+		.target = proxied->target, .path = proxied->head.target, .failed = failure != NULL
+	};
+	if (failure)
+		proxied->detour->failure = *failure;
+	proxied->holder_asked = true;
+	proxied->target = holder;
+	proxied->head.target = buf_slice(&proxied->exchange.uri);
+	proxied->proxy->counts.by_holder++;
+	if (ask_node(proxied, &again))
+		return true;
+	(void)leave_detour(proxied);
+	return false;
+}
+
+/* Is it about the node, and was it soon known? */
+static bool is_away(const struct link_failure *failure)
+{
+	return failure->cause == LINK_NO_ADDRESS || failure->cause == LINK_UNREACHABLE ||
+	       failure->cause == LINK_WRONG_NODE || failure->cause == LINK_BROKEN ||
+	       (failure->cause == LINK_TIMEOUT && !failure->sent);
+}
+
+/* True: answered, or on another way. */
+static bool go_on(struct proxied *proxied, const struct link_failure *failure)
+{
+	if (proxied->phase != PHASE_WAITING)
+		return false;
+	if (failure->cause == LINK_TIMEOUT && give_stale(proxied))
+		return true; /* there is no time left for others */
+	if (leave_detour(proxied)) {
+		ask_origin(proxied);
+		return true;
+	}
+	return retry(proxied, failure) || give_stale(proxied) ||
+	       (is_away(failure) && ask_holder(proxied, failure));
+}
+
+/* True: under way. On failure no node is the one that it is for, and the failure is that of none. */
+static bool ask_any(struct proxied *proxied)
+{
+	if (ask_next(proxied))
+		return true;
+	proxied->target = (struct node_record){ .self = false };
+	return false;
+}
+
+static void ask_origin(struct proxied *proxied)
+{
+	struct link_failure failure = { .cause = LINK_UNREACHABLE };
+	bool any = proxied->service[0];
+	if ((any ? ask_any(proxied) : ask_node(proxied, &failure)) || give_stale(proxied) ||
+	        (is_away(&failure) && ask_holder(proxied, &failure)))
+		return;
+	if (any)
+		answer_nobody(proxied);
+	else
+		answer_problem(proxied, &failure);
+}
+
+/* `node_id`: whom it is for; NULL: any node with the service. */
+static void ask_all(struct proxied *proxied, const char *node_id)
+{
+	if (!ask_cache(proxied, node_id) && !(proxied->exchange.shared && ask_holder(proxied, NULL)))
+		ask_origin(proxied);
+}
+
 /* --- any node --- */
 
 static bool was_tried(const struct proxied *proxied, const char *id)
@@ -513,11 +737,6 @@ static bool ask_next(struct proxied *proxied)
 }
 
 /* --- which node --- */
-
-static bool is_self(const struct proxy *proxy, struct edged_slice id)
-{
-	return edged_slice_is(id, "self") || edged_slice_is(id, identity_node_id(proxy->deps.identity));
-}
 
 /* False: answered. */
 static bool find_target(const struct proxy *proxy, edged_handle request, struct node_record *ret)
@@ -616,18 +835,19 @@ static int proxied_new(
 	return r;
 }
 
+/* What the request is for, to the cache. */
+enum uri { URI_OF_NODE, URI_OF_SERVICE };
+
 static int pass_on(struct proxy *proxy, edged_handle request, const struct node_record *target,
-        struct edged_slice path, bool names_node)
+        struct edged_slice path, enum uri uri, bool names_node)
 {
 	struct proxied *proxied;
-	struct link_failure failure;
 	int r = proxied_new(proxy, request, path, &proxied);
 	if (r)
 		return r;
 	proxied->target = *target;
 	proxied->names_node = names_node;
-	if (!ask_node(proxied, &failure))
-		answer_problem(proxied, &failure);
+	ask_all(proxied, uri == URI_OF_NODE ? target->id : NULL);
 	return 0;
 }
 
@@ -640,7 +860,7 @@ int proxy_pass(struct proxy *proxy, edged_handle request, const char *node_id)
 	if (!may_pass(proxy, request, &target))
 		return 0;
 	request_set_owner(requests, request, proxy);
-	return pass_on(proxy, request, &target, request_target(requests, request), true);
+	return pass_on(proxy, request, &target, request_target(requests, request), URI_OF_NODE, true);
 }
 
 static int serve_nodes(void *self, edged_handle request)
@@ -650,7 +870,8 @@ static int serve_nodes(void *self, edged_handle request)
 	if (!find_target(proxy, request, &target) || !may_pass(proxy, request, &target))
 		return 0;
 	struct edged_slice rest = proxy_rest(request_target(proxy->deps.requests, request), 2);
-	return target.self ? serve_self(proxy, request, rest) : pass_on(proxy, request, &target, rest, false);
+	return target.self ? serve_self(proxy, request, rest)
+	                   : pass_on(proxy, request, &target, rest, URI_OF_NODE, false);
 }
 
 /* Without the query. */
@@ -696,7 +917,7 @@ static int serve_any(void *self, edged_handle request)
 	if (!may_pass(proxy, request, &own))
 		return 0;
 	if (find_holder(proxy, service, rest, &holder))
-		return pass_on(proxy, request, &holder, rest, true);
+		return pass_on(proxy, request, &holder, rest, URI_OF_SERVICE, true);
 	if (proxy->deps.serves(proxy->deps.arg, service))
 		return serve_self(proxy, request, rest);
 	if (service.len >= sizeof(proxied->service))
@@ -707,8 +928,7 @@ static int serve_any(void *self, edged_handle request)
 		return r;
 	memcpy(proxied->service, service.ptr, service.len);
 	proxied->names_node = true;
-	if (!ask_next(proxied))
-		answer_nobody(proxied);
+	ask_all(proxied, NULL);
 	return 0;
 }
 
@@ -727,6 +947,7 @@ int proxy_new(const struct proxy_deps *deps, struct proxy **ret, struct err *err
 		return err_set(err, -ENOMEM, "no memory for the proxy");
 	proxy->deps = *deps;
 	list_init(&proxy->open);
+	proxy_cache_init(&proxy->cache);
 	const struct route_owner owner = { .name = "edged", .owner = proxy, .self = proxy, .core = true };
 	int r = router_add(deps->router, &owner, routes, sizeof(routes[0]), err);
 	if (r) {
@@ -746,6 +967,15 @@ void proxy_free(struct proxy *proxy)
 	for (struct proxied *proxied; (proxied = list_first(&proxy->open, struct proxied, node));)
 		proxied_free(proxied);
 	free(proxy);
+}
+
+int proxy_set_cache(
+        struct proxy *proxy, const char *owner, const struct edged_proxy_cache *functions, void *self)
+{
+	if (functions)
+		return proxy_cache_set(&proxy->cache, owner, functions, self);
+	proxy_cache_unset(&proxy->cache);
+	return 0;
 }
 
 struct proxy_counts proxy_counts(const struct proxy *proxy)

@@ -21,6 +21,11 @@
  * A WebSocket is asked for with an extended CONNECT (RFC 8441); its frames then pass as they are, both ways (tunnel.h). A client
  * that is not trusted here may have one for MQTT: `edged-anybody` tells the other node, whose broker judges it.
  *
+ * A cache (edged/cap_proxy.h) sees requests before they go, and may answer. GET and HEAD of this node's own clients go through the
+ * node that holds the cache role in two cases: what is kept here has become stale (many nodes ask that one then, and it asks for
+ * them all); or the node cannot be asked, and nothing that is kept here may be given instead (that one may have it, or reach the
+ * node).
+ *
  * Headers for one hop only (RFC 9110 section 7.6.1) are left out, and so is the access key of this node. The other node
  * gets `edged-hops`, and in `edged-caller` who asked:
  *
@@ -36,6 +41,7 @@
 #include "cluster/nodes.h"
 #include "core/router.h"
 
+struct edged_proxy_cache;
 struct identity;
 struct links;
 struct loop;
@@ -76,12 +82,19 @@ void proxy_free(struct proxy *proxy);
  * owner's. */
 EDGED_MUST_CHECK int proxy_pass(struct proxy *proxy, edged_handle request, const char *node_id);
 
+/* The cache (edged/cap_proxy.h) from now on, and its plugin's name, which outlives the proxy; functions NULL: none, and its
+ * exchanges have ended when it returns. As edged_proxy_1.cache. */
+int proxy_set_cache(
+        struct proxy *proxy, const char *owner, const struct edged_proxy_cache *functions, void *self);
+
 /* For /metrics. */
 struct proxy_counts {
 	uint64_t open, total, local, failed;
-	uint64_t tunnels; /* now: WebSockets */
-	uint64_t retried; /* at another node */
-	uint64_t avoided; /* now: nodes that failed lately */
+	uint64_t tunnels;   /* now: WebSockets */
+	uint64_t retried;   /* at another node */
+	uint64_t cached;    /* answered by the cache of this node */
+	uint64_t by_holder; /* sent through the node that holds the cache role */
+	uint64_t avoided;   /* now: nodes that failed lately */
 };
 struct proxy_counts proxy_counts(const struct proxy *proxy);
 

@@ -88,7 +88,7 @@ static int make_headers(struct proxy_head *head, struct requests *requests, edge
 	/* only the service can say whether it serves a client that is not trusted here */
 	bool anybody = request_is_websocket(requests, request) &&
 	               (!peer->trusted || request_header(requests, request, "edged-anybody").ptr);
-	head->headers = calloc(count + 3, sizeof(*head->headers));
+	head->headers = calloc(count + 3 + PROXY_CONDITIONS, sizeof(*head->headers));
 	if (!head->headers)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
@@ -115,10 +115,44 @@ int proxy_head_make(struct proxy_head *ret, struct requests *requests, edged_han
 	return r;
 }
 
+static int copy_conditions(struct buf *text, const struct edged_http_field *fields, size_t count)
+{
+	int r = 0;
+	for (size_t i = 0; i < count && !r; i++) {
+		r = buf_add(text, fields[i].name.ptr, fields[i].name.len);
+		if (!r)
+			r = buf_add(text, fields[i].value.ptr, fields[i].value.len);
+	}
+	return r;
+}
+
+int proxy_head_conditions(struct proxy_head *head, const struct edged_http_field *fields, size_t count)
+{
+	size_t kept = 0;
+	buf_clear(&head->conditions);
+	int r = count <= PROXY_CONDITIONS ? copy_conditions(&head->conditions, fields, count) : -EINVAL;
+	if (r)
+		return r;
+	for (size_t i = 0; i < head->count; i++)
+		if (!link_header_is(head->headers[i].name, "if-none-match") &&
+		        !link_header_is(head->headers[i].name, "if-modified-since"))
+			head->headers[kept++] = head->headers[i];
+	const char *at = head->conditions.ptr;
+	for (size_t i = 0; i < count; i++) {
+		struct edged_slice name = edged_slice(at, fields[i].name.len);
+		struct edged_slice value = edged_slice(at + name.len, fields[i].value.len);
+		head->headers[kept++] = (struct header){ name, value };
+		at = value.ptr + value.len;
+	}
+	head->count = kept;
+	return 0;
+}
+
 void proxy_head_fini(struct proxy_head *head)
 {
 	free(head->headers);
 	buf_fini(&head->text);
+	buf_fini(&head->conditions);
 	*head = (struct proxy_head){ .count = 0 };
 }
 

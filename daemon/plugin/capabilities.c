@@ -13,6 +13,7 @@
 #include "plugin/cap_loop.h"
 #include "plugin/cap_metrics.h"
 #include "plugin/cap_node.h"
+#include "plugin/cap_proxy.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
 #include "plugin/cap_work.h"
@@ -58,6 +59,7 @@ static const struct own {
 	{ EDGED_AUTH_1, always, &cap_auth },
 	{ EDGED_NODE_1, has_node, &cap_node },
 	{ EDGED_WORK_1, always, &cap_work },
+	{ EDGED_PROXY_1, always, &cap_proxy },
 };
 
 static const struct own *find_own(const struct plugins *plugins, const char *capability)

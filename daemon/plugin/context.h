@@ -35,6 +35,7 @@ struct plugin_context {
 	bool dials_over;                  /* no new ones */
 	void (*peers_changed)(void *arg); /* cap_node.c; NULL unless it watches */
 	void *peers_arg;
+	bool is_cache;             /* cap_proxy.c: the proxy's */
 	struct store_space *space; /* cap_store.c; NULL unless asked for */
 	char *folder;              /* NULL unless asked for */
 };

@@ -14,6 +14,7 @@
 
 struct dial;
 struct dial_options;
+struct edged_proxy_cache;
 struct plugins;
 struct loops;
 struct listeners;
@@ -58,6 +59,8 @@ struct plugins_deps {
 	void (*peers)(
 	        void *arg, void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg);
 	int (*dial_node)(void *arg, const char *node_id, struct dial_options *options, struct dial **ret);
+	/* As edged_proxy_1.cache; `cache` NULL: there is none any more. NULL: there is no proxy. */
+	int (*proxy_cache)(void *arg, const char *plugin, const struct edged_proxy_cache *cache, void *self);
 	void *arg;
 };
 

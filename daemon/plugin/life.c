@@ -14,6 +14,7 @@
 #include "plugin/cap_config.h"
 #include "plugin/cap_dial.h"
 #include "plugin/cap_node.h"
+#include "plugin/cap_proxy.h"
 #include "plugin/cap_store.h"
 #include "plugin/cap_stream.h"
 #include "plugin/capabilities.h"
@@ -328,6 +329,7 @@ static void unwind(struct plugin *plugin)
 	list_remove(&plugin->running);
 	cap_auth_fini(context);
 	cap_node_stop(context);
+	cap_proxy_stop(context);
 	cap_stream_fini(context);
 	cap_dial_fini(context);
 	router_remove(deps->router, context);
@@ -351,6 +353,7 @@ static void bring_down(struct plugin *plugin)
 	move(plugin, LIFE_STOPPING);
 	cap_auth_fini(plugin->context);
 	cap_node_stop(plugin->context);
+	cap_proxy_stop(plugin->context);
 	cap_stream_fini(plugin->context); /* their closed() comes while the plugin is still whole */
 	cap_dial_fini(plugin->context);
 	ledger_settle(plugin->context->ledger); /* the streams' last words (wills) reach other loops */

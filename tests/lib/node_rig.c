@@ -289,9 +289,12 @@ static void offering(void *arg, struct edged_slice service,
 static bool role_holder(
         void *arg, struct edged_slice service, struct edged_slice path, char ret_id[NODE_ID_LEN + 1])
 {
-	const struct node *holder = ((struct node *)arg)->hello_holder;
+	const struct node *node = arg;
+	const struct node *holder = edged_slice_is(service, "hello")   ? node->hello_holder
+	                            : edged_slice_is(service, "cache") ? node->cache_holder
+	                                                               : NULL;
 	(void)path;
-	if (!holder || !edged_slice_is(service, "hello"))
+	if (!holder)
 		return false;
 	memcpy(ret_id, identity_node_id(holder->identity), NODE_ID_LEN + 1);
 	return true;
@@ -479,10 +482,17 @@ static void client_head(void *front, int status, const struct header *headers, s
 	struct client *client = front;
 	client->status = status;
 	client->length = length;
+	const struct {
+		const char *name;
+		char *to;
+		size_t size;
+	} kept[] = { { "Content-Type", client->type, sizeof(client->type) },
+		{ "Cache-Status", client->cache_status, sizeof(client->cache_status) },
+		{ "edged-node", client->node, sizeof(client->node) } };
 	for (size_t i = 0; i < count; i++)
-		if (edged_slice_is(headers[i].name, "Content-Type"))
-			snprintf(client->type, sizeof(client->type), "%.*s",
-			        EDGED_SLICE_FMT(headers[i].value));
+		for (size_t k = 0; k < ARRAY_LEN(kept); k++)
+			if (edged_slice_is(headers[i].name, kept[k].name))
+				snprintf(kept[k].to, kept[k].size, "%.*s", EDGED_SLICE_FMT(headers[i].value));
 }
 
 static size_t client_body(void *front, struct edged_slice bytes)

@@ -29,7 +29,7 @@ struct client {
 	struct edged_peer peer;
 	int status;
 	int64_t length;
-	char type[64], caller[512];
+	char type[64], caller[512], cache_status[64], node[64];
 	struct buf body;
 	bool ended, ok, stuck; /* stuck: sends nothing on */
 	size_t waiting;
@@ -54,6 +54,7 @@ struct node {
 	unsigned services_asked;
 	bool serves_hello;               /* /any/hello is for itself */
 	const struct node *hello_holder; /* holds a role of that name */
+	const struct node *cache_holder;
 	/* what its test service saw */
 	edged_handle held;
 	unsigned served, gone;
