@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The cache plugin: objects with a life, on the disk, bounded. Each node has its own; `/any/cache/v1/...` is that of the
- * node which holds the cluster's cache role.
+ * node which holds the cluster's cache role. And in memory what other nodes answered to requests that went through this one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,11 +10,14 @@
 
 #include "edged/cap_config.h"
 #include "rest.h"
+#include "shared_rest.h"
 
 struct cache {
 	struct edged_host *host;
 	struct objects *objects;
 	struct rest rest;
+	struct shared shared;
+	struct shared_rest shared_rest;
 };
 
 static uint64_t wall_ms(void)
@@ -28,7 +31,42 @@ static void destroy(void *self)
 {
 	struct cache *cache = self;
 	objects_free(cache->objects);
+	shared_fini(&cache->shared);
 	free(cache);
+}
+
+static void make_shared(
+        struct cache *cache, const struct edged_config_1 *config, const struct edged_metrics_1 *metrics)
+{
+	struct edged_host *host = cache->host;
+	struct shared *shared = &cache->shared;
+	shared_init(shared, host->v1->node_id(host), (size_t)config->integer(host, "http.answers"),
+	        (size_t)config->integer(host, "http.bytes"), (size_t)config->integer(host, "http.answer"));
+	const struct {
+		int64_t **figure;
+		enum edged_metric_type type;
+		const char *name, *text;
+	} figures[] = {
+		{ &shared->count, EDGED_GAUGE, "cache_answers", "Answers of other nodes in memory" },
+		{ &shared->bytes, EDGED_GAUGE, "cache_answers_bytes", "Memory that they take" },
+		{ &shared->hits, EDGED_COUNTER, "cache_answers_hits_total",
+		        "Requests to other nodes that were answered without asking them" },
+		{ &shared->misses, EDGED_COUNTER, "cache_answers_misses_total",
+		        "GET and HEAD that other nodes were asked" },
+		{ &shared->validated, EDGED_COUNTER, "cache_answers_validated_total",
+		        "Those of which the other node said that the kept answer still holds" },
+		{ &shared->stale, EDGED_COUNTER, "cache_answers_stale_total",
+		        "Stale answers that were given since the other node could not" },
+		{ &shared->stored, EDGED_COUNTER, "cache_answers_stored_total", "Answers that were stored" },
+		{ &shared->invalidated, EDGED_COUNTER, "cache_answers_invalidated_total",
+		        "Answers that went since a request changed what they were about, or by DELETE" },
+		{ &shared->evicted, EDGED_COUNTER, "cache_answers_evicted_total",
+		        "Answers that went because room was needed" },
+	};
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		*figures[i].figure =
+		        metrics->figure(host, figures[i].type, figures[i].name, NULL, figures[i].text);
+	cache->shared_rest = (struct shared_rest){ host, edged_cap(host, EDGED_HTTP_1), shared };
 }
 
 static int create(struct edged_host *host, void **ret_self)
@@ -66,6 +104,7 @@ static int create(struct edged_host *host, void **ret_self)
 		cache->rest.object_bytes = deps.bytes;
 	if (cache->rest.life_ms > cache->rest.most_ms)
 		cache->rest.life_ms = cache->rest.most_ms;
+	make_shared(cache, config, metrics);
 	*ret_self = cache;
 	return 0;
 }
@@ -76,9 +115,24 @@ static void loaded(void *arg, int result)
 	cache->host->v1->started(cache->host, result, result ? "the stored objects cannot be read" : NULL);
 }
 
+/* Without room for anything it stays out of the way of requests. */
+static void serve_proxy(struct cache *cache)
+{
+	struct edged_host *host = cache->host;
+	const struct edged_proxy_1 *proxy = edged_cap(host, EDGED_PROXY_1);
+	if (!proxy || !cache->shared.answers.most_bytes)
+		return;
+	int r = proxy->cache(host, shared_functions(), &cache->shared);
+	if (r == -EEXIST)
+		((const struct edged_log_1 *)edged_cap(host, EDGED_LOG_1))
+		        ->log(host, EDGED_WARNING,
+		                "another plugin keeps answers of other nodes; this one does not");
+}
+
 static int start(void *self)
 {
 	struct cache *cache = self;
+	serve_proxy(cache);
 	int r = objects_load(cache->objects, loaded, cache);
 	return r ? r : EDGED_LATER;
 }
@@ -103,6 +157,16 @@ static int serve_list(void *self, edged_handle request)
 	return rest_list(&((struct cache *)self)->rest, request);
 }
 
+static int serve_answers(void *self, edged_handle request)
+{
+	return shared_rest_list(&((struct cache *)self)->shared_rest, request);
+}
+
+static int serve_purge(void *self, edged_handle request)
+{
+	return shared_rest_purge(&((struct cache *)self)->shared_rest, request);
+}
+
 /* Parameters beyond those of the path, as OpenAPI writes them. */
 #define PARAMETER(in, name, type, text)                                                                      \
 	"{\"name\":\"" name "\",\"in\":\"" in "\",\"schema\":{\"type\":\"" type                              \
@@ -125,6 +189,18 @@ static const struct edged_route routes[] = {
 	                "Objects on a page, up to 1,000; default 100") "," PARAMETER("query", "cursor",
 	                "string", "Of the page before")),
 	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/cache/http/v1", serve_answers, "Answers of other nodes that are kept here, by URI",
+	        PARAMETERS(PARAMETER("query", "prefix", "string",
+	                "What their URIs begin with, as /nodes/{id}/ or /any/{service}/") "," PARAMETER("quer"
+	                                                                                                "y",
+	                "limit", "integer",
+	                "Answers on a page, up to 1,000; default 100") "," PARAMETER("query", "cursor",
+	                "string", "Of the page before")),
+	        EDGED_SCOPE_ACCOUNT, 0 },
+	{ "DELETE", "/cache/http/v1", serve_purge, "Forget answers of other nodes",
+	        PARAMETERS(
+	                PARAMETER("query", "prefix", "string", "What their URIs begin with; all without it")),
+	        EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
 };
 
@@ -139,12 +215,19 @@ static const struct edged_setting settings[] = {
 	        "Life of an object that comes without max-age" },
 	{ "life_max", EDGED_TYPE_DURATION, "\"30d\"", 1000, 315360000000, "ms", NULL,
 	        "Longest life of an object" },
+	{ "http.bytes", EDGED_TYPE_SIZE, "\"4M\"", 0, 1073741824, "bytes", NULL,
+	        "Memory for answers of other nodes (RFC 9111); beyond, those used least recently go; 0: none "
+	        "are kept" },
+	{ "http.answer", EDGED_TYPE_SIZE, "\"256k\"", 1024, 16777216, "bytes", NULL,
+	        "Largest answer of another node that is kept, headers included" },
+	{ "http.answers", EDGED_TYPE_INT, "1000", 1, 100000, "answers", NULL,
+	        "Answers of other nodes; beyond, those used least recently go" },
 	{ 0 },
 };
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_HTTP_1,
 	EDGED_METRICS_1, NULL };
 
-EDGED_PLUGIN(.name = "cache", .version = EDGED_VERSION, .summary = "Objects with a life, for all nodes",
-        .needs = needs, .settings = settings, .routes = routes, .create = create, .start = start,
-        .destroy = destroy);
+EDGED_PLUGIN(.name = "cache", .version = EDGED_VERSION,
+        .summary = "Objects with a life, for all nodes, and a shared cache of HTTP", .needs = needs,
+        .settings = settings, .routes = routes, .create = create, .start = start, .destroy = destroy);

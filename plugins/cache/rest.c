@@ -6,9 +6,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
-enum { TAG_MAX = 24, LIST_DEFAULT = 100, LIST_MAX = 1000, SECONDS_DIGITS = 10 };
+#include "control.h"
+
+enum { TAG_MAX = 24, LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
 static void tag_text(uint64_t tag, char ret[TAG_MAX])
 {
@@ -22,29 +23,10 @@ bool rest_has_tag(struct edged_slice list, uint64_t tag)
 	return edged_slice_is(list, "*") || (list.len && memmem(list.ptr, list.len, text, strlen(text)));
 }
 
-/* The number of that directive; -1: it is not there, -2: it is no number. */
-static int64_t directive(struct edged_slice header, const char *name)
-{
-	size_t n = strlen(name);
-	for (size_t at = 0; at + n < header.len; at++) {
-		bool starts = at == 0 || header.ptr[at - 1] == ',' || header.ptr[at - 1] == ' ';
-		if (!starts || strncasecmp(header.ptr + at, name, n) != 0 || header.ptr[at + n] != '=')
-			continue;
-		int64_t seconds = 0;
-		size_t digits = 0;
-		for (at += n + 1; at < header.len && header.ptr[at] >= '0' && header.ptr[at] <= '9';
-		        at++, digits++)
-			seconds = digits < SECONDS_DIGITS ? seconds * 10 + (header.ptr[at] - '0') : seconds;
-		bool ends = at == header.len || header.ptr[at] == ',' || header.ptr[at] == ' ';
-		return digits && ends ? seconds : -2;
-	}
-	return -1;
-}
-
 int64_t rest_life(struct edged_slice cache_control)
 {
-	int64_t shared = directive(cache_control, "s-maxage");
-	return shared == -1 ? directive(cache_control, "max-age") : shared;
+	struct control control = control_parse(cache_control);
+	return control.s_maxage == CONTROL_NONE ? control.max_age : control.s_maxage;
 }
 
 /* --- answers -------------------------------------------------------------------------------------------------------------------- */
@@ -86,14 +68,15 @@ static bool read_key(const struct rest *rest, edged_handle request, struct edged
 
 static int set_validators(const struct rest *rest, edged_handle request, const struct object *object)
 {
-	char tag[TAG_MAX], age[24], life[32];
+	char tag[TAG_MAX], age[24], life[48];
 	uint64_t now = rest->wall();
 	uint64_t left = object->expires_ms > now ? object->expires_ms - now : 0;
 	uint64_t old = now > object->stored_ms ? now - object->stored_ms : 0;
 	tag_text(object->tag, tag);
 	snprintf(age, sizeof(age), "%" PRIu64, old / 1000);
-	/* A life is counted from when it was stored, the age included (RFC 9111 section 4.2). */
-	snprintf(life, sizeof(life), "max-age=%" PRIu64, (left + old) / 1000);
+	/* A life is counted from when it was stored, the age included (RFC 9111 section 4.2). Other nodes may keep a copy, and ask
+	 * each time whether it is still the one: anybody may replace it here. */
+	snprintf(life, sizeof(life), "max-age=%" PRIu64 ", s-maxage=0", (left + old) / 1000);
 	int r = rest->http->set_header(rest->host, request, "ETag", tag);
 	if (!r)
 		r = rest->http->set_header(rest->host, request, "Age", age);
@@ -333,10 +316,10 @@ static void list_done(void *arg, int result)
 	free(listing);
 }
 
-/* False: answered. */
-static bool read_limit(const struct rest *rest, edged_handle request, size_t *ret)
+bool rest_read_limit(
+        const struct edged_http_1 *http, struct edged_host *host, edged_handle request, size_t *ret)
 {
-	struct edged_slice text = rest->http->query(rest->host, request, "limit");
+	struct edged_slice text = http->query(host, request, "limit");
 	size_t n = 0;
 	for (size_t i = 0; i < text.len && n <= LIST_MAX; i++)
 		n = text.ptr[i] >= '0' && text.ptr[i] <= '9' ? n * 10 + (size_t)(text.ptr[i] - '0')
@@ -344,7 +327,7 @@ static bool read_limit(const struct rest *rest, edged_handle request, size_t *re
 	*ret = text.ptr ? n : LIST_DEFAULT;
 	if (*ret >= 1 && *ret <= LIST_MAX)
 		return true;
-	(void)refuse(rest, request, 400, "bad-limit", "The limit is not valid",
+	(void)http->problem(host, request, 400, "bad-limit", "The limit is not valid",
 	        "The query parameter limit is a number from 1 to 1,000.");
 	return false;
 }
@@ -354,7 +337,7 @@ int rest_list(struct rest *rest, edged_handle request)
 	struct edged_slice prefix = rest->http->query(rest->host, request, "prefix"),
 	                   cursor = rest->http->query(rest->host, request, "cursor");
 	size_t limit;
-	if (!is_ready(rest, request) || !read_limit(rest, request, &limit))
+	if (!is_ready(rest, request) || !rest_read_limit(rest->http, rest->host, request, &limit))
 		return 0;
 	if (prefix.len > OBJECT_KEY_MAX || cursor.len > OBJECT_KEY_MAX)
 		return refuse(rest, request, 400, "bad-key", "A key is too long",

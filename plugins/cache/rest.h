@@ -21,6 +21,10 @@ int rest_put(struct rest *rest, edged_handle request);
 int rest_delete(struct rest *rest, edged_handle request);
 int rest_list(struct rest *rest, edged_handle request);
 
+/* The query parameter `limit` of a list. False: answered. */
+bool rest_read_limit(
+        const struct edged_http_1 *http, struct edged_host *host, edged_handle request, size_t *ret);
+
 /* --- for tests --- */
 /* Does a list of entity tags, or "*", hold that one? Weak ones count (RFC 9110 section 8.8.3.2). */
 bool rest_has_tag(struct edged_slice list, uint64_t tag);
