@@ -54,7 +54,7 @@ endif
 LAYERS  := base core conf io store plugin cluster
 libs     = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --libs $(1)))
 cflags   = $(if $(strip $(1)),$(shell $(PKG_CONFIG) --cflags $(1)))
-PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2 libsodium
+PC      := libevent_core libevent_pthreads libmicrohttpd jansson openssl sqlite3 libnghttp2 libsodium liblz4
 LIBS     = $(call libs,$(PC)) -lwslay -ldl -lm
 CTL_LIBS = $(call libs,libcurl jansson openssl)
 PLUGIN_LIBS_shadow    = $(call libs,jansson)
@@ -233,7 +233,7 @@ $(BUILD)/bench/policy: $(BUILD)/obj/tests/bench/policy.o $(call objects,$(call p
 
 # --- packages (Debian 12)
 RUN_PACKAGES   := gcc libc6-dev make pkg-config libevent-dev libmicrohttpd-dev libjansson-dev libssl-dev libsqlite3-dev \
-                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev libsodium-dev
+                  libcurl4-openssl-dev libnghttp2-dev libwslay-dev libsodium-dev liblz4-dev
 CHECK_PACKAGES := $(RUN_PACKAGES) libcmocka-dev python3 python3-paho-mqtt libpaho-mqtt-dev mosquitto mosquitto-clients \
                   openssl curl awscli python3-boto3 \
                   $(if $(shell command -v npm),,nodejs npm)

@@ -9,7 +9,7 @@ import edged
 from edged import Skip, wait_for
 
 PACKAGES = ("libevent-core-2.1-7 libevent-pthreads-2.1-7 libmicrohttpd12 libjansson4 libssl3 libsqlite3-0 libnghttp2-14 "
-            "libwslay1 libcurl4 libsodium23 mosquitto-clients curl").split()
+            "libwslay1 libcurl4 libsodium23 liblz4-1 mosquitto-clients curl").split()
 ROOT = os.path.join(edged.HERE, "..", "..")
 
 
