@@ -204,7 +204,8 @@ static bool charge(struct answers *answers, struct answer *answer, size_t more)
 static int compare(const void *a, const void *b)
 {
 	struct edged_slice x = ((const struct resource *)a)->uri, y = ((const struct resource *)b)->uri;
-	int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
+	size_t n = x.len < y.len ? x.len : y.len;
+	int order = n ? memcmp(x.ptr, y.ptr, n) : 0;
 	return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 

@@ -547,7 +547,7 @@ static void what_is_here_is_listed_and_purged_by_uri(void **state)
 	init(&shared, 10, 100000, 10000);
 	for (size_t i = 0; i < 4; i++)
 		(void)fetch(&shared, "GET", uris[i], "", 200, FRESH, "x");
-	answers_each(&shared.answers, edged_str(""), edged_str(""), note, text);
+	answers_each(&shared.answers, edged_slice(NULL, 0), edged_slice(NULL, 0), note, text);
 	assert_string_equal(text, "/any/s/1 /nodes/a/1 /nodes/a/2 /nodes/b/1 ");
 	*text = 0;
 	answers_each(&shared.answers, edged_str("/nodes/"), edged_str("/nodes/a/1"), note, text);
