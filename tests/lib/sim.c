@@ -445,17 +445,26 @@ void sim_inject(struct sim *sim, unsigned from, unsigned to, const struct gossip
  * --------------------------------------------------------------------------------------------------------------
  */
 
+/* Does another process use its key? Others hear one of the two only, and that one may go on by itself. */
+static bool has_copy(const struct sim *sim, unsigned i)
+{
+	for (unsigned j = 0; j < sim->count; j++)
+		if (j != i && sim->nodes[j].swarm && sim->nodes[j].key == sim->nodes[i].key)
+			return true;
+	return false;
+}
+
 /* Two in one group (that can hear each other) must not go on leading in the same epoch. */
 static void check_epochs(struct sim *sim)
 {
 	bool shared = false;
 	for (unsigned i = 0; i < sim->count; i++) {
 		const struct sim_node *a = &sim->nodes[i];
-		if (!a->swarm || !election_leads(swarm_election(a->swarm)))
+		if (!a->swarm || !election_leads(swarm_election(a->swarm)) || has_copy(sim, i))
 			continue;
 		for (unsigned j = i + 1; j < sim->count; j++) {
 			const struct sim_node *b = &sim->nodes[j];
-			if (!b->swarm || a->key == b->key || !election_leads(swarm_election(b->swarm)))
+			if (!b->swarm || !election_leads(swarm_election(b->swarm)) || has_copy(sim, j))
 				continue;
 			shared |= sim->group[i] == sim->group[j] && !sim->blocked[i][j] &&
 			          !sim->blocked[j][i] &&

@@ -164,6 +164,7 @@ static void duplicate(struct round *r)
 	r->sim->nodes[copy].record = r->sim->nodes[i].record;
 	r->sim->nodes[copy].saved_epoch = r->sim->nodes[i].saved_epoch;
 	start(r, copy);
+	watch_unwell(r);
 	sim_run(r->sim, 1000 + below(r, 30000));
 	sim_kill(r->sim, copy);
 	watch_born(r, copy);
