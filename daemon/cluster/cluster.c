@@ -178,6 +178,22 @@ static struct discovery_self self_of(struct cluster *c)
 	};
 }
 
+enum { LOOK_MS = 15000 };
+
+/* Looks again at this host when its age makes it more stable, and, while others would like to know, often: it may run on
+ * battery now, or the way to other networks is gone, and nobody says so. */
+static void set_age(struct cluster *c)
+{
+	static const uint64_t steps[] = { 10 * 60000u, 24 * 3600000u, 7 * 86400000u };
+	uint64_t age = now_of(c) - c->born_ms, next = UINT64_MAX;
+	for (unsigned i = 0; i < ARRAY_LEN(steps) && next == UINT64_MAX; i++)
+		next = age < steps[i] ? steps[i] - age : UINT64_MAX;
+	if (members_live(swarm_members(c->swarm)) && next > LOOK_MS)
+		next = LOOK_MS;
+	if (next != UINT64_MAX)
+		timer_set(c->age, next);
+}
+
 static void on_member(struct cluster *c, const struct swarm_event *event)
 {
 	CLEANUP(buf_fini) struct buf json = BUF_EMPTY;
@@ -191,6 +207,7 @@ static void on_member(struct cluster *c, const struct swarm_event *event)
 	begin_event(&json, id, m->record.name);
 	if (joined) {
 		envelope_keep(gossip_envelope(c->gossip), m->key, m->instance);
+		set_age(c);
 		log_notice("cluster", "node %s (%.8s) at %s has joined", m->record.name, id, addr);
 		buf_addf(&json, ",\"address\":\"%s\"", addr);
 	} else {
@@ -321,17 +338,6 @@ static uint64_t hash_services(struct cluster *c)
 	for (size_t i = 0; i < text.len; i++)
 		hash = (hash ^ (uint8_t)text.ptr[i]) * 0x100000001b3u;
 	return hash;
-}
-
-static void set_age(struct cluster *c)
-{
-	static const uint64_t steps[] = { 10 * 60000u, 24 * 3600000u, 7 * 86400000u };
-	uint64_t age = now_of(c) - c->born_ms;
-	for (unsigned i = 0; i < ARRAY_LEN(steps); i++)
-		if (age < steps[i]) {
-			timer_set(c->age, steps[i] - age);
-			return;
-		}
 }
 
 static void read_bound(struct cluster *c)

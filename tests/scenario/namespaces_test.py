@@ -31,14 +31,14 @@ def probed(nodes, times):
 
 
 class Cluster:
-    """On wires, and all of one mind."""
+    """All of one mind."""
 
-    def __init__(self):
+    def __init__(self, count=NODES, wires=True):
         netns.need()
-        if not os.path.exists("/dev/net/tun"):
+        if wires and not os.path.exists("/dev/net/tun"):
             raise edged.Skip("there is no /dev/net/tun for cables")
         plugins = BARE()
-        self.network = netns.Network(NODES, wires=True)
+        self.network = netns.Network(count, wires=wires)
         self.nodes = [Edged(host, plugins=plugins).start() for host in self.network.hosts]
         try:
             self.agree(self.nodes, "all find each other")
@@ -128,6 +128,32 @@ def test_one_way_and_bad_links_change_nothing():
         victim = c.but(boss, other)[0]
         victim.host.kill()
         c.agree(c.but(victim), "a member was killed at 10 % loss")
+
+
+def holder(node, role):
+    roles = node.call("GET", "/edge/v1/roles")[1]["roles"]
+    return (next(r for r in roles if r["role"] == role).get("holder") or {}).get("id")
+
+
+def test_roles_move_when_their_holder_weakens_or_leaves():
+    with Cluster(3, wires=False) as c:
+        def held(nodes, unlike=None):
+            """The node that all say has the role."""
+            ids = {holder(node, "networkProxy") for node in nodes}
+            return next((n for n in nodes if ids == {n.id} and n is not unlike), None)
+        weak = wait_for(lambda: held(c.nodes), PATIENCE, "somebody is the network's proxy")
+        weak.host.ip("route", "del", "default")  # its way to other networks, with all links up
+        leaving = wait_for(lambda: held(c.nodes, weak), PATIENCE + 15, "another one is, which has an uplink")
+        weak.host.ip("route", "add", "default", "dev", "eth0")
+        wait_for(lambda: uplink(c.nodes[0], weak) and uplink(c.nodes[1], weak), PATIENCE + 15, "it has one again")
+        assert held(c.nodes) is leaving, "and does not take the role back, being no better"
+        leaving.host.signal(signal.SIGTERM)
+        wait_for(lambda: held(c.but(leaving)), PATIENCE, "the next one, when it has left")
+
+
+def uplink(node, other):
+    election = node.call("GET", "/edge/v1/cluster/election")[1]["nodes"]
+    return next(n["values"]["uplink"] for n in election if n["id"] == other.id) not in (0, "none")
 
 
 if __name__ == "__main__":

@@ -10,27 +10,7 @@
 #include <stdlib.h>
 
 #include "core/election_text.h"
-#include "sim.h"
-
-#define SEED 20240607
-
-static struct sim *cluster_of(unsigned n, uint64_t seed)
-{
-	struct sim *sim = sim_new(seed, n);
-	for (unsigned i = 0; i < n; i++) {
-		sim_start(sim, i);
-		sim_hint_all(sim, i);
-	}
-	assert_true(sim_until_agreed(sim, 0, 5000) < 3000);
-	return sim;
-}
-
-static unsigned leader_of(struct sim *sim, unsigned i)
-{
-	int leader = sim_leader(sim, i);
-	assert_true(leader >= 0);
-	return (unsigned)leader;
-}
+#include "sim_cluster.h"
 
 static void a_single_node_leads_and_sleeps(void **state)
 {
@@ -148,36 +128,6 @@ static void peace_is_cheap(void **state)
 			assert_memory_equal(here->holder, there->holder, GOSSIP_SHORT);
 			assert_string_equal(here->reason, there->reason);
 		}
-	sim_free(sim);
-}
-
-/* Grants that changed are asked for by those who hear rarely. */
-static void changed_roles_reach_all_of_a_large_cluster(void **state)
-{
-	(void)state;
-	struct sim *sim = cluster_of(32, SEED);
-	sim_run(sim, 10000);
-	unsigned leader = leader_of(sim, 0);
-	uint8_t holder[GOSSIP_ID];
-	memcpy(holder, roles_at(swarm_roles(sim->nodes[leader].swarm), ROLE_cache)->holder, GOSSIP_ID);
-	for (unsigned i = 0; i < 32; i++) {
-		uint8_t id[GOSSIP_ID];
-		sim_id(sim, i, id);
-		if (i != leader && !memcmp(id, holder, GOSSIP_SHORT))
-			sim_kill(sim, i);
-	}
-	sim->nodes[leader].record.memory_mib = 1; /* if it was the holder itself */
-	sim_describe(sim, leader);
-	sim_run(sim, 6000);
-	for (unsigned i = 0; i < 32; i++) {
-		if (!sim->nodes[i].swarm)
-			continue;
-		const struct role_grant *g = roles_at(swarm_roles(sim->nodes[i].swarm), ROLE_cache);
-		assert_non_null(g);
-		assert_memory_not_equal(g->holder, holder, GOSSIP_SHORT);
-		assert_string_equal(
-		        g->reason, roles_at(swarm_roles(sim->nodes[leader].swarm), ROLE_cache)->reason);
-	}
 	sim_free(sim);
 }
 
@@ -563,133 +513,6 @@ static void a_jumping_clock_kills_nobody(void **state)
 	sim_free(sim);
 }
 
-static void roles_are_granted_and_move(void **state)
-{
-	(void)state;
-	struct sim *sim = sim_new(SEED, 3);
-	for (unsigned i = 0; i < 3; i++) {
-		sim->nodes[i].record.rank.uplink = i == 1 ? 3 : 0;
-		sim->nodes[i].record.memory_mib = i == 2 ? 8192 : 512;
-		sim_start(sim, i);
-		sim_hint_all(sim, i);
-	}
-	sim_run(sim, 8000);
-	uint8_t proxy[GOSSIP_ID], cache[GOSSIP_ID];
-	sim_id(sim, 1, proxy);
-	sim_id(sim, 2, cache);
-	struct roles *seen = swarm_roles(sim->nodes[0].swarm);
-	assert_true(roles_holds(seen, proxy, ROLE_networkProxy));
-	assert_true(roles_holds(seen, proxy, ROLE_cloudGateway));
-	assert_true(roles_holds(seen, cache, ROLE_cache));
-	sim_kill(sim, 1);
-	sim_run(sim, 10000);
-	assert_false(roles_holds(seen, proxy, ROLE_networkProxy));
-	assert_false(roles_at(seen, 0)->held);
-	assert_string_equal(roles_at(seen, 0)->reason, "no node has an uplink to other networks");
-	sim_free(sim);
-}
-
-/* What stays as it was under another supernode is granted by that one, also where somebody fitter is about to get it. */
-static void what_stays_is_granted_anew_by_the_next(void **state)
-{
-	(void)state;
-	struct sim *sim = cluster_of(3, SEED);
-	sim_run(sim, 4000);
-	unsigned next = (leader_of(sim, 0) + 1) % 3;
-	for (unsigned i = 0; i < 3; i++) /* all are fitter than the holder */
-		sim->nodes[i].record.memory_mib = 65536;
-	for (unsigned i = 0; i < 3; i++) {
-		uint8_t id[GOSSIP_ID];
-		sim_id(sim, i, id);
-		if (!roles_holds(swarm_roles(sim->nodes[0].swarm), id, ROLE_cache))
-			sim_describe(sim, i);
-	}
-	sim->nodes[next].record.rank.pin = 1;
-	sim_describe(sim, next);
-	sim_run(sim, 6000);
-	assert_int_equal(leader_of(sim, 0), next);
-	uint64_t epoch = election_epoch(swarm_election(sim->nodes[next].swarm));
-	for (unsigned i = 0; i < 3; i++)
-		for (unsigned g = 0; g < 3; g++)
-			assert_int_equal(roles_at(swarm_roles(sim->nodes[i].swarm), g)->epoch, epoch);
-	sim_free(sim);
-}
-
-/* Every node finds the same holder for a key; and each of the two has about half. */
-static void holders_share_the_keys(void **state)
-{
-	(void)state;
-	struct sim *sim = cluster_of(ROLE_CACHES_FROM, SEED);
-	sim_run(sim, 8000);
-	unsigned first = 0;
-	const struct role_grant *some = NULL, *other = NULL;
-	for (unsigned k = 0; k < 1000; k++) {
-		char key[32];
-		struct edged_slice slice =
-		        edged_slice(key, (size_t)snprintf(key, sizeof(key), "/cache/v1/%u", k));
-		const struct role_grant *g =
-		        roles_holder_for(swarm_roles(sim->nodes[0].swarm), ROLE_cache, slice);
-		assert_non_null(g);
-		some = some ? some : g;
-		other = g == some ? other : g;
-		first += g == some;
-		for (unsigned i = 1; i < ROLE_CACHES_FROM; i++)
-			assert_memory_equal(
-			        roles_holder_for(swarm_roles(sim->nodes[i].swarm), ROLE_cache, slice)->holder,
-			        g->holder, GOSSIP_SHORT);
-	}
-	assert_non_null(other);
-	assert_in_range(first, 400, 600);
-	assert_null(roles_holder_for(swarm_roles(sim->nodes[0].swarm), ROLE_COUNT, edged_str("x")));
-	sim_free(sim);
-}
-
-static void pins_and_vetoes_of_operators_are_obeyed(void **state)
-{
-	(void)state;
-	struct sim *sim = cluster_of(3, SEED);
-	sim_run(sim, 4000);
-	struct roles *seen = swarm_roles(sim->nodes[0].swarm);
-	uint8_t id[3][GOSSIP_ID];
-	unsigned holder = 3;
-	for (unsigned i = 0; i < 3; i++) {
-		sim_id(sim, i, id[i]);
-		holder = roles_holds(seen, id[i], ROLE_cache) ? i : holder;
-	}
-	assert_true(holder < 3);
-	/* a pin moves it at once, and not after a minute */
-	unsigned pinned = (holder + 1) % 3, third = (holder + 2) % 3;
-	sim->nodes[pinned].record.roles_pinned = 1 << ROLE_cache;
-	sim_describe(sim, pinned);
-	sim_run(sim, 3000);
-	for (unsigned i = 0; i < 3; i++)
-		assert_true(roles_holds(swarm_roles(sim->nodes[i].swarm), id[pinned], ROLE_cache));
-	assert_non_null(strstr(roles_at(seen, ROLE_cache)->reason, "pinned"));
-	/* a veto outweighs the pin, and is obeyed where the role is held */
-	sim->nodes[pinned].record.roles_vetoed = sim->nodes[holder].record.roles_vetoed = 1 << ROLE_cache;
-	sim_describe(sim, pinned);
-	sim_describe(sim, holder);
-	sim_run(sim, 3000);
-	assert_true(roles_holds(seen, id[third], ROLE_cache));
-	sim->nodes[third].record.roles_vetoed = 1 << ROLE_cache;
-	sim_describe(sim, third);
-	sim_run(sim, 3000);
-	assert_false(roles_at(seen, ROLE_cache)->held);
-	assert_non_null(strstr(roles_at(seen, ROLE_cache)->reason, "vetoed"));
-	assert_true(roles_at(seen, ROLE_networkProxy)->held); /* others are not touched */
-	/* and it lasts through another supernode */
-	sim->nodes[third].record.roles_vetoed = 0;
-	sim_describe(sim, third);
-	sim_run(sim, 3000);
-	unsigned leader = leader_of(sim, third);
-	if (leader != third) {
-		sim_kill(sim, leader);
-		sim_run(sim, 8000);
-	}
-	assert_true(roles_holds(swarm_roles(sim->nodes[third].swarm), id[third], ROLE_cache));
-	sim_free(sim);
-}
-
 static void set_account(struct sim *sim, unsigned i, const char *account)
 {
 	struct node_description *record = &sim->nodes[i].record;
@@ -927,7 +750,6 @@ int main(void)
 		cmocka_unit_test(all_of_a_large_cluster_follow_the_next_within_a_second),
 		cmocka_unit_test(a_deaf_deputy_of_a_large_cluster_does_not_take_over),
 		cmocka_unit_test(peace_is_cheap),
-		cmocka_unit_test(changed_roles_reach_all_of_a_large_cluster),
 		cmocka_unit_test(a_dead_member_is_known_to_all_soon),
 		cmocka_unit_test(loss_and_jitter_change_nothing),
 		cmocka_unit_test(heavy_loss_changes_nothing),
@@ -947,10 +769,6 @@ int main(void)
 		cmocka_unit_test(a_duplicate_id_is_reported_and_harms_nobody),
 		cmocka_unit_test(a_restarted_node_is_itself_again),
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
-		cmocka_unit_test(roles_are_granted_and_move),
-		cmocka_unit_test(what_stays_is_granted_anew_by_the_next),
-		cmocka_unit_test(holders_share_the_keys),
-		cmocka_unit_test(pins_and_vetoes_of_operators_are_obeyed),
 		cmocka_unit_test(a_stranger_gets_no_role),
 		cmocka_unit_test(each_account_elects_its_own),
 		cmocka_unit_test(a_stranger_that_wants_to_lead_is_not_heard),
