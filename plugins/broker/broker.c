@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "channel.h"
 #include "client.h"
 #include "credentials.h"
 #include "dataplane.h"
@@ -299,6 +300,7 @@ static void destroy(void *self)
 	pubsub_free(b->pubsub); /* its subscriptions are in shard 0 */
 	shard_free(first);
 	insides_free(b->insides);
+	channels_free(b->channels);
 	free(b->shards);
 	shared_fini(&b->shared);
 	presence_fini(&b->presence);
@@ -320,6 +322,8 @@ static int make_parts(struct broker *b)
 		r = pubsub_new(b, &b->pubsub);
 	if (!r)
 		r = insides_new(b, &b->insides);
+	if (!r)
+		r = channels_new(&b->channels);
 	if (!r)
 		r = sse_new(b, &b->sse);
 	if (!r)
@@ -427,6 +431,8 @@ static const void *offer(void *self, const char *name)
 	struct broker *b = self;
 	if (strcmp(name, EDGED_SESSION_1) == 0)
 		return insides_capability(b->insides);
+	if (strcmp(name, EDGED_CHANNEL_1) == 0)
+		return channels_capability(b->channels);
 	return strcmp(name, EDGED_PUBSUB_1) == 0 ? pubsub_capability(b->pubsub) : NULL;
 }
 
@@ -440,7 +446,7 @@ static void reloaded(void *self)
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_LOOP_1, EDGED_CONFIG_1, EDGED_STREAM_1, EDGED_HTTP_1,
 	EDGED_METRICS_1, EDGED_STORE_1, EDGED_AUTH_1, EDGED_WORK_1, NULL };
-static const char *const offers[] = { EDGED_PUBSUB_1, EDGED_SESSION_1, NULL };
+static const char *const offers[] = { EDGED_PUBSUB_1, EDGED_SESSION_1, EDGED_CHANNEL_1, NULL };
 
 EDGED_PLUGIN(.name = "broker", .version = EDGED_VERSION, .summary = "MQTT 3.1, 3.1.1 and 5.0 broker",
         .needs = needs, .offers = offers, .settings = settings, .routes = rest_routes, .create = create,

@@ -62,6 +62,7 @@ struct figures {
 
 struct shard;
 struct pubsub;
+struct channels;
 struct insides;
 struct sse;
 struct load;
@@ -105,6 +106,7 @@ struct broker {
 	struct penalties penalties;
 	struct pubsub *pubsub;
 	struct insides *insides;
+	struct channels *channels;
 	struct sse *sse;
 	struct dataplane *dataplane;
 	struct load *load;

@@ -135,6 +135,22 @@ bool read_mesh_digest(struct edged_slice body, uint64_t ret[DIGEST_PARTS])
 	return whole(&r);
 }
 
+void write_mesh_channel_head(struct writer *w, struct edged_slice name, size_t bytes)
+{
+	write_frame_head(w, FRAME_CHANNEL, 1 + name.len + bytes);
+	write_u8(w, (uint8_t)name.len);
+	write_bytes(w, name.ptr, name.len);
+}
+
+bool read_mesh_channel(struct edged_slice body, struct edged_slice *ret_name, struct edged_slice *ret_bytes)
+{
+	struct reader r = reader(body.ptr, body.len);
+	size_t n = read_u8(&r);
+	*ret_name = read_bytes(&r, n);
+	*ret_bytes = read_bytes(&r, read_left(&r));
+	return !r.failed && n > 0 && n <= CHANNEL_NAME_MAX;
+}
+
 void write_mesh_ack(struct writer *w, const struct mesh_ack *a)
 {
 	write_frame_head(w, FRAME_ACK, ACK_BODY);

@@ -23,7 +23,8 @@ enum frame_type {
 	FRAME_ACK,
 	FRAME_PING, /* without body; answered with */
 	FRAME_PONG,
-	FRAME_DIGEST /* of the retained messages; who has others than that sends them */
+	FRAME_DIGEST, /* of the retained messages; who has others than that sends them */
+	FRAME_CHANNEL /* what a plugin says to that of the other node, see edged/cap_channel.h */
 };
 
 struct mesh_frame {
@@ -80,6 +81,12 @@ bool read_mesh_message(struct edged_slice body, struct mesh_message *ret);
 #define DIGEST_BODY  (8 * DIGEST_PARTS)
 void write_mesh_digest(struct writer *w, const uint64_t parts[DIGEST_PARTS]);
 bool read_mesh_digest(struct edged_slice body, uint64_t ret[DIGEST_PARTS]);
+
+/* The body without the bytes, which follow. */
+#define CHANNEL_NAME_MAX 30
+#define CHANNEL_HEAD     (1 + CHANNEL_NAME_MAX)
+void write_mesh_channel_head(struct writer *w, struct edged_slice name, size_t bytes);
+bool read_mesh_channel(struct edged_slice body, struct edged_slice *ret_name, struct edged_slice *ret_bytes);
 
 /* The numbers are those of MQTT. */
 enum ack_kind { ACK_PUBACK = 4, ACK_PUBREC, ACK_PUBREL, ACK_PUBCOMP };

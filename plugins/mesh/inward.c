@@ -215,6 +215,16 @@ static void take_digest(struct peer *p, struct edged_slice body)
 		sync_digest(p, parts);
 }
 
+static void take_channel(struct peer *p, struct edged_slice body)
+{
+	const struct edged_channel_1 *channel = p->mesh->channel;
+	struct edged_slice name, bytes;
+	if (!read_mesh_channel(body, &name, &bytes))
+		peer_fail(p, "it sent something for a plugin that makes no sense");
+	else
+		channel->heard(channel->ctx, p->id, name, bytes);
+}
+
 static void pong(struct peer *p)
 {
 	uint8_t bytes[FRAME_HEAD];
@@ -252,6 +262,9 @@ void inward_frame(struct peer *p, const struct mesh_frame *f)
 		break;
 	case FRAME_DIGEST:
 		take_digest(p, f->body);
+		break;
+	case FRAME_CHANNEL:
+		take_channel(p, f->body);
 		break;
 	case FRAME_PING:
 		pong(p);

@@ -43,7 +43,7 @@ static const struct edged_setting settings[] = {
 
 /* --- which nodes there are --------------------------------------------------------------------------------------------------- */
 
-static struct peer *find(const struct mesh *m, const char *id)
+struct peer *mesh_find(const struct mesh *m, const char *id)
 {
 	for (size_t i = 0; i < m->peer_count; i++)
 		if (strcmp(m->peers[i]->id, id) == 0)
@@ -53,7 +53,7 @@ static struct peer *find(const struct mesh *m, const char *id)
 
 struct peer *mesh_peer(struct mesh *m, const char *id)
 {
-	struct peer *p = find(m, id);
+	struct peer *p = mesh_find(m, id);
 	if (p || strlen(id) != MESH_ID)
 		return p;
 	int r = m->peer_count < PEERS_MOST ? peer_new(m, id, &p) : -ENOSPC;
@@ -234,6 +234,7 @@ static int create(struct edged_host *host, void **ret_self)
 	m->session = edged_cap(host, EDGED_SESSION_1);
 	m->pubsub = edged_cap(host, EDGED_PUBSUB_1);
 	m->node = edged_cap(host, EDGED_NODE_1);
+	m->channel = edged_cap(host, EDGED_CHANNEL_1);
 	snprintf(m->id, sizeof(m->id), "%s", host->v1->node_id(host));
 	int r = configure(m);
 	if (!r)
@@ -259,6 +260,8 @@ static int begin(struct mesh *m)
 		return -ENOMEM;
 	m->session->names(m->session->ctx, "mesh/", find_old, m);
 	int r = m->pubsub->interest(m->pubsub->ctx, m->host, interest_changed, m);
+	if (!r)
+		r = m->channel->carry(m->channel->ctx, &outward_carrier, m);
 	if (!r)
 		r = m->stream->serve(m->host, MESH_PROTOCOL, &peer_handler, m);
 	if (!r)
@@ -290,10 +293,12 @@ static void stop(void *self)
 	m->loop->timer_free(m->tick);
 	while (m->peer_count)
 		peer_free(m->peers[--m->peer_count], false);
+	(void)m->channel->carry(m->channel->ctx, NULL, NULL);
 }
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_LOOP_1, EDGED_CONFIG_1, EDGED_HTTP_1, EDGED_METRICS_1,
-	EDGED_STREAM_1, EDGED_DIAL_1, EDGED_STORE_1, EDGED_SESSION_1, EDGED_PUBSUB_1, EDGED_NODE_1, NULL };
+	EDGED_STREAM_1, EDGED_DIAL_1, EDGED_STORE_1, EDGED_SESSION_1, EDGED_PUBSUB_1, EDGED_CHANNEL_1,
+	EDGED_NODE_1, NULL };
 
 EDGED_PLUGIN(.name = "mesh", .version = EDGED_VERSION, .summary = "Messages between the nodes of a cluster",
         .needs = needs, .settings = settings, .check = check, .routes = routes, .create = create,

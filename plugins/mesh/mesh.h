@@ -3,6 +3,7 @@
 #ifndef MESH_MESH_H
 #define MESH_MESH_H
 
+#include "edged/cap_channel.h"
 #include "edged/cap_config.h"
 #include "edged/cap_dial.h"
 #include "edged/cap_http.h"
@@ -45,6 +46,7 @@ struct mesh {
 	const struct edged_session_1 *session;
 	const struct edged_pubsub_1 *pubsub;
 	const struct edged_node_1 *node;
+	const struct edged_channel_1 *channel;
 	struct mesh_settings settings;
 	struct json_t *topics; /* that the filters of settings.travel point into */
 	char id[MESH_ID + 1];
@@ -60,6 +62,8 @@ struct mesh {
 	void (*loaded)(struct mesh *mesh, int result);
 };
 
+/* The peer of that id; NULL: there is none. */
+struct peer *mesh_find(const struct mesh *mesh, const char *node_id);
 /* The peer of that id, made when there is none: it has proven that it is of this account. NULL: too many, or no memory. */
 struct peer *mesh_peer(struct mesh *mesh, const char *node_id);
 

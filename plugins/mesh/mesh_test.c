@@ -335,6 +335,20 @@ static void frames_are_read_as_they_were_written(void **state)
 	assert_true(ack_back.kind == ACK_PUBREC && ack_back.reason == 0x83 && ack_back.id == 300);
 	assert_false(read_mesh_ack(edged_slice(f.body.ptr, 3), &ack_back));
 
+	struct edged_slice name, said;
+	w = writer(bytes, sizeof(bytes));
+	write_mesh_channel_head(&w, edged_str("shadow"), 3);
+	write_bytes(&w, "abc", 3);
+	f = frame_of(bytes, (size_t)(w.at - bytes), FRAME_CHANNEL);
+	assert_true(read_mesh_channel(f.body, &name, &said));
+	assert_true(edged_slice_is(name, "shadow") && edged_slice_is(said, "abc"));
+	assert_false(
+	        read_mesh_channel(edged_slice(f.body.ptr, 6), &name, &said)); /* in the midst of the name */
+	bytes[FRAME_HEAD] = 0;
+	assert_false(read_mesh_channel(f.body, &name, &said));
+	bytes[FRAME_HEAD] = CHANNEL_NAME_MAX + 1;
+	assert_false(read_mesh_channel(f.body, &name, &said));
+
 	struct reader r;
 	struct edged_slice filter;
 	uint8_t its_level;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "outward.h"
 
+#include <errno.h>
 #include "epochs.h"
 
 #define COPY_MAX 2048 /* a message up to this size is written as one piece */
@@ -158,6 +159,28 @@ static void detached(void *arg, int reason)
 const struct edged_session_handler outward_handler = {
 	.struct_size = sizeof(outward_handler), .deliver = deliver, .release = release, .detached = detached
 };
+
+/* --- what plugins say ------------------------------------------------------------------------------------------------------ */
+
+/* Subscriptions that were made before go before. */
+static int say(void *arg, const char *node, struct edged_slice name, struct edged_slice bytes)
+{
+	struct mesh *m = arg;
+	struct peer *p = mesh_find(m, node);
+	uint8_t head[FRAME_HEAD + CHANNEL_HEAD];
+	struct writer w = writer(head, sizeof(head));
+	if (!p || p->state != PEER_CONNECTED || !p->stream)
+		return -EHOSTUNREACH;
+	if (name.len > CHANNEL_NAME_MAX || 1 + name.len + bytes.len > p->hello.most)
+		return -EMSGSIZE;
+	outward_changes(m);
+	write_mesh_channel_head(&w, name, bytes.len);
+	peer_write(p, head, (size_t)(w.at - head));
+	peer_write(p, bytes.ptr, bytes.len);
+	return m->stream->is_full(p->stream) ? EDGED_CHANNEL_FULL : 0;
+}
+
+const struct edged_channel_carrier outward_carrier = { .struct_size = sizeof(outward_carrier), .say = say };
 
 /* --- acknowledgements ------------------------------------------------------------------------------------------------------ */
 

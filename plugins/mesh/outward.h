@@ -6,6 +6,7 @@
 #include "peer.h"
 
 extern const struct edged_session_handler outward_handler; /* arg: struct peer */
+extern const struct edged_channel_carrier outward_carrier; /* arg: struct mesh */
 
 /* HELLO, and all our filters. */
 void outward_greet(struct peer *peer);

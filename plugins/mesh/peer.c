@@ -98,6 +98,7 @@ static void let_go(struct peer *p)
 	inward_reset(p);
 	sync_end(&p->sync);
 	peer_show(p);
+	p->mesh->channel->parted(p->mesh->channel->ctx, p->id);
 }
 
 static void retry(struct peer *p)
@@ -168,6 +169,7 @@ void peer_ready(struct peer *p)
 	move(p, PEER_CONNECTED);
 	p->mesh->log->log(p->mesh->host, EDGED_INFO, "node %.8s is connected for messages, %u filters", p->id,
 	        (unsigned)p->told.count);
+	p->mesh->channel->joined(p->mesh->channel->ctx, p->id);
 	sync_begin(p);
 }
 
@@ -294,6 +296,7 @@ static void drained(void *conn)
 	if (!c->peer)
 		return;
 	sync_step(c->peer);
+	c->mesh->channel->room(c->mesh->channel->ctx, c->peer->id);
 	c->mesh->session->flow(c->mesh->session->ctx, c->peer->session, true);
 }
 
