@@ -11,6 +11,7 @@
 #include "api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/cluster.h"
 #include "cluster/elsewhere.h"
 #include "cluster/identity.h"
 #include "cluster/proxy.h"
@@ -131,6 +132,13 @@ static void peers_for_plugins(
 {
 	const struct app *app = arg;
 	mesh_peers(app->mesh, each, each_arg);
+}
+
+static void holders_for_plugins(
+        void *arg, const char *role, void (*each)(void *each_arg, const char *node_id), void *each_arg)
+{
+	const struct app *app = arg;
+	cluster_role_holders(mesh_parts(app->mesh)->cluster, edged_str(role), each, each_arg);
 }
 
 static void peers_changed(void *arg)
@@ -491,6 +499,7 @@ static int make_plugins(struct app *app, struct err *err)
 		.node_json = node_for_plugins,
 		.elsewhere = elsewhere,
 		.peers = peers_for_plugins,
+		.holders = holders_for_plugins,
 		.dial_node = dial_for_plugins,
 		.proxy_cache = proxy_cache_for_plugins,
 		.arg = app,

@@ -37,8 +37,9 @@ struct mesh {
 	struct tls_context *serving, *dialling;
 	struct mesh_parts parts;
 	const char *seeds[SEEDS + 1], *interfaces[INTERFACES + 1];
-	char *folder;        /* of the cluster */
-	struct buf services; /* names of this node's */
+	char *folder;            /* of the cluster */
+	struct buf services;     /* names of this node's */
+	struct deferred granted; /* once the grants of one message have all been taken */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };
@@ -124,6 +125,14 @@ static void happened(void *arg, const char *type, struct edged_slice json)
 	struct mesh *mesh = arg;
 	log_info("cluster", "%s %.*s", type, EDGED_SLICE_FMT(json));
 	events_emit(mesh->deps.events, type, json);
+	if (strcmp(type, "roleGranted") == 0)
+		loop_defer(loops_at(mesh->deps.loops, 0), &mesh->granted);
+}
+
+static void tell_granted(struct deferred *deferred)
+{
+	const struct mesh *mesh = CONTAINER_OF(deferred, struct mesh, granted);
+	mesh->deps.peers_changed(mesh->deps.arg);
 }
 
 static unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max)
@@ -431,6 +440,7 @@ int mesh_new(const struct mesh_deps *deps, struct mesh **ret, struct err *err)
 	if (!mesh)
 		return -ENOMEM;
 	mesh->deps = *deps;
+	deferred_init(&mesh->granted, tell_granted);
 	int r = make_identity(mesh, err);
 	if (!r)
 		r = make_cluster(mesh, err);
@@ -475,6 +485,7 @@ void mesh_free(struct mesh *mesh)
 {
 	if (!mesh)
 		return;
+	deferred_cancel(&mesh->granted);
 	elsewhere_free(mesh->parts.elsewhere);
 	proxy_free(mesh->parts.proxy);
 	removals_free(mesh->parts.removals);

@@ -41,7 +41,7 @@ struct mesh_deps {
 	struct events *events;
 	/* Appends this node's services as a JSON array. */
 	int (*services)(void *arg, struct buf *out);
-	/* mesh_peers() may tell something else. */
+	/* mesh_peers() may tell something else, or a role has another holder. */
 	void (*peers_changed)(void *arg);
 	void *arg;
 };

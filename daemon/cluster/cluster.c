@@ -603,21 +603,37 @@ bool cluster_find(
 	return hits == 1;
 }
 
-bool cluster_role_holder(const struct cluster *c, struct edged_slice role_name, struct edged_slice key,
-        char ret_id[NODE_ID_LEN + 1])
+/* The id of who was granted it; false: nobody, or one who is not known here. */
+static bool holder_id(const struct cluster *c, const struct role_grant *grant, char ret_id[NODE_ID_LEN + 1])
 {
 	const struct members *members = swarm_members(c->swarm);
 	const uint8_t *self = members_self_id(members);
-	enum role role;
-	if (!role_by_name(role_name, &role))
-		return false;
-	const struct role_grant *grant = roles_holder_for(swarm_roles(c->swarm), role, key);
 	bool own = grant && !memcmp(grant->holder, self, GOSSIP_SHORT);
 	const struct member *m = grant && !own ? members_find_short(members, grant->holder) : NULL;
-	if (!own && !m)
-		return false;
-	node_id_format(own ? self : m->id, ret_id);
-	return true;
+	if (own || m)
+		node_id_format(own ? self : m->id, ret_id);
+	return own || m;
+}
+
+void cluster_role_holders(const struct cluster *c, struct edged_slice role_name,
+        void (*each)(void *arg, const char *node_id), void *arg)
+{
+	const struct role_grant *grant;
+	char id[NODE_ID_LEN + 1];
+	enum role role;
+	if (!role_by_name(role_name, &role))
+		return;
+	for (unsigned i = 0; (grant = roles_at(swarm_roles(c->swarm), i)); i++)
+		if (grant->role == role && grant->held && holder_id(c, grant, id))
+			each(arg, id);
+}
+
+bool cluster_role_holder(const struct cluster *c, struct edged_slice role_name, struct edged_slice key,
+        char ret_id[NODE_ID_LEN + 1])
+{
+	enum role role;
+	return role_by_name(role_name, &role) &&
+	       holder_id(c, roles_holder_for(swarm_roles(c->swarm), role, key), ret_id);
 }
 
 bool cluster_newer_removals(

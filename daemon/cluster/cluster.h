@@ -70,6 +70,9 @@ void cluster_refresh(struct cluster *cluster);
 /* Other members may have proven now that they are of this account, or not any more. */
 void cluster_kin_changed(struct cluster *cluster);
 
+/* Each holder of that role, this node included. */
+void cluster_role_holders(const struct cluster *cluster, struct edged_slice role,
+        void (*each)(void *arg, const char *node_id), void *arg);
 /* As roles_holder_for(). False: there is no role of that name, or nobody holds it. */
 bool cluster_role_holder(const struct cluster *cluster, struct edged_slice role, struct edged_slice key,
         char ret_id[NODE_ID_LEN + 1]);

@@ -23,6 +23,14 @@ static void peers(
 		deps->peers(deps->arg, each, arg);
 }
 
+static void holders(
+        struct edged_host *host, const char *role, void (*each)(void *arg, const char *node_id), void *arg)
+{
+	const struct plugins_deps *deps = context_of(host)->deps;
+	if (deps->holders)
+		deps->holders(deps->arg, role, each, arg);
+}
+
 static int watch(struct edged_host *host, void (*changed)(void *arg), void *arg)
 {
 	struct plugin_context *context = context_of(host);
@@ -48,6 +56,8 @@ void cap_node_stop(struct plugin_context *context)
 	context->peers_changed = NULL;
 }
 
-const struct edged_node_1 cap_node = {
-	.struct_size = sizeof(cap_node), .describe = describe, .peers = peers, .watch = watch
-};
+const struct edged_node_1 cap_node = { .struct_size = sizeof(cap_node),
+	.describe = describe,
+	.peers = peers,
+	.watch = watch,
+	.holders = holders };

@@ -54,10 +54,12 @@ struct plugins_deps {
 	/* As edged_http_1.elsewhere, for that service. NULL: there are no other nodes. */
 	int (*elsewhere)(void *arg, edged_handle request, const char *service, const char *probe,
 	        const char *type, const char *title, const char *detail);
-	/* Other nodes of the account, as `edged.node/1` tells of them, and dialling them: addresses and TLS are filled in.
+	/* Other nodes of the account and who holds a role, as `edged.node/1` tells, and dialling: addresses and TLS are filled in.
 	 * NULL: there are none. */
 	void (*peers)(
 	        void *arg, void (*each)(void *each_arg, const char *node_id, bool there), void *each_arg);
+	void (*holders)(void *arg, const char *role, void (*each)(void *each_arg, const char *node_id),
+	        void *each_arg);
 	int (*dial_node)(void *arg, const char *node_id, struct dial_options *options, struct dial **ret);
 	/* As edged_proxy_1.cache; `cache` NULL: there is none any more. NULL: there is no proxy. */
 	int (*proxy_cache)(void *arg, const char *plugin, const struct edged_proxy_cache *cache, void *self);
@@ -81,7 +83,8 @@ EDGED_MUST_CHECK int plugins_declare_in(
 void plugins_reloaded(struct plugins *plugins);
 /* From now on, also for those that run. Main loop. */
 void plugins_set_limits(struct plugins *plugins, const struct plugin_limits *limits);
-/* Other nodes of the account have come, gone or proven who they are: those that watch them hear it. Main loop. */
+/* Other nodes of the account have come, gone or proven who they are, or a role has another holder: those that watch hear it.
+ * Main loop. */
 void plugins_peers_changed(struct plugins *plugins);
 /* Who signed the request, as the plugin that decides says (struct edged_decider). Main loop. */
 enum edged_login_outcome plugins_signer(

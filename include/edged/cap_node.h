@@ -21,8 +21,13 @@ struct edged_node_1 {
 	 * now, as far as the cluster knows. The id lives as long as the call of each(). Who has none is told of nobody. */
 	void (*peers)(
 	        struct edged_host *host, void (*each)(void *arg, const char *node_id, bool there), void *arg);
-	/* changed(arg) when peers() may tell something else, until the plugin stops; once for each plugin. -EEXIST, -ENOMEM. */
+	/* changed(arg) when peers() or holders() may tell something else, until the plugin stops; once for each plugin. -EEXIST,
+	 * -ENOMEM. */
 	EDGED_MUST_CHECK int (*watch)(struct edged_host *host, void (*changed)(void *arg), void *arg);
+	/* Tells of each node that holds the role ("cache", see GET /edge/v1/roles) for this node's account, this one included, in
+	 * no order. The id lives as long as the call of each(). */
+	void (*holders)(struct edged_host *host, const char *role,
+	        void (*each)(void *arg, const char *node_id), void *arg);
 };
 
 #ifdef __cplusplus
