@@ -71,6 +71,8 @@ PLUGIN_MORE_bridge   := $(patsubst %,plugins/broker/%.c,codec props reason topic
 PLUGIN_MORE_things   := $(patsubst %,plugins/broker/%.c,password text) plugins/shadow/gate.c
 # The mesh has its numbers and topics as the broker, tries again and counts as the bridge
 PLUGIN_MORE_mesh     := $(patsubst %,plugins/broker/%.c,topic wire) $(patsubst %,plugins/bridge/%.c,backoff words)
+# Shadows that are told to other nodes: numbers as the broker has them
+PLUGIN_MORE_shadow   := plugins/broker/wire.c
 # The broker's data plane asks who comes as the shadows' does, and answers as it does
 PLUGIN_MORE_broker   := plugins/shadow/gate.c plugins/shadow/aws.c
 # Devices are shown over REST as shadows are

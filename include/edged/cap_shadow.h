@@ -21,12 +21,16 @@ extern "C" {
 struct edged_shadow_result {
 	uint32_t struct_size;
 	/* 200, or as HTTP would have it: 400 not a valid name or document, 404 no such shadow, 409 another version is in the document,
-	 * 412 it has not the version asked for, 413 too large, 429 too many requests of this thing are in flight, 500. */
+	 * 412 it has not the version asked for, 413 too large, 429 too many requests of this thing are in flight, 500; 503 its home
+	 * node is away, and nothing was changed; 504 its home node has not answered, and may have changed it. */
 	int status;
 	const char *why; /* for people; "" when the status is 200 */
 	int64_t version; /* when the status is 200 */
 	/* When the status is 200: the document, {"state": {"desired", "reported", "delta"}, "metadata", "version", "timestamp"}. */
 	struct edged_slice document;
+	/* Below 0: it is that of the shadow's home node. Else a copy, while that node is away or because a copy is here: so many
+	 * seconds ago it was the home's. */
+	int64_t age;
 };
 /* Called once for each call that returned 0, also from within it; not after forget(). A change is on the disk by then. */
 typedef void edged_shadow_done(void *arg, const struct edged_shadow_result *result);

@@ -14,8 +14,8 @@ struct travel {
 
 /*
  * Does a message on this topic travel? What begins with "$" is a node's own, but for $aws/; of that, events about clients
- * ($aws/events/) stay as well, and requests to a shadow ($aws/things/THING/shadow/update and the like) are for one shadow
- * service: that of the node where they are made.
+ * ($aws/events/) stay as well, and requests to a shadow ($aws/things/THING/shadow/update and the like) are for the shadow
+ * service of the node where they are made, which asks that of the shadow's home.
  */
 bool topic_travels(const struct travel *travel, struct edged_slice topic);
 /* Is a subscription to this filter, as edged_pubsub_1.interest() tells it ("$share/..." too), worth telling other nodes? */

@@ -58,19 +58,24 @@ int document_parse(struct document *document, struct edged_slice text)
 {
 	json_t *root = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
 	json_int_t version, timestamp;
+	json_int_t made = 0, moves = 0;
 	int exists;
 	json_t *state, *metadata;
 	*document = (struct document){ 0 };
 	if (!root ||
-	        json_unpack(root, "{s:o, s:o, s:I, s:I, s:b}", "state", &state, "metadata", &metadata,
-	                "version", &version, "timestamp", &timestamp, "exists", &exists) ||
-	        !json_is_object(state) || !json_is_object(metadata) || version < 0) {
+	        json_unpack(root, "{s:o, s:o, s:I, s:I, s:b, s?I, s?I}", "state", &state, "metadata",
+	                &metadata, "version", &version, "timestamp", &timestamp, "exists", &exists, "made",
+	                &made, "moves", &moves) ||
+	        !json_is_object(state) || !json_is_object(metadata) || version < 0 || version == INT64_MAX ||
+	        moves < 0) {
 		json_decref(root);
 		return -EINVAL;
 	}
 	*document = (struct document){ .state = json_incref(state),
 		.metadata = tree_read_stamps(metadata),
 		.timestamp = timestamp,
+		.made = made,
+		.moves = (uint32_t)moves,
 		.now = { .version = version, .exists = exists } };
 	json_decref(root);
 	int r = document->metadata ? print(document) : -EINVAL;
@@ -92,8 +97,56 @@ char *document_print(const struct document *document)
 	text_add_literal(&text, ",\"timestamp\":");
 	text_add_int(&text, document->timestamp);
 	text_add_literal(&text, ",\"exists\":");
-	text_add(&text, now->exists ? "true}" : "false}", now->exists ? 5 : 6);
+	text_add(&text, now->exists ? "true" : "false", now->exists ? 4 : 5);
+	if (document->made) {
+		text_add_literal(&text, ",\"made\":");
+		text_add_int(&text, document->made);
+	}
+	if (document->moves) {
+		text_add_literal(&text, ",\"moves\":");
+		text_add_int(&text, document->moves);
+	}
+	text_add_literal(&text, "}");
 	return text_take(&text);
+}
+
+/* The number behind a member's name; 0 when it is not there. */
+static int64_t number_behind(struct edged_slice text, const char *name)
+{
+	size_t n = strlen(name);
+	const char *at = text.len ? memmem(text.ptr, text.len, name, n) : NULL;
+	int64_t value = 0;
+	for (at = at ? at + n : NULL;
+	        at && at < text.ptr + text.len && *at >= '0' && *at <= '9' && value < INT64_MAX / 10; at++)
+		value = value * 10 + (*at - '0');
+	return value;
+}
+
+bool document_peek(struct edged_slice text, struct claim *ret)
+{
+	static const char first[] = ",\"version\":";
+	enum {
+		TAIL = 160
+	}; /* it is longer than all that follows the contents; what they have inside comes before */
+	struct edged_slice tail = text.len > TAIL ? edged_slice(text.ptr + text.len - TAIL, TAIL) : text;
+	const char *at = NULL, *next = tail.len ? memmem(tail.ptr, tail.len, first, sizeof(first) - 1) : NULL;
+	while (next) {
+		at = next;
+		next = memmem(at + 1, (size_t)(tail.ptr + tail.len - at - 1), first, sizeof(first) - 1);
+	}
+	if (!at)
+		return false;
+	tail = edged_slice(at, (size_t)(tail.ptr + tail.len - at));
+	*ret = (struct claim){ .version = number_behind(tail, first),
+		.made = number_behind(tail, ",\"made\":"),
+		.moves = (uint32_t)number_behind(tail, ",\"moves\":"),
+		.exists = memmem(tail.ptr, tail.len, "\"exists\":true", 13) != NULL };
+	return ret->version > 0;
+}
+
+struct claim document_claim(const struct document *document)
+{
+	return (struct claim){ document->now.version, document->made, document->moves, document->now.exists };
 }
 
 /* --- changes -------------------------------------------------------------------------------------------------------------- */
@@ -169,10 +222,11 @@ static int undo(struct document *document, struct printed *before)
 	json_t *state = json_loadb(before->text, before->state, 0, NULL);
 	json_t *written = json_loadb(before->text + before->state, before->len - before->state, 0, NULL);
 	json_t *metadata = tree_read_stamps(written);
-	int64_t timestamp = document->timestamp;
+	const struct document former = *document;
 	json_decref(written);
 	document_fini(document);
-	*document = (struct document){ state, metadata, *before, timestamp };
+	*document =
+	        (struct document){ state, metadata, *before, former.timestamp, former.made, former.moves };
 	*before = (struct printed){ 0 };
 	return state && metadata ? 0 : -ENOMEM;
 }
@@ -204,9 +258,90 @@ int document_update(struct document *document, const struct shadow_request *requ
 			return no_memory(error);
 		return r;
 	}
-	document->now.version++;
+	if (document->now.version++ == 0)
+		document->made = now;
 	document->now.exists = true;
 	document->timestamp = now;
+	*before = former;
+	return 0;
+}
+
+static int64_t newest(const json_t *stamps)
+{
+	int64_t most = json_is_integer(stamps) ? json_integer_value(stamps) : 0;
+	const char *key;
+	json_t *item;
+	size_t i;
+	json_object_foreach((json_t *)(uintptr_t)stamps, key, item) if (newest(item) > most) most =
+	        newest(item);
+	json_array_foreach(stamps, i, item) if (newest(item) > most) most = newest(item);
+	return most;
+}
+
+/* Whether something changed; -ENOMEM. Subtrees are shared, and so are their stamps. */
+static int unite(json_t *state, json_t *metadata, const json_t *other, const json_t *stamps)
+{
+	const char *key;
+	json_t *theirs;
+	int changed = 0;
+	json_object_foreach((json_t *)(uintptr_t)other, key, theirs)
+	{
+		json_t *ours = json_object_get(state, key), *our_stamps = json_object_get(metadata, key);
+		json_t *their_stamps = json_object_get(stamps, key);
+		if (json_is_object(ours) && json_is_object(theirs)) {
+			int r = unite(ours, our_stamps, theirs, their_stamps);
+			if (r < 0)
+				return r;
+			changed |= r;
+		} else if (!ours ||
+		           (!tree_equal(ours, theirs) && newest(their_stamps) > newest(our_stamps))) {
+			if (json_object_set_new(state, key, json_deep_copy(theirs)) ||
+			        json_object_set_new(metadata, key, json_deep_copy(their_stamps)))
+				return -ENOMEM;
+			changed = 1;
+		}
+	}
+	return changed;
+}
+
+/* The other one's contents instead of ours. */
+static int replace_all(struct document *document, const struct document *other)
+{
+	json_t *state = json_deep_copy(other->state), *metadata = json_deep_copy(other->metadata);
+	json_decref(document->state);
+	json_decref(document->metadata);
+	document->state = state;
+	document->metadata = metadata;
+	document->now.exists = other->now.exists;
+	return state && metadata ? 1 : -ENOMEM;
+}
+
+int document_unite(
+        struct document *document, const struct document *other, struct printed *before, bool *ret_changed)
+{
+	struct printed former = document->now;
+	bool first = former.version == 0, deleted = former.exists != other->now.exists;
+	int r = 0;
+	document->now.text = NULL; /* it is in `former` */
+	if (first || (deleted && other->timestamp > document->timestamp))
+		r = replace_all(document, other);
+	else if (!deleted)
+		r = unite(document->state, document->metadata, other->state, other->metadata);
+	if (r < 0 || print(document)) {
+		printed_fini(&former);
+		return -ENOMEM;
+	}
+	*ret_changed = r || other->now.version >= former.version;
+	if (*ret_changed && !first)
+		document->now.version =
+		        (other->now.version > former.version ? other->now.version : former.version) + 1;
+	if (first) {
+		document->now.version = other->now.version;
+		document->made = other->made;
+		document->moves = other->moves;
+	}
+	if (other->timestamp > document->timestamp)
+		document->timestamp = other->timestamp;
 	*before = former;
 	return 0;
 }

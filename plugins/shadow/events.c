@@ -10,17 +10,13 @@ struct start {
 	edged_handle request;
 };
 
-static void begin(void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body)
+static void begin(void *arg, const struct shadow_outcome *outcome)
 {
-	(void)version;
 	struct start *start = arg;
+	int code = outcome->error->code;
 	const struct feed *feed = feeds_find(start->feeds, start->request);
 	if (feed)
-		feed_tell(feed,
-		        error->code == 0     ? "document"
-		        : error->code == 404 ? "absent"
-		                             : "error",
-		        body);
+		feed_tell(feed, code == 0 ? "document" : code == 404 ? "absent" : "error", outcome->body);
 	free(start);
 }
 

@@ -22,8 +22,8 @@ struct listing {
 	json_t *items;
 	size_t limit;
 	bool more;
+	struct things_query query; /* of named shadows only where it begins */
 	/* of things: */
-	struct things_query query;
 	size_t rows; /* looked at */
 	char last[THING_NAME_MAX + 1];
 };
@@ -32,7 +32,7 @@ static void answer_failure(const struct listing *listing, const char *why)
 {
 	struct shadow_error error;
 	(void)shadow_refuse(&error, 500, "%s", why);
-	listing->answer(listing->arg, &error, 0, edged_slice(NULL, 0));
+	listing->answer(listing->arg, &(struct shadow_outcome){ .error = &error });
 }
 
 static void listing_free(struct listing *listing)
@@ -66,7 +66,8 @@ static void finish(struct listing *listing, int result, json_t *root)
 	static const struct shadow_error none = { 0 };
 	char *body = root && !result ? json_dumps(root, JSON_COMPACT) : NULL;
 	if (body)
-		listing->answer(listing->arg, &none, 0, edged_str(body));
+		listing->answer(listing->arg,
+		        &(struct shadow_outcome){ .error = &none, .body = edged_str(body), .age = -1 });
 	else
 		answer_failure(listing, "Internal service failure");
 	free(body);
@@ -104,9 +105,32 @@ static int named_row(void *arg, struct edged_slice key, struct edged_slice value
 	return json_array_append_new(listing->items, json_string(name.name)) ? 1 : 0;
 }
 
+/* Puts a name that is elsewhere in its place among those that are here. */
+static void add_name(void *arg, const char *name)
+{
+	struct listing *listing = arg;
+	size_t i = 0, n = json_array_size(listing->items);
+	if (strcmp(name, listing->query.after.name) <= 0)
+		return;
+	while (i < n && strcmp(json_string_value(json_array_get(listing->items, i)), name) < 0)
+		i++;
+	if (i < n && strcmp(json_string_value(json_array_get(listing->items, i)), name) == 0)
+		return;
+	if (i == n && listing->more) /* of a later page */
+		return;
+	(void)json_array_insert_new(listing->items, i, json_string(name));
+	if (n < listing->limit)
+		return;
+	(void)json_array_remove(listing->items, n);
+	listing->more = true;
+}
+
 static void named_end(void *arg, int result)
 {
 	struct listing *listing = arg;
+	const struct away *away = listing->lists->deps.away;
+	if (away)
+		away->names(away->ctx, listing->query.after.thing, add_name, listing);
 	json_t *root = json_pack(
 	        "{s:O, s:I}", "results", listing->items, "timestamp", (json_int_t)listing->lists->deps.now());
 	size_t n = json_array_size(listing->items);
@@ -115,13 +139,31 @@ static void named_end(void *arg, int result)
 	finish(listing, result, root);
 }
 
+static void note_one(void *arg, const char *name)
+{
+	(void)name;
+	*(bool *)arg = true;
+}
+
+/* Is it registered here, or does another node have shadows of it? */
+static bool is_known(const struct lists *lists, const char *thing, struct shadow_error *error)
+{
+	const struct away *away = lists->deps.away;
+	bool elsewhere = false;
+	if (service_knows(&lists->deps, thing, error))
+		return true;
+	if (away)
+		away->names(away->ctx, thing, note_one, &elsewhere);
+	return elsewhere;
+}
+
 void list_named(
         struct lists *lists, const struct shadow_name *after, size_t limit, shadow_answer *answer, void *arg)
 {
 	char from[SHADOW_KEY_MAX + 1], to[SHADOW_KEY_MAX];
 	struct shadow_error unknown;
-	if (!service_knows(&lists->deps, after->thing, &unknown)) {
-		answer(arg, &unknown, 0, edged_slice(NULL, 0));
+	if (!is_known(lists, after->thing, &unknown)) {
+		answer(arg, &(struct shadow_outcome){ .error = &unknown });
 		return;
 	}
 	struct listing *listing = listing_new(lists, limit, answer, arg);
@@ -129,6 +171,7 @@ void list_named(
 		answer_failure(&(struct listing){ .answer = answer, .arg = arg }, "Internal service failure");
 		return;
 	}
+	listing->query.after = *after;
 	/* The key right after `after` in memcmp order; never the classic shadow, whose name is empty. */
 	struct edged_slice first = shadow_key(from, after);
 	from[first.len] = *after->name ? '\0' : '\1';

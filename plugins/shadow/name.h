@@ -16,7 +16,14 @@ struct shadow_name {
 	char name[SHADOW_NAME_MAX + 1]; /* "" for the classic shadow */
 };
 
-enum shadow_verb { SHADOW_GET, SHADOW_UPDATE, SHADOW_DELETE };
+enum shadow_verb {
+	SHADOW_GET,
+	SHADOW_UPDATE,
+	SHADOW_DELETE,
+	/* between nodes: */
+	SHADOW_MERGE, /* take over what another node has of it */
+	SHADOW_HAND   /* give it to another node */
+};
 
 /* false: a character or length that is not allowed. A thing's name must not be empty, a shadow's may. */
 bool shadow_name_set(struct shadow_name *ret, struct edged_slice thing, struct edged_slice name);

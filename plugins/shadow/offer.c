@@ -19,14 +19,16 @@ struct offer {
 	LIST_HEAD(, asked) asked;
 };
 
-static void answered(void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body)
+static void answered(void *arg, const struct shadow_outcome *outcome)
 {
 	struct asked *asked = arg;
+	const struct shadow_error *error = outcome->error;
 	const struct edged_shadow_result result = { .struct_size = sizeof(result),
 		.status = error->code ? error->code : 200,
 		.why = error->message,
-		.version = version,
-		.document = error->code ? edged_slice(NULL, 0) : body };
+		.version = outcome->version,
+		.document = error->code ? edged_slice(NULL, 0) : outcome->body,
+		.age = outcome->age };
 	if (asked->done) {
 		LIST_REMOVE(asked, link);
 		asked->done(asked->arg, &result);
@@ -55,7 +57,7 @@ static int run(struct offer *offer, struct edged_host *host, struct edged_slice 
 	if (shadow_name_set(&shadow, thing, name))
 		service_run(offer->service, &shadow, call);
 	else
-		answered(asked, &bad_name, 0, edged_slice(NULL, 0));
+		answered(asked, &(struct shadow_outcome){ .error = &bad_name });
 	return 0;
 }
 

@@ -8,8 +8,6 @@
 
 #include "tree.h"
 
-enum { TOKEN_MAX = 64 };
-
 int shadow_refuse(struct shadow_error *error, int code, const char *format, ...)
 {
 	va_list args;
@@ -38,7 +36,7 @@ static int parse_token(struct shadow_request *request, struct shadow_error *erro
 	json_t *token = json_object_get(request->root, "clientToken");
 	if (!token)
 		return 0;
-	if (!json_is_string(token) || json_string_length(token) > TOKEN_MAX ||
+	if (!json_is_string(token) || json_string_length(token) > SHADOW_TOKEN_MAX ||
 	        strlen(json_string_value(token)) != json_string_length(token))
 		return shadow_refuse(error, 400, "Invalid clientToken");
 	request->token = json_string_value(token);

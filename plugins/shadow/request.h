@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include "edged/slice.h"
 
+enum { SHADOW_TOKEN_MAX = 64 }; /* bytes of a client token */
+
 /* Why a request is refused, in AWS's codes (which are HTTP statuses). */
 struct shadow_error {
 	int code; /* 0: none */

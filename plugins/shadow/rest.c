@@ -36,6 +36,7 @@ static const char *error_type(int code)
 		{ 415, "UnsupportedDocumentEncodingException" },
 		{ 429, "ThrottlingException" },
 		{ 503, "ServiceUnavailableException" },
+		{ 504, "ServiceUnavailableException" },
 	};
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (types[i].code == code)
@@ -63,7 +64,8 @@ static int reply_problem(struct rest *rest, edged_handle request, int code, cons
 		{ 413, "too-large", "The shadow would be too large" },
 		{ 415, "bad-encoding", "The body is not of a type that is known here" },
 		{ 429, "too-many-requests", "Too many requests are in flight" },
-		{ 503, "undecided", "It is not known who may do this" },
+		{ 503, "home-away", "The node that has the shadow is away" },
+		{ 504, "home-silent", "The node that has the shadow has not answered" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].code == code)
@@ -99,21 +101,26 @@ static int reply_thing(const struct call *call, struct edged_slice body)
 }
 
 /* The client may have gone meanwhile; then there is nobody to tell. */
-static void answered(void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body)
+static void answered(void *arg, const struct shadow_outcome *outcome)
 {
 	struct call *call = arg;
 	struct rest *rest = call->rest;
-	char tag[32];
-	if (version > 0) {
-		snprintf(tag, sizeof(tag), "\"%lld\"", (long long)version);
-		(void)rest->http->set_header(rest->host, call->request, "ETag", tag);
+	const struct shadow_error *error = outcome->error;
+	char text[32];
+	if (outcome->version > 0) {
+		snprintf(text, sizeof(text), "\"%lld\"", (long long)outcome->version);
+		(void)rest->http->set_header(rest->host, call->request, "ETag", text);
+	}
+	if (!error->code && outcome->age >= 0) { /* RFC 9111 section 5.1 */
+		snprintf(text, sizeof(text), "%lld", (long long)outcome->age);
+		(void)rest->http->set_header(rest->host, call->request, "Age", text);
 	}
 	if (error->code)
 		(void)refuse(rest, call->request, call->aws, error->code, error->message);
 	else if (call->thing)
-		(void)reply_thing(call, body);
+		(void)reply_thing(call, outcome->body);
 	else
-		(void)rest->http->reply(rest->host, call->request, 200, "application/json", body);
+		(void)rest->http->reply(rest->host, call->request, 200, "application/json", outcome->body);
 	free(call);
 }
 
@@ -151,9 +158,12 @@ static bool refused(struct rest *rest, edged_handle request, bool aws, enum gate
 {
 	if (outcome == GATE_CLOSED)
 		(void)refuse(rest, request, aws, 403, "Forbidden: who you are may not come in");
-	if (outcome == GATE_UNDECIDED)
-		(void)refuse(
-		        rest, request, aws, 503, "Nobody is there who could say whether you may; try again");
+	static const char undecided[] = "Nobody is there who could say whether you may; try again";
+	if (outcome == GATE_UNDECIDED && aws)
+		(void)reply_error(rest, request, 503, undecided);
+	else if (outcome == GATE_UNDECIDED)
+		(void)rest->http->problem(
+		        rest->host, request, 503, "undecided", "It is not known who may do this", undecided);
 	return outcome != GATE_OPEN;
 }
 

@@ -16,6 +16,9 @@ struct operation {
 	struct slot *slot;
 	struct shadow_call call; /* without the payload */
 	struct shadow_request request;
+	struct document other; /* of SHADOW_MERGE */
+	shadow_given *given;   /* of SHADOW_HAND */
+	unsigned tries;        /* to find where it is */
 	struct printed before; /* the document, while the change is on its way to the disk */
 };
 
@@ -54,10 +57,12 @@ int service_new(const struct service_deps *deps, struct service **ret)
 
 static void operation_free(struct operation *operation)
 {
-	busy_remove(&operation->service->busy, operation->slot->name.thing);
+	if (operation->call.verb <= SHADOW_DELETE)
+		busy_remove(&operation->service->busy, operation->slot->name.thing);
 	TAILQ_REMOVE(&operation->slot->operations, operation, link);
 	operation->slot->waiting--;
 	shadow_request_fini(&operation->request);
+	document_fini(&operation->other);
 	printed_fini(&operation->before);
 	free(operation);
 }
@@ -69,7 +74,9 @@ static void operation_drop(struct operation *operation)
 {
 	const struct shadow_call *call = &operation->call;
 	if (call->answer)
-		call->answer(call->arg, &stopping, 0, edged_slice(NULL, 0));
+		call->answer(call->arg, &(struct shadow_outcome){ .error = &stopping });
+	if (operation->given)
+		operation->given(call->arg, NULL, edged_slice(NULL, 0));
 	operation_free(operation);
 }
 
@@ -92,7 +99,7 @@ static void refuse(struct service *service, const struct shadow_name *name, cons
 	if (body && call->mirror)
 		tell(&service->teller, name, tell_suffix(call->verb, false), body);
 	if (call->answer)
-		call->answer(call->arg, error, 0, edged_str(body));
+		call->answer(call->arg, &(struct shadow_outcome){ .error = error, .body = edged_str(body) });
 	free(body);
 }
 
@@ -117,6 +124,8 @@ static void finish(struct operation *operation)
 
 static void fail(struct operation *operation, const struct shadow_error *error)
 {
+	if (operation->given) /* which ends nothing: there is no operation any more */
+		operation->given(operation->call.arg, NULL, edged_slice(NULL, 0));
 	refuse(operation->service, &operation->slot->name, &operation->call, error, operation->request.token);
 	finish(operation);
 }
@@ -128,6 +137,15 @@ static void fail_internally(struct operation *operation, const char *what, int r
 	        operation->slot->name.thing, what, strerror(-r));
 	struct shadow_error error;
 	(void)shadow_refuse(&error, 500, "Internal service failure");
+	fail(operation, &error);
+}
+
+/* Another node thought that it is here: that one is to look anew (SHADOW_GONE), not to tell anybody. */
+static void fail_gone(struct operation *operation)
+{
+	struct shadow_error error;
+	operation->call.mirror = false;
+	(void)shadow_refuse(&error, SHADOW_GONE, "This node has no such shadow");
 	fail(operation, &error);
 }
 
@@ -158,6 +176,8 @@ static bool answers(const struct operation *operation, const char *suffix)
 static char *change_body(const struct operation *operation)
 {
 	const struct document *document = &operation->slot->document;
+	if (operation->call.verb == SHADOW_MERGE)
+		return NULL;
 	if (operation->call.verb == SHADOW_UPDATE)
 		return message_accepted(document, &operation->request, document->timestamp);
 	return message_deleted(document->now.version, operation->request.token, document->timestamp);
@@ -168,8 +188,40 @@ static void answer_change(const struct operation *operation, const char *body)
 	const struct shadow_call *call = &operation->call;
 	const struct document *document = &operation->slot->document;
 	char *whole = call->whole ? message_get(document, NULL) : NULL;
-	call->answer(call->arg, &none, document->now.version, edged_str(whole ? whole : body));
+	call->answer(call->arg, &(struct shadow_outcome){ .error = &none,
+	                                .version = document->now.version,
+	                                .body = edged_str(whole ? whole : body),
+	                                .age = -1 });
 	free(whole);
+}
+
+/* What other nodes hear before anybody hears of the change. */
+static void tell_away(const struct operation *operation)
+{
+	const struct away *away = operation->service->deps.away;
+	const struct document *document = &operation->slot->document;
+	bool existed = operation->before.version > 0 && operation->before.exists;
+	if (away)
+		away->changed(away->ctx, &operation->slot->name, document,
+		        operation->before.version == 0 || existed != document->now.exists);
+}
+
+/* What a shadow that was united tells: it may have been deleted by that. */
+static void tell_united(const struct operation *operation)
+{
+	const struct teller *teller = &operation->service->teller;
+	const struct slot *slot = operation->slot;
+	const struct document *document = &slot->document;
+	if (document->now.exists) {
+		tell_update(teller, &slot->name, &operation->before, document, NULL);
+		return;
+	}
+	char *body = operation->before.exists && tell_wanted(teller, &slot->name, "delete/accepted")
+	                     ? message_deleted(document->now.version, NULL, document->timestamp)
+	                     : NULL;
+	if (body)
+		tell(teller, &slot->name, "delete/accepted", body);
+	free(body);
 }
 
 /* It is on the disk: tells all who asked for it. */
@@ -179,15 +231,18 @@ static void stored(void *arg, int result)
 	struct service *service = operation->service;
 	const struct slot *slot = operation->slot;
 	const struct shadow_call *call = &operation->call;
-	const char *suffix = tell_suffix(call->verb, true);
 	if (result) {
 		forget(operation);
 		fail_internally(operation, "store it", result);
 		return;
 	}
-	char *body = answers(operation, suffix) ? change_body(operation) : NULL;
+	tell_away(operation);
+	const char *suffix = call->verb == SHADOW_MERGE ? NULL : tell_suffix(call->verb, true);
+	char *body = suffix && answers(operation, suffix) ? change_body(operation) : NULL;
 	if (body)
 		tell(&service->teller, &slot->name, suffix, body);
+	if (call->verb == SHADOW_MERGE)
+		tell_united(operation);
 	if (call->verb == SHADOW_UPDATE)
 		tell_update(&service->teller, &slot->name, &operation->before, &slot->document,
 		        operation->request.token);
@@ -254,6 +309,63 @@ static void change(struct operation *operation)
 	}
 }
 
+/* Takes in what another node has of it. */
+static void merge(struct operation *operation)
+{
+	struct slot *slot = operation->slot;
+	bool changed;
+	int r = document_unite(&slot->document, &operation->other, &operation->before, &changed);
+	if (r) {
+		forget(operation);
+		fail_internally(operation, "unite it", r);
+		return;
+	}
+	slots_resize(&operation->service->slots, slot);
+	if (!changed) {
+		answer_change(operation, NULL);
+		finish(operation);
+		return;
+	}
+	r = store(operation);
+	if (r) {
+		forget(operation);
+		fail_internally(operation, "store it", r);
+	}
+}
+
+static void hand(struct operation *operation)
+{
+	const struct document *document = &operation->slot->document;
+	char *text = document->now.version > 0 ? document_print(document) : NULL;
+	shadow_given *given = operation->given;
+	operation->given = NULL;
+	given(operation->call.arg, operation, edged_str(text));
+	free(text);
+}
+
+static void handed(void *arg, int result)
+{
+	struct operation *operation = arg;
+	forget(operation);
+	if (result)
+		fail_internally(operation, "remove it", result);
+	else
+		finish(operation);
+}
+
+/* That it is not here any more survives before anything else is done with it. */
+void service_handed(struct operation *operation, bool gone)
+{
+	const struct service_deps *deps = &operation->service->deps;
+	char key[SHADOW_KEY_MAX];
+	int r = gone ? deps->store->del(deps->host, SHADOW_TABLE, shadow_key(key, &operation->slot->name))
+	             : 0;
+	if (gone && !r)
+		r = deps->store->commit(deps->host, handed, operation);
+	if (!gone || r)
+		finish(operation);
+}
+
 static void show(struct operation *operation)
 {
 	const struct slot *slot = operation->slot;
@@ -270,9 +382,64 @@ static void show(struct operation *operation)
 	if (call->mirror)
 		tell(&operation->service->teller, &slot->name, "get/accepted", body);
 	if (call->answer)
-		call->answer(call->arg, &none, slot->document.now.version, edged_str(body));
+		call->answer(call->arg, &(struct shadow_outcome){ .error = &none,
+		                                .version = slot->document.now.version,
+		                                .body = edged_str(body),
+		                                .age = -1 });
 	free(body);
 	finish(operation);
+}
+
+/* --- what is not here -------------------------------------------------------------------------------------------------------- */
+
+enum { TRIES = 3 };
+
+static void came_back(void *arg, enum away_result result, const struct shadow_outcome *outcome)
+{
+	struct operation *operation = arg;
+	struct service *service = operation->service;
+	struct shadow_call *call = &operation->call;
+	const struct shadow_name *name = &operation->slot->name;
+	struct shadow_error error;
+	if (result == AWAY_AGAIN && ++operation->tries < TRIES) {
+		work(operation->slot);
+		return;
+	}
+	if (result == AWAY_AGAIN) {
+		(void)shadow_refuse(&error, 503, "It is not known which node has this shadow; try again");
+		fail(operation, &error);
+		return;
+	}
+	call->mirror &= result != AWAY_TOLD;
+	if (outcome->error->code) {
+		fail(operation, outcome->error);
+		return;
+	}
+	char *body = call->mirror ? strndup(outcome->body.ptr, outcome->body.len) : NULL;
+	if (body)
+		tell(&service->teller, name, tell_suffix(call->verb, true), body);
+	free(body);
+	if (call->answer)
+		call->answer(call->arg, outcome);
+	finish(operation);
+}
+
+/* True: it has been dealt with. */
+static bool run_away(struct operation *operation)
+{
+	const struct away *away = operation->service->deps.away;
+	const struct shadow_call *call = &operation->call;
+	bool makes = call->verb == SHADOW_MERGE || (call->make && call->verb == SHADOW_UPDATE);
+	if (call->verb == SHADOW_HAND)
+		return false;
+	if (call->here && !makes)
+		fail_gone(operation);
+	else if (call->here)
+		return false;
+	else
+		return away->run(
+		        away->ctx, &operation->slot->name, call, &operation->request, came_back, operation);
+	return true;
 }
 
 static void loaded(void *arg, int result, struct edged_slice value)
@@ -295,15 +462,47 @@ static void loaded(void *arg, int result, struct edged_slice value)
 	work(slot);
 }
 
+static void carry_out(struct operation *operation)
+{
+	switch (operation->call.verb) {
+	case SHADOW_GET:
+		show(operation);
+		break;
+	case SHADOW_UPDATE:
+	case SHADOW_DELETE:
+		change(operation);
+		break;
+	case SHADOW_MERGE:
+		merge(operation);
+		break;
+	case SHADOW_HAND:
+		hand(operation);
+		break;
+	}
+}
+
+bool service_knows(const struct service_deps *deps, const char *thing, struct shadow_error *error)
+{
+	if (!deps->registered || deps->registered(deps->registered_arg, thing))
+		return true;
+	(void)shadow_refuse(error, 404, "Thing not found");
+	return false;
+}
+
 static void work(struct slot *slot)
 {
 	struct operation *operation = TAILQ_FIRST(&slot->operations);
 	const struct service_deps *deps = &operation->service->deps;
+	if (slot->loaded && deps->away && slot->document.now.version == 0 && run_away(operation))
+		return;
+	struct shadow_error error;
+	if (slot->loaded && deps->away && operation->call.verb <= SHADOW_DELETE &&
+	        !service_knows(deps, slot->name.thing, &error)) { /* nor does another node have it */
+		fail(operation, &error);
+		return;
+	}
 	if (slot->loaded) {
-		if (operation->call.verb == SHADOW_GET)
-			show(operation);
-		else
-			change(operation);
+		carry_out(operation);
 		return;
 	}
 	char key[SHADOW_KEY_MAX];
@@ -313,9 +512,13 @@ static void work(struct slot *slot)
 }
 
 static int parse(struct service *service, const struct shadow_call *call, struct shadow_request *request,
-        struct shadow_error *error)
+        struct document *other, struct shadow_error *error)
 {
 	const struct document_limits *limits = &service->deps.limits;
+	if (call->verb == SHADOW_MERGE && document_parse(other, call->payload))
+		return shadow_refuse(error, 400, "This is no stored shadow");
+	if (call->verb == SHADOW_MERGE)
+		return 0;
 	if (call->payload.len > service->deps.payload)
 		return shadow_refuse(error, 413, "The payload exceeds the maximum size allowed");
 	if (call->verb != SHADOW_UPDATE)
@@ -333,9 +536,11 @@ static bool enqueue(struct service *service, const struct shadow_name *name, str
         struct shadow_error *error)
 {
 	const struct service_deps *deps = &service->deps;
-	int r = busy_add(&service->busy, name->thing, deps->rate ? deps->loop->now(deps->host) : 0);
+	bool counts = operation->call.verb <= SHADOW_DELETE; /* what nodes do among themselves does not */
+	int r = counts ? busy_add(&service->busy, name->thing, deps->rate ? deps->loop->now(deps->host) : 0)
+	               : 0;
 	struct slot *slot = r ? NULL : slots_get(&service->slots, name);
-	if (!slot && !r)
+	if (!slot && !r && counts)
 		busy_remove(&service->busy, name->thing);
 	if (r == -EBUSY)
 		(void)shadow_refuse(
@@ -354,26 +559,22 @@ static bool enqueue(struct service *service, const struct shadow_name *name, str
 	return true;
 }
 
-bool service_knows(const struct service_deps *deps, const char *thing, struct shadow_error *error)
-{
-	if (!deps->registered || deps->registered(deps->registered_arg, thing))
-		return true;
-	(void)shadow_refuse(error, 404, "Thing not found");
-	return false;
-}
-
 void service_run(struct service *service, const struct shadow_name *name, const struct shadow_call *call)
 {
-	edged_metric_add(service->requests[call->verb], 1);
+	if (call->verb <= SHADOW_DELETE)
+		edged_metric_add(service->requests[call->verb], 1);
 	struct shadow_error error = { 0 };
 	struct shadow_request request = { 0 };
+	struct document other = { 0 };
 	struct operation *operation = NULL;
-	if (parse(service, call, &request, &error) == 0 &&
-	        service_knows(&service->deps, name->thing, &error)) {
+	bool judged = call->verb <= SHADOW_DELETE && !service->deps.away; /* else see work() */
+	if (parse(service, call, &request, &other, &error) == 0 &&
+	        (!judged || service_knows(&service->deps, name->thing, &error))) {
 		operation = calloc(1, sizeof(*operation));
 		if (operation)
-			*operation =
-			        (struct operation){ .service = service, .call = *call, .request = request };
+			*operation = (struct operation){
+				.service = service, .call = *call, .request = request, .other = other
+			};
 		else
 			(void)shadow_refuse(&error, 500, "Internal service failure");
 	}
@@ -384,5 +585,24 @@ void service_run(struct service *service, const struct shadow_name *name, const 
 	}
 	refuse(service, name, call, &error, request.token);
 	shadow_request_fini(&request);
+	document_fini(&other);
 	free(operation);
+}
+
+int service_hand(struct service *service, const struct shadow_name *name, shadow_given *given, void *arg)
+{
+	struct shadow_error error;
+	struct operation *operation = calloc(1, sizeof(*operation));
+	if (!operation)
+		return -ENOMEM;
+	*operation = (struct operation){
+		.service = service, .call = { .verb = SHADOW_HAND, .arg = arg }, .given = given
+	};
+	if (!enqueue(service, name, operation, &error)) {
+		free(operation);
+		return -ENOMEM;
+	}
+	if (operation->slot->waiting == 1)
+		work(operation->slot);
+	return 0;
 }

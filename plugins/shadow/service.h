@@ -18,6 +18,8 @@
 
 struct service;
 
+struct away; /* below */
+
 struct service_deps {
 	struct edged_host *host;
 	const struct edged_log_1 *log;
@@ -33,6 +35,7 @@ struct service_deps {
 	int64_t (*now)(void);                             /* seconds since 1970 */
 	bool (*registered)(void *arg, const char *thing); /* NULL: any thing may have shadows */
 	void *registered_arg;
+	const struct away *away; /* NULL: alone */
 };
 
 /* May the thing have shadows? Else `error` says no. */
@@ -42,10 +45,18 @@ int service_new(const struct service_deps *deps, struct service **ret);
 /* Call when the store calls back no more. Operations that wait are answered with 500. */
 void service_free(struct service *service);
 
-/* How an operation ended: error->code 0, the version and the body of `accepted` (or the whole document), else the refusal.
- * `body` is valid during the call. */
-typedef void shadow_answer(
-        void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body);
+/* How an operation ended: error->code 0, the version and the body of `accepted` (or the whole document), else the refusal. The
+ * slice is valid during the call. */
+struct shadow_outcome {
+	const struct shadow_error *error;
+	int64_t version;
+	struct edged_slice body;
+	int64_t age; /* s; below 0: it is the home's own, else a copy, and has been so since */
+};
+typedef void shadow_answer(void *arg, const struct shadow_outcome *outcome);
+
+/* The code by which a node says to another one that it has not got the shadow (call.here). Nobody else hears it. */
+enum { SHADOW_GONE = 410 };
 
 /* Conditions beyond those in the payload (RFC 9110 section 13.1.1); a failed one is 412. */
 enum { SHADOW_MATCH_NONE = -1, SHADOW_MATCH_ANY = -2 };
@@ -58,11 +69,43 @@ struct shadow_call {
 	bool patch;    /* update: the payload is a merge patch of the state */
 	bool replace;  /* patch: the sections in it are put in the place of what there is, not merged */
 	bool whole;    /* update: the answer is the whole document */
+	bool here; /* asked by another node, which knows that this one is the home: nobody else is asked */
+	bool make; /* here: update: if there is none yet, it is made */
 	shadow_answer *answer; /* may be NULL */
 	void *arg;
 };
 
+/* What becomes of a shadow that is not here. A service without it is alone. */
+enum away_result {
+	AWAY_DONE,
+	AWAY_TOLD, /* and its home has told it on the topics */
+	AWAY_AGAIN /* it is not where it was thought to be; look anew */
+};
+typedef void away_done(void *arg, enum away_result result, const struct shadow_outcome *outcome);
+struct away {
+	void *ctx;
+	/* There is none of that name here. False: nor elsewhere, and it is to be made here. Else done() is called once, later or
+	 * from within. What is borrowed lives until then. */
+	bool (*run)(void *ctx, const struct shadow_name *name, const struct shadow_call *call,
+	        const struct shadow_request *request, away_done *done, void *arg);
+	/* Tells the names of a thing's shadows that are elsewhere and exist, in no order. */
+	void (*names)(void *ctx, const char *thing, void (*each)(void *arg, const char *name), void *arg);
+	/* A change of one that is here is on the disk, and not told yet. appears: whether it exists is another matter now. */
+	void (*changed)(
+	        void *ctx, const struct shadow_name *name, const struct document *document, bool appears);
+};
+
 /* Starts an operation. Changes are told on the topics `accepted`, `delta` and `documents` to whoever listens. */
 void service_run(struct service *service, const struct shadow_name *name, const struct shadow_call *call);
+
+/* Another node is to be the home of the shadow: its turn has come, `text` is what is stored (empty: there is nothing), and until
+ * service_handed() all requests to it wait. `operation` NULL: it cannot be read, and there is nothing to end. gone: it is not
+ * here any more. */
+struct operation;
+typedef void shadow_given(void *arg, struct operation *operation, struct edged_slice text);
+/* -ENOMEM. */
+EDGED_MUST_CHECK int service_hand(
+        struct service *service, const struct shadow_name *name, shadow_given *given, void *arg);
+void service_handed(struct operation *operation, bool gone);
 
 #endif

@@ -228,13 +228,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void answer(void *arg, const struct shadow_error *error, int64_t version, struct edged_slice body)
+static void answer(void *arg, const struct shadow_outcome *outcome)
 {
-	last_version = version;
+	last_version = outcome->version;
 	(void)arg;
 	answers++;
-	last_code = error->code;
-	snprintf(last_body, sizeof(last_body), "%.*s", EDGED_SLICE_FMT(body));
+	last_code = outcome->error->code;
+	snprintf(last_body, sizeof(last_body), "%.*s", EDGED_SLICE_FMT(outcome->body));
 }
 
 static void ask(const struct shadow_name *name, enum shadow_verb verb, const char *payload, bool mirror)

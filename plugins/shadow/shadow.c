@@ -7,7 +7,9 @@
 #include "edged/cap_config.h"
 #include "edged/cap_things.h"
 #include "edged/plugin.h"
+#include "homes.h"
 #include "offer.h"
+#include "peers.h"
 #include "rest.h"
 #include "service.h"
 #include "strict.h"
@@ -27,11 +29,15 @@ struct shadow {
 	struct edged_host *host;
 	const struct edged_pubsub_1 *pubsub;
 	const struct edged_things_1 *things; /* in strict mode, once they are there; see registered() */
+	struct others *others;
+	struct asks *asks;
+	struct peers *peers;
 	struct service *service;
 	struct lists *lists;
 	struct feeds *feeds;
 	struct gate gate;
 	struct rest rest;
+	struct homes homes;
 	struct offer *offer;
 	edged_handle subscriptions[FILTERS];
 };
@@ -72,6 +78,9 @@ static void destroy(void *self)
 	feeds_free(shadow->feeds);
 	lists_free(shadow->lists);
 	service_free(shadow->service);
+	peers_free(shadow->peers);
+	asks_free(shadow->asks);
+	others_free(shadow->others);
 	free(shadow);
 }
 
@@ -86,6 +95,32 @@ static int make_feeds(struct shadow *shadow, const struct service_deps *service,
 		.limit = limit,
 		.limit_is = "\"streams\" of the shadow plugin" };
 	return feeds_new(&deps, &shadow->feeds);
+}
+
+static int make_peers(struct shadow *shadow, const struct service_deps *service)
+{
+	const struct edged_config_1 *config = edged_cap(shadow->host, EDGED_CONFIG_1);
+	const struct others_deps others = { .host = shadow->host,
+		.log = service->log,
+		.store = service->store,
+		.metrics = service->metrics,
+		.count = (size_t)config->integer(shadow->host, "elsewhere.shadows"),
+		.bytes = (size_t)config->integer(shadow->host, "elsewhere.copies") };
+	const struct asks_deps asks = { .host = shadow->host,
+		.loop = service->loop,
+		.metrics = service->metrics,
+		.count = (size_t)config->integer(shadow->host, "elsewhere.requests"),
+		.time_ms = (uint64_t)config->integer(shadow->host, "elsewhere.answer") };
+	int r = others_new(&others, &shadow->others);
+	if (!r)
+		r = asks_new(&asks, &shadow->asks);
+	const struct peers_deps peers = { .service = *service,
+		.channel = edged_cap(shadow->host, EDGED_CHANNEL_1),
+		.node = edged_cap(shadow->host, EDGED_NODE_1),
+		.others = shadow->others,
+		.asks = shadow->asks,
+		.keep_ms = (uint64_t)config->integer(shadow->host, "elsewhere.keep") };
+	return r ? r : peers_new(&peers, &shadow->peers);
 }
 
 static int create(struct edged_host *host, void **ret_self)
@@ -119,7 +154,11 @@ static int create(struct edged_host *host, void **ret_self)
 	const struct edged_http_1 *http = edged_cap(host, EDGED_HTTP_1);
 	shadow->gate = (struct gate){ .host = host, .http = http, .auth = edged_cap(host, EDGED_AUTH_1) };
 	LIST_INIT(&shadow->gate.visits);
-	int r = service_new(&deps, &shadow->service);
+	int r = make_peers(shadow, &deps);
+	if (!r) {
+		deps.away = &shadow->peers->away;
+		r = service_new(&deps, &shadow->service);
+	}
 	if (!r)
 		r = lists_new(&deps, &shadow->gate, (size_t)config->integer(host, "scan"), &shadow->lists);
 	if (!r)
@@ -137,6 +176,7 @@ static int create(struct edged_host *host, void **ret_self)
 		.lists = shadow->lists,
 		.feeds = shadow->feeds,
 		.gate = &shadow->gate };
+	shadow->homes = (struct homes){ .rest = &shadow->rest, .peers = shadow->peers };
 	*ret_self = shadow;
 	return 0;
 }
@@ -146,6 +186,7 @@ static void stop(void *self)
 	struct shadow *shadow = self;
 	gate_stop(&shadow->gate);
 	feeds_stop(shadow->feeds);
+	peers_stop(shadow->peers);
 	for (unsigned i = 0; i < FILTERS; i++)
 		if (shadow->subscriptions[i])
 			(void)shadow->pubsub->unsubscribe(
@@ -157,19 +198,39 @@ static void rights_changed(void *self)
 	feeds_judge(((struct shadow *)self)->feeds);
 }
 
+static void look(void *self)
+{
+	peers_look(((struct shadow *)self)->peers);
+}
+
+static int begin(struct shadow *shadow)
+{
+	const struct edged_node_1 *node = edged_cap(shadow->host, EDGED_NODE_1);
+	const struct edged_auth_1 *auth = shadow->gate.auth;
+	int r = 0;
+	for (unsigned i = 0; i < FILTERS && !r; i++)
+		r = shadow->pubsub->subscribe(shadow->pubsub->ctx, shadow->host, filters[i], 1, deliver,
+		        shadow, &shadow->subscriptions[i]);
+	if (!r && auth)
+		r = auth->watch(shadow->host, rights_changed, shadow);
+	if (!r)
+		r = node->watch(shadow->host, look, shadow);
+	return r ? r : peers_start(shadow->peers, shadow->service);
+}
+
+static void loaded(void *self, int result)
+{
+	struct shadow *shadow = self;
+	int r = result ? result : begin(shadow);
+	shadow->host->v1->started(shadow->host, r, r ? "the store, or another plugin, is in the way" : NULL);
+}
+
+/* Where the shadows of other nodes are is known before anybody asks for one. */
 static int start(void *self)
 {
 	struct shadow *shadow = self;
-	for (unsigned i = 0; i < FILTERS; i++) {
-		int r = shadow->pubsub->subscribe(shadow->pubsub->ctx, shadow->host, filters[i], 1, deliver,
-		        shadow, &shadow->subscriptions[i]);
-		if (r) {
-			stop(shadow);
-			return r;
-		}
-	}
-	const struct edged_auth_1 *auth = shadow->gate.auth;
-	return auth ? auth->watch(shadow->host, rights_changed, shadow) : 0;
+	int r = others_load(shadow->others, loaded, shadow);
+	return r ? r : EDGED_LATER;
 }
 
 static const void *offer(void *self, const char *name)
@@ -223,6 +284,18 @@ static int serve_events(void *self, edged_handle request)
 	return ask(self, request, rest_events);
 }
 
+static int serve_homes(void *self, edged_handle request)
+{
+	struct shadow *shadow = self;
+	return gate_ask(&shadow->gate, request, homes_list, &shadow->homes);
+}
+
+static int serve_takeover(void *self, edged_handle request)
+{
+	struct shadow *shadow = self;
+	return gate_ask(&shadow->gate, request, homes_take, &shadow->homes);
+}
+
 /* Parameters beyond those of the path, as OpenAPI writes them. */
 #define PARAMETER(in, name, type, text)                                                                      \
 	"{\"name\":\"" name "\",\"in\":\"" in "\",\"schema\":{\"type\":\"" type                              \
@@ -260,6 +333,11 @@ static const struct edged_route routes[] = {
 	        PARAMETERS(NAME "," MATCH), EDGED_SCOPE_ACCOUNT, 0 },
 	{ "GET", "/shadow/v1/things/{thing}/events", serve_events,
 	        "A shadow and its changes, as server-sent events", PARAMETERS(NAME), EDGED_SCOPE_ACCOUNT, 0 },
+	{ "GET", "/shadow/v1/homes", serve_homes, "Other nodes that have shadows, and copies of those here",
+	        NULL, EDGED_SCOPE_ACCOUNT, 0 },
+	{ "POST", "/shadow/v1/homes/{node}/takeover", serve_takeover,
+	        "Become the home of all shadows of a node that does not come back, from the copies here",
+	        NULL, EDGED_SCOPE_ACCOUNT, 0 },
 	{ 0 },
 };
 
@@ -281,11 +359,22 @@ static const struct edged_setting settings[] = {
 	        "Shadows looked at for one page of things" },
 	{ "streams", EDGED_TYPE_INT, "32", 0, 1000, "streams", NULL,
 	        "Open answers of /shadow/v1/things/{thing}/events" },
+	{ "elsewhere.shadows", EDGED_TYPE_INT, "20000", 0, 1000000, "shadows", NULL,
+	        "Shadows of other nodes of which this node knows where they are; about 250 bytes of memory "
+	        "each" },
+	{ "elsewhere.copies", EDGED_TYPE_SIZE, "\"64M\"", 0, 1099511627776, "bytes", NULL,
+	        "Copies of shadows of other nodes, on the disk, when this node holds the cache role" },
+	{ "elsewhere.keep", EDGED_TYPE_DURATION, "\"1h\"", 1000, 31536000000, "ms", NULL,
+	        "How long copies stay when this node holds the cache role no longer" },
+	{ "elsewhere.requests", EDGED_TYPE_INT, "1000", 1, 100000, "requests", NULL,
+	        "Requests that may wait for the answers of other nodes at once; further ones get 429" },
+	{ "elsewhere.answer", EDGED_TYPE_DURATION, "\"5s\"", 100, 60000, "ms", NULL,
+	        "How long another node may take for an answer; then 504" },
 	{ 0 },
 };
 
 static const char *const needs[] = { EDGED_LOG_1, EDGED_CONFIG_1, EDGED_STORE_1, EDGED_PUBSUB_1, EDGED_HTTP_1,
-	EDGED_LOOP_1, EDGED_METRICS_1, NULL };
+	EDGED_LOOP_1, EDGED_METRICS_1, EDGED_NODE_1, EDGED_CHANNEL_1, NULL };
 static const char *const offers[] = { EDGED_SHADOW_1, NULL };
 
 EDGED_PLUGIN(.name = "shadow", .version = EDGED_VERSION, .summary = "AWS IoT device shadows", .needs = needs,

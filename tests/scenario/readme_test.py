@@ -46,7 +46,8 @@ EXPECTED = [
     ("curl localhost:8083/edge/v1/cluster/election", r'"reason":"[^"]+ is supernode in epoch'),
     ("build/edgectl --state build/state invite", r"edged1\.\S+"),
     ("build/edgectl --state build/state2 join", r""),
-    ("curl localhost:8083/nodes/", r'"state":{"desired":{"led":"off"}'),
+    ("curl localhost:8083/nodes/", r'"id":"\w+".*8084'),
+    ("curl localhost:8084/things/lamp", r'"reported":{"led":"on"}'),
 ]
 STREAMS = ("make run", "mosquitto_sub", "curl -N", "build/edged")
 
@@ -145,7 +146,8 @@ def type_all(terminal, lines):
             terminal.run(line)
             wait_for(lambda: "hello" in terminal.curl("/hello/v1/greet/world") and
                      "404" in terminal.curl("/hello/v1/greet/world"), 10, "hello is gone")
-        elif line.startswith(("curl localhost:8083/hello", "curl 'localhost:8083/mds", "curl localhost:8083/nodes")):
+        elif line.startswith(("curl localhost:8083/hello", "curl 'localhost:8083/mds", "curl localhost:8083/nodes",
+                               "curl localhost:8084/things")):
             wait_for(lambda: re.search(pattern, terminal.run(line)), 10, f"{line}: {pattern}")
         elif line.startswith("curl localhost:8083/things/lamp"):  # the device's report is on its way
             wait_for(lambda: re.search(pattern, terminal.run(line)), 5, f"{line}: {pattern}")
@@ -155,7 +157,6 @@ def type_all(terminal, lines):
             if "invite" in line:
                 token = re.search(pattern, got).group()
                 other = re.search(r'"id":"(\w+)"', terminal.curl("/edge/v1/node", 8084)).group(1)
-                terminal.curl("/things/lamp/shadow", 8084, "-d", '{"state":{"desired":{"led":"off"}}}')
     for line in lines:
         if line.startswith(STREAMS):
             pattern = next(p for b, p in EXPECTED if line.startswith(b))

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests to shadows that are elsewhere: to the home, or to a copy. Main loop only. */
+#ifndef SHADOW_AWAY_H
+#define SHADOW_AWAY_H
+
+#include "peers.h"
+
+void away_names(void *peers, const char *thing, void (*each)(void *arg, const char *name), void *arg);
+bool away_run(void *peers, const struct shadow_name *name, const struct shadow_call *call,
+        const struct shadow_request *request, away_done *done, void *arg);
+/* What a copy gives as the answer to `get`: the body, to be freed, or NULL and why. */
+char *away_copy_body(struct edged_slice text, const struct shadow_name *name, const char *token, int64_t age,
+        int64_t *ret_version, struct shadow_error *error);
+
+#endif
