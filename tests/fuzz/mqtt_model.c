@@ -105,12 +105,14 @@ static unsigned under_way(const struct model_session *s)
 
 /* There is no room, or what came live has its place behind something for which there is none: retained messages that a new
  * subscription brings. It keeps that place when they expire; nothing says how soon a message has to go. */
-static bool may_wait(const struct model_session *s, uint8_t qos, bool held)
+static bool may_wait(const struct model *m, const struct model_session *s, uint8_t qos, bool held)
 {
 	bool behind = held || qos;
 	for (unsigned i = 0; i < s->count; i++)
 		behind |= (s->queue[i].retained || s->queue[i].look.qos) && !s->queue[i].sent &&
 		          s->queue[i].state != EXPIRED;
+	for (unsigned i = 0; i < m->share_count; i++) /* it may have one of these */
+		behind |= !m->shares[i].taken && m->shares[i].member[s - m->sessions];
 	return behind && under_way(s) >= s->window;
 }
 
@@ -156,7 +158,7 @@ static bool give(struct model *m, uint8_t who, uint16_t n, bool *ret_stored)
 	if (message->retain && as_published)      /* 3.3.1-12, -13 */
 		look.retain = not_as_published || s->version != MQTT_5 ? EITHER : YES;
 	*ret_stored |= durable(s) && look.qos;
-	bool held = may_wait(s, look.qos, false);
+	bool held = may_wait(m, s, look.qos, false);
 	if (look.qos || s->connected) /* for who is away QoS 0 may be kept (3.1.2.4), and is not */
 		add_entry(m, s, n, &look)->held = held;
 	return true;
@@ -183,7 +185,7 @@ static bool share(struct model *m, uint8_t filter, uint16_t n)
 		if (message->retain && sub->retain_as_published)
 			look->retain = s->version == MQTT_5 ? YES : EITHER;
 		share.optional |= share.member[i] && !s->connected && look->qos == 0;
-		share.held |= share.member[i] && may_wait(s, look->qos, false);
+		share.held |= share.member[i] && may_wait(m, s, look->qos, false);
 	}
 	if (any)
 		m->shares[m->share_count++] = share;
@@ -541,6 +543,21 @@ static bool may_take(const struct model *m, const struct model_share *s, uint16_
 	       looks_like(&s->look[who], look, m->sessions[who].version);
 }
 
+/* What was put down to this share was something that need not have come for its taker. */
+static bool was_another(struct model *m, const struct model_share *s)
+{
+	struct model_session *taker = &m->sessions[s->taker];
+	for (unsigned i = 0; i < taker->count; i++) {
+		const struct model_entry *e = &taker->queue[i];
+		if (e->state != WAITING || !e->optional || !looks_the_same(m, e->message, s->message) ||
+		        !looks_like(&e->look, &s->taken_as, taker->version))
+			continue;
+		take_out(taker, i);
+		return true;
+	}
+	return false;
+}
+
 /* Finds a share that this may be; who has taken it gets another, if that is possible. What must be taken comes first. */
 static bool take_share(
         struct model *m, uint16_t n, uint8_t who, const struct model_look *look, bool optional, bool *seen)
@@ -551,7 +568,8 @@ static bool take_share(
 		if (seen[i] || s->optional != (k >= m->share_count) || !may_take(m, s, n, who, look))
 			continue;
 		seen[i] = true;
-		if (s->taken && !take_share(m, s->message, s->taker, &s->taken_as, optional, seen))
+		if (s->taken && !take_share(m, s->message, s->taker, &s->taken_as, optional, seen) &&
+		        !was_another(m, s))
 			continue;
 		s->taken = true;
 		s->taker = who;
@@ -735,8 +753,8 @@ static const char *judge_session(const struct model *m, struct model_session *s)
 		struct model_entry *e = &s->queue[i];
 		if (e->sent || e->optional || e->state == EXPIRED)
 			continue;
-		e->held |= may_wait(s, e->look.qos, e->held);
-		if (!may_wait(s, e->look.qos, e->held))
+		e->held |= may_wait(m, s, e->look.qos, e->held);
+		if (!may_wait(m, s, e->look.qos, e->held))
 			return e->state == RELEASED ? "no PUBREL [4.3.3, 4.4.0-1]" : "a message did not come";
 	}
 	return NULL;
@@ -748,7 +766,8 @@ static bool is_held(const struct model *m, struct model_share *share)
 	bool held = false;
 	for (unsigned c = 0; c < CLIENTS; c++) {
 		const struct model_session *s = &m->sessions[c];
-		held |= share->member[c] && (!s->connected || may_wait(s, share->look[c].qos, share->held));
+		held |= share->member[c] &&
+		        (!s->connected || may_wait(m, s, share->look[c].qos, share->held));
 	}
 	share->held |= held;
 	return held;
