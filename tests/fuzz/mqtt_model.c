@@ -543,17 +543,16 @@ static bool may_take(const struct model *m, const struct model_share *s, uint16_
 	       looks_like(&s->look[who], look, m->sessions[who].version);
 }
 
-/* What was put down to this share was something that need not have come for its taker. */
-static bool was_another(struct model *m, const struct model_share *s)
+/* What comes to `who` as this share may be something that need not come, and then the share is still to come. */
+static bool may_be_another(
+        const struct model *m, const struct model_share *s, uint8_t who, const struct model_look *look)
 {
-	struct model_session *taker = &m->sessions[s->taker];
+	const struct model_session *taker = &m->sessions[who];
 	for (unsigned i = 0; i < taker->count; i++) {
 		const struct model_entry *e = &taker->queue[i];
-		if (e->state != WAITING || !e->optional || !looks_the_same(m, e->message, s->message) ||
-		        !looks_like(&e->look, &s->taken_as, taker->version))
-			continue;
-		take_out(taker, i);
-		return true;
+		if (e->state == WAITING && e->optional && looks_the_same(m, e->message, s->message) &&
+		        looks_like(&e->look, look, taker->version))
+			return true;
 	}
 	return false;
 }
@@ -569,9 +568,10 @@ static bool take_share(
 			continue;
 		seen[i] = true;
 		if (s->taken && !take_share(m, s->message, s->taker, &s->taken_as, optional, seen) &&
-		        !was_another(m, s))
+		        !s->doubt)
 			continue;
 		s->taken = true;
+		s->doubt = may_be_another(m, s, who, look);
 		s->taker = who;
 		s->taken_as = *look;
 		return true;

@@ -104,7 +104,8 @@ struct model_session {
 /* A message that one member of a shared subscription gets. */
 struct model_share {
 	uint16_t message;
-	bool optional, taken, held, unsure; /* as in an entry */
+	bool optional, held, unsure; /* as in an entry */
+	bool taken, doubt;           /* doubt: or it was something else that looks the same */
 	bool member[CLIENTS];
 	struct model_look look[CLIENTS];
 	uint8_t taker;
