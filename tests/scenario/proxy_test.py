@@ -49,6 +49,8 @@ def test_bodies_of_all_sizes_go_there_and_back():
     # what is longer than a node takes is refused before it is carried
     status, _, problem = a.http("POST", f"/nodes/{b.id}/topics/kept", b"x" * (2 << 20))
     assert status == 413, problem
+    status, _, problem = a.http("POST", "/nodes/self/topics/kept", b"x" * (2 << 20))
+    assert status == 413 and problem["type"].endswith("body-too-large"), problem
     # every method goes through
     assert a.http("POST", f"/nodes/{b.id}/things/lamp/shadow", {"state": {"desired": {"led": 1}}})[0] == 200
     with a.connect() as stream:
@@ -86,6 +88,7 @@ def test_streams_flow_and_end_on_both_sides():
     # the client leaves: nothing is open at the other node any more
     stream.close()
     wait_for(lambda: figure(a, "edged_proxy_requests_open") == 0 and figure(a, "edged_link_requests_open") == 0, 10, "A lets go")
+    wait_for(lambda: figure(b, "edged_http_streams_open") == 0, 10, "B hears that the client left")
     # the other node goes: the client can tell that the answer is not whole
     stream = a.connect()
     stream.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())

@@ -242,6 +242,13 @@ def test_who_does_not_read_holds_little_and_holds_nobody_up():
     b.http("POST", "/topics/calm", b"still here")
     wait_for(lambda: quick.messages == [("calm", b"still here")], 10, "others go on")
     quick.end()
+    # it is there still, and reads on
+    assert "slow" in clients(b)
+    taken = 0
+    while taken < MIB:
+        more = stream.recv(65536)
+        assert more, taken
+        taken += len(more)
     stream.close()
 
 
