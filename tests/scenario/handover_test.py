@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A planned hand-over of the supernode costs nothing: while it goes on, calls through other nodes are answered, and messages of
 QoS 1 between nodes that were acknowledged arrive. Once for a pin, with which the old supernode stays, and once for one that leaves."""
+import itertools
 import threading
 
 import edged
@@ -21,11 +22,14 @@ def one_supernode(nodes, wanted=None):
 class Load:
     """Calls from one node through to another, and messages of QoS 1 from it to a subscriber there, one after the other."""
 
+    numbers = itertools.count()
+
     def __init__(self, source, target):
-        before = count(source, target)
-        self.listener = Client(target, "listener", "handover")
+        before, number = count(source, target), next(self.numbers)
+        self.topic = f"handover/{number}"
+        self.listener = Client(target, f"listener{number}", self.topic)
         told(source, target, before + 1)
-        self.sender = Client(source, "sender")
+        self.sender = Client(source, f"sender{number}")
         self.path, self.source = f"/nodes/{target.id}/edge/v1/account", source
         wait_for(lambda: source.http("GET", self.path)[0] == 200, 20, "the way to the other node")
         self.acknowledged, self.failed, self.calls, self.ending = [], [], 0, threading.Event()
@@ -36,7 +40,7 @@ class Load:
     def publish(self):
         number = 0
         while not self.ending.is_set():
-            info = self.sender.client.publish("handover", str(number), qos=1)
+            info = self.sender.client.publish(self.topic, str(number), qos=1)
             info.wait_for_publish(20)
             if info.is_published():
                 self.acknowledged.append(str(number))
