@@ -149,8 +149,9 @@ def test_last_known_shadows_are_read_while_their_home_is_off():
     assert b.http("POST", "/things/t7/shadow", {"state": {"desired": {}}})[1]["x-amzn-errortype"] == "ServiceUnavailableException"
     got = b.http("PATCH", "/shadow/v1/things/t7", "{}", {"Content-Type": "application/merge-patch+json"})
     assert got[0] == 503 and a.id[:8] in got[2]["detail"], got
-    # and what is told of them survives the others' ends
+    # and what is told of them survives the others' ends, once it is on their disks: nobody waits for that
     for node in (c, b):
+        wait_for(lambda n=node: figure(n, "edged_store_queued_bytes") == 0, 20, "it is on the disk")
         node.kill()
         node.restart(c if node is b else None)
     wait_for(lambda: reported(c, "t299") == {"n": 299}, 20, "the copy is there")
