@@ -51,16 +51,37 @@ struct peer *mesh_find(const struct mesh *m, const char *id)
 	return NULL;
 }
 
+static void interest_changed(void *arg, struct edged_slice filter, uint8_t qos, int by);
+
+/* Sessions for other nodes have to be there before: theirs are none of our subscriptions. */
+static int ask_interest(struct mesh *m)
+{
+	int r = m->asked ? 0 : m->pubsub->interest(m->pubsub->ctx, m->host, interest_changed, m);
+	m->asked |= r == 0;
+	return r;
+}
+
+static int add_peer(struct mesh *m, const char *id, struct peer **ret)
+{
+	int r = m->peer_count < PEERS_MOST ? peer_new(m, id, ret) : -ENOSPC;
+	if (r)
+		return r;
+	m->peers[m->peer_count++] = *ret;
+	if (m->begun)
+		r = ask_interest(m);
+	if (r)
+		peer_free(m->peers[--m->peer_count], false);
+	return r;
+}
+
 struct peer *mesh_peer(struct mesh *m, const char *id)
 {
 	struct peer *p = mesh_find(m, id);
 	if (p || strlen(id) != MESH_ID)
 		return p;
-	int r = m->peer_count < PEERS_MOST ? peer_new(m, id, &p) : -ENOSPC;
-	if (r == 0) {
-		m->peers[m->peer_count++] = p;
+	int r = add_peer(m, id, &p);
+	if (r == 0)
 		return p;
-	}
 	if (!m->full_told)
 		m->log->log(m->host, EDGED_ERROR,
 		        "no messages go to node %.8s and none come from it: %s; %d nodes are the most", id,
@@ -259,7 +280,8 @@ static int begin(struct mesh *m)
 	if (!m->tick)
 		return -ENOMEM;
 	m->session->names(m->session->ctx, "mesh/", find_old, m);
-	int r = m->pubsub->interest(m->pubsub->ctx, m->host, interest_changed, m);
+	m->begun = true;
+	int r = m->peer_count ? ask_interest(m) : 0;
 	if (!r)
 		r = m->channel->carry(m->channel->ctx, &outward_carrier, m);
 	if (!r)
@@ -288,7 +310,8 @@ static int start(void *self)
 static void stop(void *self)
 {
 	struct mesh *m = self;
-	(void)m->pubsub->interest(m->pubsub->ctx, m->host, NULL, NULL);
+	if (m->asked)
+		(void)m->pubsub->interest(m->pubsub->ctx, m->host, NULL, NULL);
 	m->loop->defer_cancel(m->host, m);
 	m->loop->timer_free(m->tick);
 	while (m->peer_count)

@@ -50,8 +50,10 @@ struct mesh {
 	struct mesh_settings settings;
 	struct json_t *topics; /* that the filters of settings.travel point into */
 	char id[MESH_ID + 1];
-	uint64_t epoch;            /* of our store */
-	struct epoch_row *epochs;  /* of the others', as they said last; see epochs.h */
+	uint64_t epoch;           /* of our store */
+	struct epoch_row *epochs; /* of the others', as they said last; see epochs.h */
+	bool begun;               /* it runs */
+	bool asked; /* what is subscribed to here: once there is another node, as it costs memory for each filter */
 	struct interest *interest; /* ours */
 	struct words *figures;     /* of each node */
 	struct edged_timer *tick;
