@@ -193,6 +193,13 @@ int stream_tls_handshake(struct edged_stream *s)
 	return r ? r : 1;
 }
 
+/* Behind a small record with nothing read ahead there is most likely no more, and another read would only say so; what there is
+ * after all makes the socket readable. Not where only changes wake the loop. */
+static bool is_last(const struct edged_stream *s, size_t got)
+{
+	return got < RECORD / 4 && !s->half && !SSL_has_pending(s->tls->ssl);
+}
+
 /* One record comes at a time; all that is there is taken as far as it fits. */
 ssize_t stream_tls_recv(struct edged_stream *s, uint8_t *bytes, size_t n)
 {
@@ -209,6 +216,8 @@ ssize_t stream_tls_recv(struct edged_stream *s, uint8_t *bytes, size_t n)
 			return (ssize_t)all;
 		}
 		all += got;
+		if (is_last(s, got))
+			return (ssize_t)all;
 	}
 	s->again = true;
 	return (ssize_t)all;
