@@ -114,7 +114,8 @@ bool read_mesh_message(struct edged_slice body, struct mesh_message *ret)
 	ret->topic = read_bytes(&r, topic);
 	ret->props = read_bytes(&r, props);
 	ret->payload = read_bytes(&r, read_left(&r));
-	if (r.failed || ret->qos > 2 || flags > (FLAG_QOS | FLAG_RETAIN | FLAG_NEWER | FLAG_SHARE))
+	if (r.failed || (flags & FLAG_SHARE && !ret->share) || ret->qos > 2 ||
+	        flags > (FLAG_QOS | FLAG_RETAIN | FLAG_NEWER | FLAG_SHARE))
 		return false;
 	return (ret->qos > 0) == (ret->id > 0) && (!ret->share || !ret->newer) &&
 	       (!ret->newer || (ret->retain && !ret->qos));

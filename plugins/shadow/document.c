@@ -66,8 +66,8 @@ int document_parse(struct document *document, struct edged_slice text)
 	        json_unpack(root, "{s:o, s:o, s:I, s:I, s:b, s?I, s?I}", "state", &state, "metadata",
 	                &metadata, "version", &version, "timestamp", &timestamp, "exists", &exists, "made",
 	                &made, "moves", &moves) ||
-	        !json_is_object(state) || !json_is_object(metadata) || version < 0 || version == INT64_MAX ||
-	        moves < 0) {
+	        !json_is_object(state) || !json_is_object(metadata) || version <= 0 ||
+	        version > INT64_MAX / 2 || moves < 0 || moves > UINT32_MAX) {
 		json_decref(root);
 		return -EINVAL;
 	}

@@ -21,7 +21,7 @@ static void check_message(struct edged_slice body)
 	struct mesh_message m, again;
 	if (!read_mesh_message(body, &m))
 		return;
-	MUST(MESSAGE_FIXED + m.topic.len + m.props.len + m.payload.len == body.len);
+	MUST(MESSAGE_FIXED - (m.share ? 0 : 4) + m.topic.len + m.props.len + m.payload.len == body.len);
 	size_t n = FRAME_HEAD + body.len;
 	uint8_t *bytes = malloc(n);
 	MUST(bytes);

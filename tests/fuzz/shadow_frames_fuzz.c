@@ -57,9 +57,8 @@ static void check_document(struct edged_slice text)
 		return;
 	char *printed = document_print(&other);
 	MUST(printed);
-	if (other.now.version > 0)
-		MUST(document_peek(edged_str(printed), &claim) && claim.version == other.now.version &&
-		        claim.exists == other.now.exists);
+	MUST(document_peek(edged_str(printed), &claim) && claim.version == other.now.version &&
+	        claim.exists == other.now.exists);
 	free(printed);
 	MUST(document_init(&document) == 0);
 	for (int i = 0; i < 3; i++) {
