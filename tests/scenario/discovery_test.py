@@ -140,6 +140,7 @@ def test_several_interfaces():
             node.host.kill()
         b, m = net.start(2, listen=ANY), net.start(0, 'cluster.interfaces=["eth0"]', listen=ANY)
         wait_for(lambda: m.view() and m.view()[0] == {m.id, a.id}, PATIENCE, "it sees those at that interface")
+        wait_for(lambda: b.view(), PATIENCE, "the other runs")
         assert b.view()[0] == {b.id}, "who is at the other is not found"
 
 
