@@ -113,16 +113,20 @@ bool link_header_is(struct edged_slice name, const char *wanted)
 	return name.len == strlen(wanted) && strncasecmp(name.ptr, wanted, name.len) == 0;
 }
 
+const struct header *link_header_find(const struct header *headers, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (link_header_is(headers[i].name, name))
+			return &headers[i];
+	return NULL;
+}
+
 static bool listed(struct edged_slice name, struct edged_slice list)
 {
 	while (list.len > 0) {
 		const char *comma = memchr(list.ptr, ',', list.len);
 		size_t n = comma ? (size_t)(comma - list.ptr) : list.len;
-		struct edged_slice item = edged_slice(list.ptr, n);
-		while (item.len > 0 && (*item.ptr == ' ' || *item.ptr == '\t'))
-			item = edged_slice(item.ptr + 1, item.len - 1);
-		while (item.len > 0 && (item.ptr[item.len - 1] == ' ' || item.ptr[item.len - 1] == '\t'))
-			item.len--;
+		struct edged_slice item = edged_slice_trim(edged_slice(list.ptr, n), " \t");
 		if (item.len == name.len && strncasecmp(item.ptr, name.ptr, name.len) == 0)
 			return true;
 		n += comma ? 1 : 0;

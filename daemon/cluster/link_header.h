@@ -30,5 +30,7 @@ EDGED_MUST_CHECK int link_headers_message(struct link_headers *headers, struct l
 bool link_header_is_hop(struct edged_slice name, struct edged_slice connection);
 /* Case-insensitive comparison of a header's name. */
 bool link_header_is(struct edged_slice name, const char *wanted);
+/* The first of that name; NULL if there is none. */
+const struct header *link_header_find(const struct header *headers, size_t count, const char *name);
 
 #endif

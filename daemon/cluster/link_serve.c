@@ -106,20 +106,17 @@ static void tunnel_closed(void *arg, int reason)
 
 static const struct tunnel_link tunnel_link = { tunnel_send, tunnel_taken, tunnel_closed };
 
-static struct edged_slice find_header(const struct link_message *message, const char *name)
+static const struct header *find_header(const struct link_message *message, const char *name)
 {
-	for (size_t i = 0; i < message->header_count; i++)
-		if (link_header_is(message->headers[i].name, name))
-			return message->headers[i].value;
-	return edged_slice(NULL, 0);
+	return link_header_find(message->headers, message->header_count, name);
 }
 
 /* Of the client, as the first node has told it; else of the node. */
 static const char *client_address(const struct served *served, char text[64])
 {
 	static const char key[] = "address=\"";
-	struct edged_slice caller = find_header(served->message, "edged-caller");
-	const char *at = caller.len ? strstr(caller.ptr, key) : NULL;
+	const struct header *caller = find_header(served->message, "edged-caller");
+	const char *at = caller ? strstr(caller->value.ptr, key) : NULL;
 	if (!at)
 		return stream_functions.peer(served->conn->stream)->address;
 	at += sizeof(key) - 1;
@@ -135,7 +132,7 @@ static int front_upgrade(void *front, const struct request_upgrade *upgrade)
 	const struct header header = { edged_str("sec-websocket-protocol"), edged_str(upgrade->protocol) };
 	/* trusted is who asked, not only the node that passes it on */
 	bool trusted = stream_functions.peer(served->conn->stream)->trusted &&
-	               !find_header(served->message, "edged-anybody").ptr;
+	               !find_header(served->message, "edged-anybody");
 	char address[64];
 	int r = tunnel_new(options->loop, options->limits.window, &tunnel_link, served, &served->tunnel);
 	if (!r)

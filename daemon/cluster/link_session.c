@@ -248,10 +248,7 @@ static void refuse(struct link_stream *stream, int status)
 
 static bool expects_continue(const struct link_message *message)
 {
-	for (size_t i = 0; i < message->header_count; i++)
-		if (link_header_is(message->headers[i].name, "expect"))
-			return true;
-	return false;
+	return link_header_find(message->headers, message->header_count, "expect");
 }
 
 static void request_head(struct link_session *session, struct link_stream *stream)

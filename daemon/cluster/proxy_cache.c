@@ -239,8 +239,5 @@ void proxy_answer_cached(
 
 bool proxy_is_from_cache(const struct link_message *answer)
 {
-	for (size_t i = 0; i < answer->header_count; i++)
-		if (link_header_is(answer->headers[i].name, "cache-status"))
-			return true;
-	return false;
+	return link_header_find(answer->headers, answer->header_count, "cache-status");
 }

@@ -158,17 +158,9 @@ void proxy_head_fini(struct proxy_head *head)
 
 /* --- the answer --- */
 
-static const struct header *find(const struct header *headers, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (link_header_is(headers[i].name, name))
-			return &headers[i];
-	return NULL;
-}
-
 struct edged_slice proxy_connection_header(const struct header *headers, size_t count)
 {
-	const struct header *header = find(headers, count, "connection");
+	const struct header *header = link_header_find(headers, count, "connection");
 	return header ? header->value : edged_str("");
 }
 
@@ -184,13 +176,13 @@ bool proxy_header_is_type(const struct header *header)
 
 const char *proxy_subprotocol(const struct header *headers, size_t count)
 {
-	const struct header *header = find(headers, count, "sec-websocket-protocol");
+	const struct header *header = link_header_find(headers, count, "sec-websocket-protocol");
 	return header ? header->value.ptr : "";
 }
 
 bool proxy_is_of_device(const struct header *headers, size_t count)
 {
-	return find(headers, count, "edged-device") != NULL;
+	return link_header_find(headers, count, "edged-device") != NULL;
 }
 
 /* --- failures --- */

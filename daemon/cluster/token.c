@@ -198,20 +198,11 @@ static bool take_all(struct edged_slice left, struct join_token *ret)
 	return left.len == 0;
 }
 
-static struct edged_slice trim(struct edged_slice text)
-{
-	while (text.len > 0 && strchr(" \t\r\n", *text.ptr) && *text.ptr)
-		text = edged_slice(text.ptr + 1, text.len - 1);
-	while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]) && text.ptr[text.len - 1])
-		text.len--;
-	return text;
-}
-
 int token_read(struct edged_slice text, struct join_token *ret, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf bytes = BUF_EMPTY;
 	struct join_token token = { .expires = 0 };
-	text = trim(text);
+	text = edged_slice_trim(text, " \t\r\n");
 	if (!edged_slice_starts(text, "edged"))
 		return err_set(err, -EINVAL, "this is no join token: one begins with %s", prefix);
 	if (!edged_slice_starts(text, prefix))

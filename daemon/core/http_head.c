@@ -36,13 +36,10 @@ static bool blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+/* Of optional white space (RFC 9110 section 5.6.3). */
 static struct edged_slice trim(struct edged_slice text)
 {
-	while (text.len && blank(text.ptr[0]))
-		text = edged_slice(text.ptr + 1, text.len - 1);
-	while (text.len && blank(text.ptr[text.len - 1]))
-		text.len--;
-	return text;
+	return edged_slice_trim(text, " \t");
 }
 
 /* Takes the text up to `c`, and that itself, off the front. */

@@ -50,6 +50,17 @@ static inline bool edged_slice_starts(struct edged_slice a, const char *prefix)
 	return a.len >= n && memcmp(a.ptr, prefix, n) == 0;
 }
 
+/* Without the characters of `blanks` at both ends. */
+static inline struct edged_slice edged_slice_trim(struct edged_slice a, const char *blanks)
+{
+	size_t n = strlen(blanks);
+	while (a.len > 0 && memchr(blanks, a.ptr[0], n))
+		a = edged_slice(a.ptr + 1, a.len - 1);
+	while (a.len > 0 && memchr(blanks, a.ptr[a.len - 1], n))
+		a.len--;
+	return a;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -25,18 +25,10 @@ struct edged_slice field_value(const struct edged_http_field *fields, size_t cou
 	return edged_slice(NULL, 0);
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
+/* Of optional white space (RFC 9110 section 5.6.3). */
 static struct edged_slice trim(struct edged_slice text)
 {
-	while (text.len && is_blank(text.ptr[0]))
-		text = edged_slice(text.ptr + 1, text.len - 1);
-	while (text.len && is_blank(text.ptr[text.len - 1]))
-		text.len--;
-	return text;
+	return edged_slice_trim(text, " \t");
 }
 
 /* Where the item ends: at a comma that is in no quoted string. */
