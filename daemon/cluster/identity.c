@@ -311,8 +311,7 @@ static int check_clocks(struct identity *identity, const struct account *account
 	time_text(now, here);
 	return err_set(err, -ETIME,
 	        "the certificate from the other node ends on %s, and this node's clock says %s: the clock of "
-	        "one of "
-	        "them is wrong; set it, then join with a new invite",
+	        "one of them is wrong; set it, then join with a new invite",
 	        end, here);
 }
 

@@ -15,6 +15,11 @@ struct resource {
 
 /* --- blocks of fields --- */
 
+static bool is_named(const struct edged_http_field *field, struct edged_slice name)
+{
+	return field->name.len == name.len && strncasecmp(field->name.ptr, name.ptr, name.len) == 0;
+}
+
 /* What is said anew each time, is for one hop or for one client, or belongs to a body that is counted here. */
 static bool is_left_out(const struct edged_http_field *field)
 {
@@ -81,9 +86,7 @@ static struct field_block *merge_fields(const struct field_block *old, const str
 	for (size_t i = 0; i < old->count; i++) {
 		bool again = false;
 		for (size_t k = 0; k < fresh->field_count && !again; k++)
-			again = fresh->fields[k].name.len == old->fields[i].name.len &&
-			        strncasecmp(fresh->fields[k].name.ptr, old->fields[i].name.ptr,
-			                old->fields[i].name.len) == 0;
+			again = is_named(&fresh->fields[k], old->fields[i].name);
 		if (!again || field_is(&old->fields[i], "content-type") ||
 		        field_is(&old->fields[i], "content-encoding"))
 			kept[n++] = old->fields[i];
@@ -101,11 +104,6 @@ static struct field_block *merge_fields(const struct field_block *old, const str
 }
 
 /* --- Vary --- */
-
-static bool is_named(const struct edged_http_field *field, struct edged_slice name)
-{
-	return field->name.len == name.len && strncasecmp(field->name.ptr, name.ptr, name.len) == 0;
-}
 
 /* The n-th field of that name that has a value; NULL: there are no more. */
 static const struct edged_http_field *nth(
@@ -314,25 +312,24 @@ void answers_used(struct answers *answers, struct answer *answer)
 struct answer *answers_new(struct answers *answers, const struct edged_proxy_request *request,
         const struct edged_proxy_answer *answer, const struct freshness *fresh)
 {
-	struct answer *new = calloc(1, sizeof(*new));
-	if (!new)
+	struct answer *made = calloc(1, sizeof(*made));
+	if (!made)
 		return NULL;
-	new->holds = 1;
-	new->status = answer->status;
-	new->fresh = *fresh;
-	new->fields = keep_fields(answer);
-	new->vary = keep_vary(request, answer);
+	made->holds = 1;
+	made->status = answer->status;
+	made->fresh = *fresh;
+	made->fields = keep_fields(answer);
+	made->vary = keep_vary(request, answer);
 	size_t length = answer->length > 0 ? (size_t)answer->length : 0;
-	size_t bytes = sizeof(*new) + sizeof(struct resource) + request->uri.len;
-	bool ok = new->fields &&new->vary &&length <=
-	          answers->most_answer &&charge(
-	                  answers, new, bytes + new->fields->bytes + new->vary->bytes + length);
-	new->body = ok &&length ? malloc(length) : NULL;
-	if (ok && (!length || new->body)) {
-		new->body_room = length;
-		return new;
+	size_t bytes = sizeof(*made) + sizeof(struct resource) + request->uri.len;
+	bool ok = made->fields && made->vary && length <= answers->most_answer &&
+	          charge(answers, made, bytes + made->fields->bytes + made->vary->bytes + length);
+	made->body = ok && length ? malloc(length) : NULL;
+	if (ok && (!length || made->body)) {
+		made->body_room = length;
+		return made;
 	}
-	answer_drop(answers, new);
+	answer_drop(answers, made);
 	return NULL;
 }
 

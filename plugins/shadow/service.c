@@ -55,9 +55,15 @@ int service_new(const struct service_deps *deps, struct service **ret)
 	return 0;
 }
 
+/* What clients ask for is counted and limited, and is of registered things; what nodes do among themselves is not. */
+static bool is_of_client(const struct shadow_call *call)
+{
+	return call->verb <= SHADOW_DELETE;
+}
+
 static void operation_free(struct operation *operation)
 {
-	if (operation->call.verb <= SHADOW_DELETE)
+	if (is_of_client(&operation->call))
 		busy_remove(&operation->service->busy, operation->slot->name.thing);
 	TAILQ_REMOVE(&operation->slot->operations, operation, link);
 	operation->slot->waiting--;
@@ -496,7 +502,7 @@ static void work(struct slot *slot)
 	if (slot->loaded && deps->away && slot->document.now.version == 0 && run_away(operation))
 		return;
 	struct shadow_error error;
-	if (slot->loaded && deps->away && operation->call.verb <= SHADOW_DELETE &&
+	if (slot->loaded && deps->away && is_of_client(&operation->call) &&
 	        !service_knows(deps, slot->name.thing, &error)) { /* nor does another node have it */
 		fail(operation, &error);
 		return;
@@ -536,7 +542,7 @@ static bool enqueue(struct service *service, const struct shadow_name *name, str
         struct shadow_error *error)
 {
 	const struct service_deps *deps = &service->deps;
-	bool counts = operation->call.verb <= SHADOW_DELETE; /* what nodes do among themselves does not */
+	bool counts = is_of_client(&operation->call);
 	int r = counts ? busy_add(&service->busy, name->thing, deps->rate ? deps->loop->now(deps->host) : 0)
 	               : 0;
 	struct slot *slot = r ? NULL : slots_get(&service->slots, name);
@@ -561,13 +567,13 @@ static bool enqueue(struct service *service, const struct shadow_name *name, str
 
 void service_run(struct service *service, const struct shadow_name *name, const struct shadow_call *call)
 {
-	if (call->verb <= SHADOW_DELETE)
+	if (is_of_client(call))
 		edged_metric_add(service->requests[call->verb], 1);
 	struct shadow_error error = { 0 };
 	struct shadow_request request = { 0 };
 	struct document other = { 0 };
 	struct operation *operation = NULL;
-	bool judged = call->verb <= SHADOW_DELETE && !service->deps.away; /* else see work() */
+	bool judged = is_of_client(call) && !service->deps.away; /* else see work() */
 	if (parse(service, call, &request, &other, &error) == 0 &&
 	        (!judged || service_knows(&service->deps, name->thing, &error))) {
 		operation = calloc(1, sizeof(*operation));
