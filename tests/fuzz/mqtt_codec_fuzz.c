@@ -10,14 +10,9 @@
 #include "../../plugins/broker/broker.h"
 #include "../../plugins/broker/persist.h"
 #include "../../plugins/broker/topic.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(what)                                                                                           \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 enum { USERS = 20 };
 static const struct topic_limits no_limits = { UINT16_MAX, UINT16_MAX };

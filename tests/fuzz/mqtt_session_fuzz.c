@@ -12,15 +12,10 @@
 #include <stdlib.h>
 #include "../../plugins/broker/codec.h"
 #include "fake_host.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern const struct edged_plugin edged_plugin_v1;
-
-#define MUST(what)                                                                                           \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 enum { ACTORS = 2, MESSAGES = 200, OPEN = 64, STEPS = 400, LONG = 60000 };
 

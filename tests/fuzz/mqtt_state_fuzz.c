@@ -9,15 +9,10 @@
 #include "../../plugins/broker/codec.h"
 #include "fake_disk.h"
 #include "fake_host.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern const struct edged_plugin edged_plugin_v1;
-
-#define MUST(what)                                                                                           \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 struct world {
 	const uint8_t *at, *end;

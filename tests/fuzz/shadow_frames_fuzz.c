@@ -7,14 +7,9 @@
 #include <stdlib.h>
 #include "../../plugins/shadow/document.h"
 #include "../../plugins/shadow/frames.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(what)                                                                                           \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 static void check_frame(struct edged_slice bytes)
 {

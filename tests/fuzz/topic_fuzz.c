@@ -5,18 +5,12 @@
  * topic the trie of subscriptions, the trie of retained messages and filter_matches() say what a matcher says that follows MQTT
  * 5.0 section 4.7 word by word.
  */
-#include <stdlib.h>
 #include "../../plugins/broker/codec.h"
 #include "../../plugins/broker/retained.h"
 #include "../../plugins/broker/subs.h"
+#include "must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(what)                                                                                           \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 enum { FILTERS = 64, TOPICS = 16 };
 
