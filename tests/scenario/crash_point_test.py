@@ -307,9 +307,7 @@ def crash_points(loops):
         total += min(chunk, len(left))
         left = left[chunk:]
     print(f"{loops} loops, seed {seed}: {total} of {states}, {len(records)} records")
-    for point, wrong in bad.items():
-        print(f"state {point}:", *wrong[:12], sep="\n  ")
-    assert not bad
+    assert not bad, "\n".join("\n  ".join([f"state {point}:", *wrong[:12]]) for point, wrong in bad.items())
 
 
 def test_one_loop():
