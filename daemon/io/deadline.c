@@ -60,10 +60,24 @@ static void arm(struct deadlines *d)
 	timer_set(d->timer, first > now ? first - now : 0);
 }
 
+/* A process that stood still, because it was stopped or its disk or its machine was, has not read what came meanwhile: who did
+ * speak in time is heard first. Once, so that deadlines pass also where there is too much to do. */
+static bool hear_first(struct deadlines *d, uint64_t now)
+{
+	d->hearing = !d->hearing && now > d->armed + DEADLINE_LATE_MS;
+	if (d->hearing) {
+		d->armed = now + DEADLINE_HEAR_MS;
+		timer_set(d->timer, DEADLINE_HEAR_MS);
+	}
+	return d->hearing;
+}
+
 static void on_timer(void *arg)
 {
 	struct deadlines *d = arg;
 	uint64_t now = loop_now(d->loop);
+	if (hear_first(d, now))
+		return;
 	d->armed = 0;
 	while (d->count && d->heap[0].due <= now) {
 		struct deadline *first = d->heap[0].deadline;

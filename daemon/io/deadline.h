@@ -8,6 +8,11 @@
 
 #include "io/loop.h"
 
+enum {
+	DEADLINE_LATE_MS = 500, /* the timer fired so late that this process must have stood still ... */
+	DEADLINE_HEAR_MS = 50,  /* ... then nothing passes for so long, in which sockets are read */
+};
+
 struct deadline {
 	uint64_t due;   /* ms of CLOCK_MONOTONIC; 0: none */
 	uint32_t place; /* in the heap, + 1; 0: not in it */
@@ -22,6 +27,7 @@ struct deadlines {
 	struct loop *loop;
 	struct timer *timer;
 	uint64_t armed; /* when the timer fires; 0: not armed */
+	bool hearing;   /* it fired late, and fires again */
 	struct deadline_slot *heap;
 	uint32_t count, size;
 	void (*passed)(struct deadline *deadline); /* its due is 0 again */

@@ -1,50 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire.h"
 
-struct edged_slice read_bytes(struct reader *r, size_t n)
-{
-	if (r->failed || read_left(r) < n) {
-		r->failed = true;
-		return edged_slice(NULL, 0);
-	}
-	struct edged_slice s = edged_slice(r->at, n);
-	r->at += n;
-	return s;
-}
-
-static uint64_t read_be(struct reader *r, size_t n)
-{
-	struct edged_slice s = read_bytes(r, n);
-	uint64_t v = 0;
-	for (size_t i = 0; i < s.len; i++)
-		v = v << 8 | (uint8_t)s.ptr[i];
-	return v;
-}
-
-uint8_t read_u8(struct reader *r)
-{
-	if (r->failed || r->at == r->end) {
-		r->failed = true;
-		return 0;
-	}
-	return *r->at++;
-}
-
-uint16_t read_u16(struct reader *r)
-{
-	return (uint16_t)read_be(r, 2);
-}
-
-uint32_t read_u32(struct reader *r)
-{
-	return (uint32_t)read_be(r, 4);
-}
-
-uint64_t read_u64(struct reader *r)
-{
-	return read_be(r, 8);
-}
-
 uint64_t read_varint64(struct reader *r)
 {
 	uint64_t v = 0;
@@ -94,45 +50,6 @@ struct edged_slice read_string(struct reader *r)
 		return edged_slice(NULL, 0);
 	}
 	return s;
-}
-
-void write_bytes(struct writer *w, const void *bytes, size_t n)
-{
-	if (w->failed || (size_t)(w->end - w->at) < n) {
-		w->failed = true;
-		return;
-	}
-	if (n)
-		memcpy(w->at, bytes, n);
-	w->at += n;
-}
-
-static void write_be(struct writer *w, uint64_t v, size_t n)
-{
-	uint8_t b[8];
-	for (size_t i = 0; i < n; i++)
-		b[i] = (uint8_t)(v >> 8 * (n - 1 - i));
-	write_bytes(w, b, n);
-}
-
-void write_u8(struct writer *w, uint8_t v)
-{
-	write_bytes(w, &v, 1);
-}
-
-void write_u16(struct writer *w, uint16_t v)
-{
-	write_be(w, v, 2);
-}
-
-void write_u32(struct writer *w, uint32_t v)
-{
-	write_be(w, v, 4);
-}
-
-void write_u64(struct writer *w, uint64_t v)
-{
-	write_be(w, v, 8);
 }
 
 void write_varint(struct writer *w, uint32_t v)
