@@ -208,10 +208,15 @@ static void take_record_of(struct members *ms, struct member *m, const struct go
         const struct gossip_message *message)
 {
 	m->record = message->record;
+	unsigned usable = 0;
 	for (unsigned i = 0; i < m->record.address_count; i++) {
-		struct peer_addr *addr = &m->record.addresses[i];
-		addr->scope = peer_addr_is_link_local(addr) ? from->addr.scope : 0;
+		struct peer_addr addr = m->record.addresses[i];
+		addr.scope = peer_addr_is_link_local(&addr) ? from->addr.scope : 0;
+		/* What came over IPv4 does not tell at which interface a link-local address is. */
+		if (addr.scope || !peer_addr_is_link_local(&addr))
+			m->record.addresses[usable++] = addr;
 	}
+	m->record.address_count = usable ? (uint8_t)usable : m->record.address_count;
 	members_digest_anew(ms);
 }
 
@@ -352,7 +357,9 @@ static bool stranger(struct members *ms, struct member *m, const struct gossip_f
 	member_add_try(m, &from->addr);
 	if (message->type == GOSSIP_PING)
 		send_ack(ms, from, message->seq, message->flags & GOSSIP_WANT && message->has_record);
-	if (!m->seq || ms->now - m->sent_ms >= CHALLENGE_EVERY) {
+	/* What was just sent to its former process, which has died, does not count. */
+	if (!m->challenged_ms || ms->now - m->challenged_ms >= CHALLENGE_EVERY) {
+		m->challenged_ms = ms->now;
 		member_new_seq(ms, m);
 		member_ping(ms, m, &from->addr);
 		if (m->state == MEMBER_HEARD) {

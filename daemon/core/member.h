@@ -60,9 +60,10 @@ struct member {
 	uint64_t due_ms;         /* from when it may be probed again */
 	uint64_t probe_deadline; /* 0: none out */
 	uint64_t suspect_deadline;
-	uint64_t retry_ms; /* HEARD and DEAD: when to call it again */
-	uint64_t since_ms; /* in this state */
-	uint64_t heard_ms; /* last proof of life */
+	uint64_t retry_ms;      /* HEARD and DEAD: when to call it again */
+	uint64_t challenged_ms; /* when a process of it that had not proven to be live was last asked to */
+	uint64_t since_ms;      /* in this state */
+	uint64_t heard_ms;      /* last proof of life */
 	struct member_rival rival;
 
 	uint8_t id[GOSSIP_ID], key[GOSSIP_KEY];

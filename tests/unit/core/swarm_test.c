@@ -430,6 +430,38 @@ static void what_arrives_after_the_goodbye_raises_nobody(void **state)
 	sim_free(sim);
 }
 
+static bool buried(const struct sim *sim, unsigned who, unsigned before)
+{
+	for (unsigned i = 0; i < sim->count; i++)
+		if (i != who && sim->nodes[i].failed == before)
+			return false;
+	return true;
+}
+
+/* The others have just called its former process. That must not keep them from looking at the new one, which would hear of no
+ * supernode, and after a while make itself one. */
+static void who_is_back_soon_after_its_death_is_met_at_once(void **state)
+{
+	(void)state;
+	for (unsigned delay = 0; delay < 400; delay += 20) {
+		struct sim *sim = cluster_of(6, SEED + delay);
+		unsigned leader = leader_of(sim, 0), victim = leader ? 0 : 1;
+		uint64_t epoch = election_epoch(swarm_election(sim->nodes[leader].swarm));
+		sim_kill(sim, victim);
+		while (!buried(sim, victim, 0))
+			sim_run(sim, 10);
+		sim_run(sim, delay);
+		sim_start(sim, victim);
+		for (unsigned i = 0; i < sim->count; i++)
+			if (i != victim)
+				sim_hint(sim, victim, i);
+		assert_in_range(sim_until_agreed(sim, 0, 5000), 0, 500);
+		assert_int_equal(sim_leader(sim, victim), (int)leader);
+		assert_int_equal(election_epoch(swarm_election(sim->nodes[victim].swarm)), epoch);
+		sim_free(sim);
+	}
+}
+
 /* A node that listens on loopback only is known to its own host, which must not tell others of it, nor keep comparing
  * tables with them because of it. */
 static void who_is_on_loopback_only_is_not_told_to_others(void **state)
@@ -457,6 +489,27 @@ static void who_is_on_loopback_only_is_not_told_to_others(void **state)
 	}
 	/* with the node itself, whose table is another, and with nobody else */
 	assert_in_range(members_counts(swarm_members(sim->nodes[0].swarm)).syncs - lists, 0, 15);
+	sim_free(sim);
+}
+
+/* Without the interface nobody can dial it. */
+static void link_local_addresses_heard_over_ipv4_are_left_out(void **state)
+{
+	(void)state;
+	struct sim *sim = sim_new(SEED, 2);
+	struct node_description *record = &sim->nodes[1].record;
+	record->address_count = 2;
+	record->addresses[0] =
+	        (struct peer_addr){ .family = 6, .port = 8443, .ip = { 0xfe, 0x80, [15] = 1 } };
+	record->addresses[1] = (struct peer_addr){ .family = 4, .port = 8443, .ip = { 10, 0, 0, 1 } };
+	for (unsigned i = 0; i < 2; i++) {
+		sim_start(sim, i);
+		sim_hint_all(sim, i);
+	}
+	sim_run(sim, 3000);
+	const struct member *m = sim_member(sim, 0, 1);
+	assert_int_equal(m->record.address_count, 1);
+	assert_true(peer_addr_eq(&m->record.addresses[0], &record->addresses[1]));
 	sim_free(sim);
 }
 
@@ -765,7 +818,9 @@ int main(void)
 		cmocka_unit_test(a_lone_leader_deposes_no_supernode),
 		cmocka_unit_test(a_lone_leader_wins_no_followers),
 		cmocka_unit_test(what_arrives_after_the_goodbye_raises_nobody),
+		cmocka_unit_test(who_is_back_soon_after_its_death_is_met_at_once),
 		cmocka_unit_test(who_is_on_loopback_only_is_not_told_to_others),
+		cmocka_unit_test(link_local_addresses_heard_over_ipv4_are_left_out),
 		cmocka_unit_test(a_duplicate_id_is_reported_and_harms_nobody),
 		cmocka_unit_test(a_restarted_node_is_itself_again),
 		cmocka_unit_test(a_jumping_clock_kills_nobody),
