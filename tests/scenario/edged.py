@@ -245,4 +245,5 @@ def main():
                     print(f"--- log of {node.state}\n{node.log()[-4000:]}", flush=True)
         finally:
             clean()
-    sys.exit(1 if failed else 77 if skipped and not ran else 0)
+    sys.stdout.flush()
+    os._exit(1 if failed else 77 if skipped and not ran else 0)  # threads of a test that failed may wait for ever

@@ -41,7 +41,11 @@ class Load:
         number = 0
         while not self.ending.is_set():
             info = self.sender.client.publish(self.topic, str(number), qos=1)
-            info.wait_for_publish(20)
+            try:
+                info.wait_for_publish(20)
+            except RuntimeError as problem:  # it is not connected: nothing here ends its connection
+                self.failed.append(("publish", problem))
+                return
             if info.is_published():
                 self.acknowledged.append(str(number))
             number += 1
@@ -58,7 +62,7 @@ class Load:
 
     def goes_on(self):
         messages, calls = len(self.acknowledged) + 20, self.calls + 20
-        wait_for(lambda: len(self.acknowledged) >= messages and self.calls >= calls, 40, "messages and calls go on")
+        wait_for(lambda: self.failed or (len(self.acknowledged) >= messages and self.calls >= calls), 40, "messages and calls go on")
 
     def end(self):
         self.ending.set()
@@ -70,7 +74,7 @@ class Load:
 
     def judge(self):
         self.end()
-        assert not self.failed, f"{len(self.failed)} of {self.calls} calls failed: {self.failed[:3]}"
+        assert not self.failed, f"{len(self.failed)} of {self.calls} calls, or the publisher, failed: {self.failed[:3]}"
         in_order(self.listener.heard, sorted(set(self.listener.heard) | set(self.acknowledged), key=int))
         print(f"{self.calls} calls, {len(self.acknowledged)} messages", flush=True)
 

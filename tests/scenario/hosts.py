@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Throw-away hosts with a real systemd, booted by the script that EDGED_LAB names. Its verbs: base PACKAGE..., up HOST NET,
 sh HOST CMD..., put HOST FILE DEST, kill HOST, boot HOST, cut HOST, join HOST, down HOST."""
+import functools
 import json
 import os
 import subprocess
@@ -20,12 +21,17 @@ def lab(*args, check=True):
     subprocess.run([script, *args], check=check, stdout=subprocess.DEVNULL)
 
 
+@functools.cache
+def make_base():
+    lab("base", *PACKAGES)
+
+
 class Host:
     """One host with edged installed as the README says, its service not started. A context: gone at the end."""
 
     def __init__(self, name, network):
         self.name = name
-        lab("base", *PACKAGES)
+        make_base()
         lab("up", name, network)
 
     def __enter__(self):
@@ -34,7 +40,7 @@ class Host:
 
     def __exit__(self, *exception):
         if exception[0] and not issubclass(exception[0], Skip):
-            print(f"--- journal of {self.name}\n" + self.sh("journalctl -u edged --no-pager | tail -n 60", check=False))
+            print(f"--- journal of {self.name}\n" + self.sh("journalctl -u edged --no-pager | tail -n 40", check=False))
         lab("down", self.name, check=False)
 
     def sh(self, command, check=True):
