@@ -59,7 +59,7 @@ struct edged_channel_1 {
 	/* --- for the carrier --- */
 	/* There is one: -EEXIST. NULL ends it, after parted() for all nodes. */
 	int (*carry)(void *ctx, const struct edged_channel_carrier *carrier, void *arg);
-	/* 64 nodes at most; of more, nobody is told. */
+	/* 1000 nodes at most; of more, nobody is told. */
 	void (*joined)(void *ctx, const char *node);
 	void (*parted)(void *ctx, const char *node); /* one that is not there is fine */
 	void (*heard)(void *ctx, const char *node, struct edged_slice name, struct edged_slice bytes);

@@ -95,7 +95,8 @@ struct edged_session_1 {
 	void *ctx;
 	/* Finds or makes the session of that name; it is detached. A message that matches its subscriptions is kept from the
 	 * start of the broker on, also before open(), then within limits.memory alone. -EEXIST: it is open; -EINVAL: the
-	 * name or a member of the handler is missing; -ENOSPC: 64 are open; -ENOMEM, or the store's error. */
+	 * name or a member of the handler is missing; -ENOSPC: limits.plugin_sessions are open; -ENOMEM, or the store's
+	 * error. */
 	EDGED_MUST_CHECK int (*open)(void *ctx, const struct edged_session_options *options,
 	        const struct edged_session_handler *handler, void *arg, edged_handle *ret);
 	/* Other limits from now on; what is over them is not dropped but waits. */
@@ -138,6 +139,14 @@ struct edged_session_1 {
 	 * there were sessions that are apart (without payload). Nothing of the capability may be called from each(). */
 	void (*retained)(void *ctx, struct edged_slice topic,
 	        void (*each)(void *arg, const struct edged_session_message *message), void *arg);
+	/* One subscription more, or another QoS of it; else as subscribe(). It costs a look at those that
+	 * there are, where subscribe() has that for each. */
+	EDGED_MUST_CHECK int (*subscribe_one)(
+	        void *ctx, edged_handle session, const char *filter, uint8_t options);
+	/* One less. -ENOENT: it was none. */
+	int (*unsubscribe_one)(void *ctx, edged_handle session, const char *filter);
+	/* Another number after each change of what retained() tells of, but for what has expired. */
+	uint64_t (*retained_version)(void *ctx);
 };
 
 #ifdef __cplusplus

@@ -33,7 +33,7 @@ struct limits {
 	struct rate_limits rates;
 	size_t packet, memory, queue_bytes, retained_bytes;
 	unsigned client_id, subscriptions, user_properties, inflight, receive, receive_old, queue_messages,
-	        clients, sessions, retained_messages, aliases, streams;
+	        clients, sessions, plugin_sessions, retained_messages, aliases, streams;
 	uint64_t connect_ms, sys_ms;
 	unsigned stored;         /* messages a second, of those that waited for a client; 0: any */
 	uint32_t session_expiry; /* s */

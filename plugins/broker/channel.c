@@ -2,11 +2,10 @@
 #include "channel.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNELS = 16, NAME_MAX_BYTES = 30, NODES = 64, NODE_ID = 64 };
+enum { CHANNELS = 16, NAME_MAX_BYTES = 30, NODES = 1000, NODE_ID = 64 };
 
 struct channel {
 	char name[NAME_MAX_BYTES + 1]; /* "": not open */
@@ -19,7 +18,8 @@ struct channels {
 	const struct edged_channel_carrier *carrier; /* NULL: none */
 	void *carrier_arg;
 	struct channel open[CHANNELS];
-	char nodes[NODES][NODE_ID]; /* that are there; "": free */
+	char (*nodes)[NODE_ID]; /* that are there, in order */
+	size_t count, size;
 };
 
 static struct channel *find(struct channels *all, struct edged_slice name)
@@ -30,13 +30,36 @@ static struct channel *find(struct channels *all, struct edged_slice name)
 	return NULL;
 }
 
-/* The place of that node; "" finds a free one. */
-static char *place(struct channels *all, const char *node)
+/* Where that node is, or belongs. */
+static size_t place(const struct channels *all, const char *node)
 {
-	for (size_t i = 0; i < NODES; i++)
-		if (strcmp(all->nodes[i], node) == 0)
-			return all->nodes[i];
-	return NULL;
+	size_t low = 0, high = all->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(all->nodes[middle], node) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_there(const struct channels *all, size_t at, const char *node)
+{
+	return at < all->count && strcmp(all->nodes[at], node) == 0;
+}
+
+static bool make_room(struct channels *all)
+{
+	if (all->count < all->size)
+		return true;
+	size_t size = all->size ? all->size * 2 : 8;
+	char(*nodes)[NODE_ID] = size <= 2 * NODES ? realloc(all->nodes, size * sizeof(*nodes)) : NULL;
+	if (!nodes)
+		return false;
+	all->nodes = nodes;
+	all->size = size;
+	return true;
 }
 
 /* --- those who talk ---------------------------------------------------------------------------------------------------------- */
@@ -58,9 +81,8 @@ static int open_channel(void *ctx, const char *name, const struct edged_channel_
 		return -ENOSPC;
 	*free_one = (struct channel){ .handler = handler, .arg = arg };
 	memcpy(free_one->name, name, n + 1);
-	for (size_t i = 0; i < NODES; i++)
-		if (*all->nodes[i])
-			handler->joined(arg, all->nodes[i]);
+	for (size_t i = 0; i < all->count; i++)
+		handler->joined(arg, all->nodes[i]);
 	return 0;
 }
 
@@ -73,8 +95,8 @@ static void close_channel(void *ctx, const char *name)
 
 static int say(void *ctx, const char *node, const char *name, struct edged_slice bytes)
 {
-	struct channels *all = ctx;
-	if (!all->carrier || !*node || !place(all, node))
+	const struct channels *all = ctx;
+	if (!all->carrier || !is_there(all, place(all, node), node))
 		return -EHOSTUNREACH;
 	return all->carrier->say(all->carrier_arg, node, edged_str(name), bytes);
 }
@@ -84,10 +106,12 @@ static int say(void *ctx, const char *node, const char *name, struct edged_slice
 static void joined(void *ctx, const char *node)
 {
 	struct channels *all = ctx;
-	char *free_one = *node && strlen(node) < NODE_ID && !place(all, node) ? place(all, "") : NULL;
-	if (!free_one)
+	size_t at = place(all, node), n = strlen(node);
+	if (n == 0 || n >= NODE_ID || is_there(all, at, node) || all->count >= NODES || !make_room(all))
 		return;
-	snprintf(free_one, NODE_ID, "%s", node);
+	memmove(all->nodes + at + 1, all->nodes + at, (all->count - at) * sizeof(*all->nodes));
+	memcpy(all->nodes[at], node, n + 1);
+	all->count++;
 	for (size_t i = 0; i < CHANNELS; i++)
 		if (*all->open[i].name)
 			all->open[i].handler->joined(all->open[i].arg, node);
@@ -97,11 +121,12 @@ static void parted(void *ctx, const char *node)
 {
 	struct channels *all = ctx;
 	char id[NODE_ID];
-	char *at = *node ? place(all, node) : NULL;
-	if (!at)
+	size_t at = place(all, node);
+	if (!is_there(all, at, node))
 		return;
-	memcpy(id, at, sizeof(id));
-	*at = '\0';
+	memcpy(id, all->nodes[at], sizeof(id));
+	all->count--;
+	memmove(all->nodes + at, all->nodes + at + 1, (all->count - at) * sizeof(*all->nodes));
 	for (size_t i = 0; i < CHANNELS; i++)
 		if (*all->open[i].name)
 			all->open[i].handler->parted(all->open[i].arg, id);
@@ -127,8 +152,8 @@ static int carry(void *ctx, const struct edged_channel_carrier *carrier, void *a
 	struct channels *all = ctx;
 	if (carrier && all->carrier)
 		return -EEXIST;
-	for (size_t i = 0; i < NODES && !carrier; i++)
-		parted(all, all->nodes[i]);
+	while (all->count && !carrier)
+		parted(all, all->nodes[all->count - 1]);
 	all->carrier = carrier;
 	all->carrier_arg = arg;
 	return 0;
@@ -157,6 +182,8 @@ int channels_new(struct channels **ret)
 
 void channels_free(struct channels *channels)
 {
+	if (channels)
+		free(channels->nodes);
 	free(channels);
 }
 

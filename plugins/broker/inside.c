@@ -22,7 +22,7 @@ static struct inside *inside_of(const struct client *c)
 struct inside *inside_find(const struct insides *all, edged_handle handle)
 {
 	uint32_t slot = (uint32_t)handle - 1;
-	if (slot >= OPEN_MOST || all->slots[slot].generation != handle >> 32)
+	if (slot >= all->size || all->slots[slot].generation != handle >> 32)
 		return NULL;
 	struct inside *in = all->slots[slot].inside;
 	return in && !in->session->dead ? in : NULL;
@@ -30,16 +30,12 @@ struct inside *inside_find(const struct insides *all, edged_handle handle)
 
 struct inside *inside_opened(const struct session *s)
 {
-	const struct insides *all = s->shard->broker->insides;
-	for (uint32_t i = 0; all && i < OPEN_MOST; i++)
-		if (all->slots[i].inside && all->slots[i].inside->session == s)
-			return all->slots[i].inside;
-	return NULL;
+	return s->opened ? s->shard->broker->insides->slots[s->opened - 1].inside : NULL;
 }
 
 struct session *inside_node(const struct insides *all, uint32_t *at)
 {
-	while (*at < OPEN_MOST) {
+	while (*at < all->size) {
 		const struct inside *in = all->slots[(*at)++].inside;
 		if (in && in->limits.apart && !in->session->dead)
 			return in->session;
@@ -291,7 +287,7 @@ static void keep_promise(void *arg, int result)
 		(void)flight_add_incoming(f, p.id); /* it was not forgotten after all */
 	if (p.done)
 		p.done(p.arg, result);
-	if (in->count == 0 && in->slot == OPEN_MOST)
+	if (in->count == 0 && in->slot == NOT_OPEN)
 		inside_free(in);
 }
 

@@ -5,7 +5,8 @@
 
 #include "inside.h"
 
-enum { OPEN_MOST = 64, NAME_MOST = 64 };
+enum { NAME_MOST = 64 };
+#define NOT_OPEN UINT32_MAX
 
 /* Who waits for something to be durable. */
 struct promise {
@@ -25,8 +26,8 @@ struct inside {
 	struct promise *promises;            /* a ring, in the order of their turns */
 	uint32_t first, count, size;         /* size is a power of two */
 	uint64_t dropped, acknowledged;
-	uint32_t slot;
-	bool full; /* the plugin has no room */
+	uint32_t slot; /* NOT_OPEN: closed */
+	bool full;     /* the plugin has no room */
 };
 
 struct insides {
@@ -35,7 +36,9 @@ struct insides {
 	struct slot {
 		struct inside *inside;
 		uint32_t generation;
-	} slots[OPEN_MOST];
+	} * slots;
+	uint32_t size, open;
+	int64_t *open_figure;
 };
 
 struct shard *inside_home(const struct insides *all);

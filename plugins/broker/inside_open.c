@@ -11,31 +11,48 @@
 #include "retained.h"
 #include "shard.h"
 
+enum { FILTER_TEXT = 1100 };
+
 /* --- subscribing ---------------------------------------------------------------------------------------------------------- */
+
+static int take_away(struct session *s, struct sub *sub, struct edged_slice filter)
+{
+	struct filter parsed;
+	int r = persist_sub_gone(s, filter);
+	if (r)
+		return r;
+	subs_remove(&s->shard->subs, sub);
+	shard_subs_changed(s->shard, -1);
+	if (filter_parse(filter, &s->shard->broker->limits.topic, &parsed) && parsed.group.len)
+		shared_remove(s, &parsed);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static int remove_others(struct session *s, const char *const *filters, size_t count, bool *ret_wrote)
 {
-	char text[1100];
-	for (struct sub *sub = s->target.first, *next; sub; sub = next) {
-		next = sub->sibling;
-		struct edged_slice filter =
-		        edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text)));
-		size_t i = 0;
-		while (i < count && !edged_slice_is(filter, filters[i]))
-			i++;
-		if (i < count)
-			continue;
-		int r = persist_sub_gone(s, filter);
-		if (r)
-			return r;
-		struct filter parsed;
-		subs_remove(&s->shard->subs, sub);
-		shard_subs_changed(s->shard, -1);
-		if (filter_parse(filter, &s->shard->broker->limits.topic, &parsed) && parsed.group.len)
-			shared_remove(s, &parsed);
-		*ret_wrote = true;
+	char text[FILTER_TEXT + 1];
+	const char **sorted = malloc((count + 1) * sizeof(*sorted)), *key = text;
+	int r = sorted ? 0 : -ENOMEM;
+	if (!r) {
+		memcpy(sorted, filters, count * sizeof(*sorted));
+		qsort(sorted, count, sizeof(*sorted), by_text);
 	}
-	return 0;
+	for (struct sub *sub = s->target.first, *next; sub && !r; sub = next) {
+		next = sub->sibling;
+		size_t n = subs_text(&s->shard->subs, sub, text, FILTER_TEXT);
+		text[n] = '\0';
+		if (bsearch(&key, sorted, count, sizeof(*sorted), by_text))
+			continue;
+		r = take_away(s, sub, edged_slice(text, n));
+		*ret_wrote |= r == 0;
+	}
+	free(sorted);
+	return r;
 }
 
 struct retained_for {
@@ -88,18 +105,21 @@ static int add(struct session *s, const char *text, uint8_t options, bool *ret_w
 	return 0;
 }
 
+static bool filter_valid(const struct inside *in, const char *text, uint8_t options)
+{
+	struct filter filter;
+	return utf8_valid(edged_str(text)) &&
+	       filter_parse(edged_str(text), &in->all->broker->limits.topic, &filter) &&
+	       (!filter.group.len || in->limits.apart) && (options & OPT_QOS) != 3 && options < 0x30;
+}
+
 static int judge_filters(
         const struct inside *in, const char *const *filters, const uint8_t *options, size_t count)
 {
-	const struct broker *broker = in->all->broker;
-	bool apart = in->limits.apart;
-	struct filter filter;
-	if (count > broker->limits.subscriptions)
+	if (count > in->all->broker->limits.subscriptions)
 		return -ENOSPC;
 	for (size_t i = 0; i < count; i++)
-		if (!utf8_valid(edged_str(filters[i])) ||
-		        !filter_parse(edged_str(filters[i]), &broker->limits.topic, &filter) ||
-		        (filter.group.len && !apart) || (options[i] & OPT_QOS) == 3 || options[i] >= 0x30)
+		if (!filter_valid(in, filters[i], options[i]))
 			return -EINVAL;
 	return 0;
 }
@@ -115,6 +135,38 @@ static int subscribe(
 	for (size_t i = 0; i < count && !r; i++)
 		r = add(in->session, filters[i], options[i], &wrote);
 	return wrote && turn_wrote(in->session->shard) ? -ENOMEM : r;
+}
+
+static struct sub *find_sub(const struct session *s, const char *text)
+{
+	struct filter filter;
+	const struct shard *shard = s->shard;
+	return filter_parse(edged_str(text), &shard->broker->limits.topic, &filter)
+	               ? subs_find(&shard->subs, &s->target, &filter)
+	               : NULL;
+}
+
+static int subscribe_one(void *ctx, edged_handle handle, const char *filter, uint8_t options)
+{
+	struct inside *in = inside_find(ctx, handle);
+	bool wrote = false;
+	if (!in)
+		return -ENOENT;
+	if (!filter_valid(in, filter, options))
+		return -EINVAL;
+	if (in->session->target.count >= in->all->broker->limits.subscriptions &&
+	        !find_sub(in->session, filter))
+		return -ENOSPC;
+	int r = add(in->session, filter, options, &wrote);
+	return wrote && turn_wrote(in->session->shard) ? -ENOMEM : r;
+}
+
+static int unsubscribe_one(void *ctx, edged_handle handle, const char *filter)
+{
+	struct inside *in = inside_find(ctx, handle);
+	struct sub *sub = in ? find_sub(in->session, filter) : NULL;
+	int r = sub ? take_away(in->session, sub, edged_str(filter)) : -ENOENT;
+	return r ? r : turn_wrote(in->session->shard);
 }
 
 /* --- opening and closing -------------------------------------------------------------------------------------------------- */
@@ -182,7 +234,30 @@ static int make(struct insides *all, uint32_t slot, struct session *s, struct in
 		.max_packet = UINT32_MAX,
 		.inside = true };
 	all->slots[slot].inside = in;
+	all->open++;
+	s->opened = (uint16_t)(slot + 1);
+	edged_metric_set(all->open_figure, all->open);
 	*ret = in;
+	return 0;
+}
+
+static int find_slot(struct insides *all, uint32_t *ret)
+{
+	uint32_t slot = 0, size = all->size ? all->size * 2 : 8;
+	if (all->open >= all->broker->limits.plugin_sessions)
+		return -ENOSPC;
+	while (slot < all->size && all->slots[slot].inside)
+		slot++;
+	*ret = slot;
+	if (slot < all->size)
+		return 0;
+	struct slot *slots = realloc(all->slots, size * sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = all->size; i < size; i++)
+		slots[i] = (struct slot){ .generation = 1 };
+	all->slots = slots;
+	all->size = size;
 	return 0;
 }
 
@@ -193,15 +268,13 @@ static int open_session(void *ctx, const struct edged_session_options *options,
 	char text[sizeof(INSIDE_PREFIX) + NAME_MOST];
 	struct session *s;
 	struct inside *in;
-	uint32_t slot = 0;
+	uint32_t slot;
 	if (!name_valid(options->name) || !EDGED_HAS(handler, detached) || !handler->deliver ||
 	        !handler->release)
 		return -EINVAL;
-	while (slot < OPEN_MOST && all->slots[slot].inside)
-		slot++;
-	if (slot == OPEN_MOST)
-		return -ENOSPC;
-	int r = find_or_make(inside_home(all), id_of(options->name, text), &s);
+	int r = find_slot(all, &slot);
+	if (!r)
+		r = find_or_make(inside_home(all), id_of(options->name, text), &s);
 	if (!r && inside_opened(s))
 		r = -EEXIST;
 	if (!r)
@@ -229,13 +302,16 @@ static void close_session(void *ctx, edged_handle handle)
 {
 	struct insides *all = ctx;
 	uint32_t slot = (uint32_t)handle - 1;
-	if (slot >= OPEN_MOST || all->slots[slot].generation != handle >> 32 || !all->slots[slot].inside)
+	if (slot >= all->size || all->slots[slot].generation != handle >> 32 || !all->slots[slot].inside)
 		return;
 	struct inside *in = all->slots[slot].inside;
 	inside_leave(in);
 	all->slots[slot].inside = NULL;
 	all->slots[slot].generation++;
-	in->slot = OPEN_MOST;
+	all->open--;
+	edged_metric_set(all->open_figure, all->open);
+	in->slot = NOT_OPEN;
+	in->session->opened = 0;
 	for (uint32_t i = 0; i < in->count; i++) {
 		struct promise *p = &in->promises[(in->first + i) & (in->size - 1)];
 		void (*done)(void *arg, int result) = p->done;
@@ -328,6 +404,11 @@ static void retained(void *ctx, struct edged_slice topic,
 		(void)tell_buried(&t, topic, stamp);
 }
 
+static uint64_t retained_version(void *ctx)
+{
+	return inside_home(ctx)->retained.version;
+}
+
 static int figures(void *ctx, edged_handle handle, struct edged_session_figures *ret)
 {
 	const struct inside *in = inside_find(ctx, handle);
@@ -355,8 +436,8 @@ int insides_new(struct broker *broker, struct insides **ret)
 	if (!all)
 		return -ENOMEM;
 	all->broker = broker;
-	for (uint32_t i = 0; i < OPEN_MOST; i++)
-		all->slots[i].generation = 1;
+	all->open_figure = broker->metrics->figure(
+	        broker->host, EDGED_GAUGE, "broker_plugin_sessions", NULL, "Sessions that plugins have open");
 	all->capability = (struct edged_session_1){
 		.struct_size = sizeof(struct edged_session_1),
 		.ctx = all,
@@ -376,6 +457,9 @@ int insides_new(struct broker *broker, struct insides **ret)
 		.forget = forget,
 		.names = names,
 		.retained = retained,
+		.subscribe_one = subscribe_one,
+		.unsubscribe_one = unsubscribe_one,
+		.retained_version = retained_version,
 	};
 	*ret = all;
 	return 0;
@@ -383,9 +467,11 @@ int insides_new(struct broker *broker, struct insides **ret)
 
 void insides_free(struct insides *all)
 {
-	for (uint32_t i = 0; all && i < OPEN_MOST; i++)
+	for (uint32_t i = 0; all && i < all->size; i++)
 		if (all->slots[i].inside)
 			inside_free(all->slots[i].inside);
+	if (all)
+		free(all->slots);
 	free(all);
 }
 

@@ -388,6 +388,87 @@ static void sessions_have_names(void **state)
 	REFUSED(p, REASON_CLIENT_ID);
 }
 
+/* Through it; it has no "no local". */
+static void put(const char *topic, const char *payload, bool retain)
+{
+	const struct edged_session_message m = { .struct_size = sizeof(m),
+		.topic = edged_str(topic),
+		.payload = edged_str(payload),
+		.qos = 1,
+		.retain = retain };
+	assert_int_equal(sessions->publish(sessions->ctx, session, &m, 0, NULL, NULL), 0);
+	fake_run(host);
+}
+
+static void there_may_be_as_many_as_the_limit_says(void **state)
+{
+	(void)state;
+	static const struct fake_setting settings[] = { { "limits.plugin_sessions", 300 }, { NULL, 0 } };
+	edged_handle handles[300], other;
+	char name[16];
+	boot(1, settings);
+	fake_auto_commit(host, true);
+	sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);
+	struct edged_session_options o = options;
+	o.name = name;
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "test/%d", i);
+		assert_int_equal(sessions->open(sessions->ctx, &o, &handler, NULL, &handles[i]), 0);
+	}
+	assert_int_equal(fake_figure(host, "broker_plugin_sessions", NULL), 300);
+	o.name = "test/x";
+	assert_int_equal(sessions->open(sessions->ctx, &o, &handler, NULL, &other), -ENOSPC);
+	sessions->close(sessions->ctx, handles[7]);
+	assert_int_equal(sessions->open(sessions->ctx, &o, &handler, NULL, &other), 0);
+	struct edged_session_figures f = { .struct_size = sizeof(f) };
+	assert_int_equal(sessions->figures(sessions->ctx, handles[7], &f), -ENOENT);
+	assert_int_equal(sessions->figures(sessions->ctx, handles[299], &f), 0);
+	/* each hears its own */
+	session = handles[299];
+	subscribe_to("x", 1);
+	attach(10, false);
+	put("x", "1", false);
+	HEARD("x:1/1 ");
+	fake_run(host);
+}
+
+static void one_subscription_comes_and_goes(void **state)
+{
+	(void)state;
+	static const struct fake_setting settings[] = { { "limits.subscriptions", 2 }, { NULL, 0 } };
+	boot(1, settings);
+	fake_auto_commit(host, true);
+	open_it();
+	attach(10, false);
+	uint64_t version = sessions->retained_version(sessions->ctx);
+	assert_int_equal(sessions->subscribe_one(sessions->ctx, session, "a/+", 0), 0);
+	assert_int_equal(sessions->subscribe_one(sessions->ctx, session, "b", 1), 0);
+	assert_int_equal(sessions->subscribe_one(sessions->ctx, session, "c", 1), -ENOSPC);
+	assert_int_equal(sessions->subscribe_one(sessions->ctx, session, "a/+", 1), 0);
+	assert_int_equal(sessions->subscribe_one(sessions->ctx, session, "a/#/b", 1), -EINVAL);
+	put("a/x", "1", false);
+	put("b", "2", false);
+	put("c", "3", false);
+	HEARD("a/x:1/1 b:2/1 ");
+	assert_int_equal(sessions->unsubscribe_one(sessions->ctx, session, "a/+"), 0);
+	assert_int_equal(sessions->unsubscribe_one(sessions->ctx, session, "a/+"), -ENOENT);
+	assert_int_equal(sessions->unsubscribe_one(sessions->ctx, session, "a/#/b"), -ENOENT);
+	assert_int_equal(sessions->subscribe_one(sessions->ctx, session, "c", 1), 0);
+	put("a/x", "4", false);
+	put("c", "5", false);
+	HEARD("c:5/1 ");
+	assert_true(sessions->retained_version(sessions->ctx) == version);
+	put("x", "kept", true);
+	assert_true(sessions->retained_version(sessions->ctx) != version);
+	/* it is in the store, too */
+	kill_and_open();
+	attach(10, false);
+	log_.text[log_.n = 0] = '\0';
+	put("a/x", "6", false);
+	put("c", "7", false);
+	HEARD("c:7/1 ");
+}
+
 static void a_disk_that_is_full_detaches_it(void **state)
 {
 	(void)state;
@@ -639,6 +720,8 @@ int main(void)
 		T(the_newer_retained_message_stays),
 		T(what_was_deleted_stays_so),
 		T(sessions_have_names),
+		T(there_may_be_as_many_as_the_limit_says),
+		T(one_subscription_comes_and_goes),
 		T(a_disk_that_is_full_detaches_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

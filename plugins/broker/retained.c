@@ -47,6 +47,7 @@ static void forget(struct retained *retained, struct node *node)
 		message_unref(m);
 	}
 	retained->buried -= node->trie.mark == GRAVE;
+	retained->version++;
 	node->trie.mark = EMPTY;
 }
 

@@ -8,10 +8,11 @@
 
 struct retained {
 	struct trie trie;
-	size_t count;   /* messages */
-	size_t bytes;   /* of topics, payloads and properties */
-	size_t buried;  /* topics */
-	uint64_t swept; /* wall ms: when those were last looked through */
+	size_t count;     /* messages */
+	size_t bytes;     /* of topics, payloads and properties */
+	size_t buried;    /* topics */
+	uint64_t version; /* another one after each change */
+	uint64_t swept;   /* wall ms: when those were last looked through */
 };
 
 int retained_init(struct retained *retained, const uint64_t key[2]); /* -ENOMEM */

@@ -68,6 +68,7 @@ struct session {
 	uint32_t holds;      /* references from work that waits */
 	uint16_t unanswered; /* acknowledgements that wait for a commit: later ones wait behind them */
 	uint16_t unacked;    /* of them, PUBACKs for this connection */
+	uint16_t opened;     /* by a plugin: its place in the table of these and one, see inside_impl.h */
 	uint16_t id_len;
 	uint8_t version;
 	bool touched; /* see turn_touch() */

@@ -83,13 +83,17 @@ def take_packet(buffer, version):
 
 
 class Wire:
-    """A connection. expiry: of the session, seconds (version 5)."""
+    """A connection. address: (host, port), or the path of a Unix socket; expiry: of the session, seconds (version 5)."""
 
     def __init__(self, address, name, version=4, clean=True, expiry=0, keep_alive=0):
         self.version = version
-        self.socket = socket.create_connection(address, timeout=20)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = self.socket.getsockname()[1]
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(address)
+        else:
+            self.socket = socket.create_connection(address, timeout=20)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.port = self.socket.getsockname()[1]
         self.buffer = bytearray()
         self.ended = False
         properties = b"\x11" + struct.pack(">I", expiry) if version == 5 and expiry else b""

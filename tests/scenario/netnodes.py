@@ -22,13 +22,14 @@ class Unix(http.client.HTTPConnection):
 class Edged:
     """One edged on a host; its Unix socket is reachable from here."""
 
-    def __init__(self, host, settings=(), listen=None, plugins=edged.PLUGINS):
+    def __init__(self, host, settings=(), listen=None, plugins=edged.PLUGINS, also=()):
         self.host, self.state = host, edged.folder()
-        self.settings, self.listen, self.plugins = settings, listen, plugins
+        self.settings, self.listen, self.plugins, self.also = settings, listen, plugins, also
         self.id = self.connection = None
 
     def start(self):
         settings = [word for setting in self.settings for word in ("--set", setting)]
+        settings += [word for listener in self.also for word in ("--listen", listener)]
         with open(os.path.join(self.state, "test.log"), "a") as log:
             self.process = self.host.run(
                 edged.EDGED, "--state", self.state, "--plugins", self.plugins, "--listen", "http=127.0.0.1:8083",

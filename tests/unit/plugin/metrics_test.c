@@ -98,7 +98,7 @@ static void one_owner_cannot_have_all(void **state)
 	char name[16];
 	int number = 1;
 	assert_int_equal(metrics_new(&metrics), 0);
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
 		assert_int_equal(
 		        metrics_read(metrics, "x", EDGED_GAUGE, name, NULL, NULL, forty_two, &number), 0);
