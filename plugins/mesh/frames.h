@@ -23,8 +23,9 @@ enum frame_type {
 	FRAME_ACK,
 	FRAME_PING, /* without body; answered with */
 	FRAME_PONG,
-	FRAME_DIGEST, /* of the retained messages; who has others than that sends them */
-	FRAME_CHANNEL /* what a plugin says to that of the other node, see edged/cap_channel.h */
+	FRAME_DIGEST,  /* of the retained messages; who has others than that sends them */
+	FRAME_CHANNEL, /* what a plugin says to that of the other node, see edged/cap_channel.h */
+	FRAME_SYNCED   /* without body: what differed from the digest has been sent */
 };
 
 struct mesh_frame {

@@ -270,12 +270,22 @@ uint32_t interest_untold(const struct interest *i)
 
 /* --- theirs ---------------------------------------------------------------------------------------------------------------- */
 
+static void forget_changes(struct told *told)
+{
+	for (uint32_t i = 0; i < told->changed_count; i++)
+		free(told->changed[i]);
+	free(told->changed);
+	told->changed = NULL;
+	told->changed_count = told->changed_size = 0;
+}
+
 void told_fini(struct told *told)
 {
 	for (uint32_t i = 0; i < told->count; i++)
 		free(told->filters[i]);
 	free(told->filters);
 	free(told->levels);
+	forget_changes(told);
 	*told = (struct told){ 0 };
 }
 
@@ -340,10 +350,46 @@ static void drop_told(struct told *told, uint32_t at)
 	memmove(told->levels + at, told->levels + at + 1, told->count - at);
 }
 
+enum { CHANGED_MOST = 64 }; /* of more, all are looked at */
+
+static void note(struct told *told, struct edged_slice filter)
+{
+	if (!told->noted)
+		return;
+	if (told->changed_count == told->changed_size) {
+		uint32_t size = told->changed_size ? 2 * told->changed_size : 4;
+		char **changed =
+		        size <= CHANGED_MOST ? realloc(told->changed, size * sizeof(*changed)) : NULL;
+		told->noted = changed != NULL;
+		if (!changed)
+			return;
+		told->changed = changed;
+		told->changed_size = size;
+	}
+	char *text = strndup(filter.ptr, filter.len);
+	told->noted = text != NULL;
+	if (text)
+		told->changed[told->changed_count++] = text;
+}
+
+void told_settled(struct told *told)
+{
+	forget_changes(told);
+	told->noted = true;
+}
+
+uint8_t told_level(const struct told *told, struct edged_slice filter)
+{
+	bool there;
+	uint32_t at = find(told, filter, &there);
+	return there ? told->levels[at] : LEVEL_NONE;
+}
+
 int told_set(struct told *told, struct edged_slice filter, uint8_t level)
 {
 	bool there;
 	uint32_t at = find(told, filter, &there);
+	note(told, filter);
 	if (!there)
 		return level ? add(told, at, filter, level) : 0;
 	told->digest ^= digest_of(filter, told->levels[at]);

@@ -45,10 +45,16 @@ struct told {
 	uint8_t *levels;
 	uint32_t count, size;
 	uint64_t digest;
+	char **changed; /* filters that were set since told_settled(), some perhaps more than once */
+	uint32_t changed_count, changed_size;
+	bool noted; /* these are all that were; else any may have been */
 };
 
 void told_fini(struct told *told); /* empty afterwards, and may be used again */
 /* -ENOSPC: too many; -ENOMEM. */
 int told_set(struct told *told, struct edged_slice filter, uint8_t level);
+uint8_t told_level(const struct told *told, struct edged_slice filter);
+/* What has changed is dealt with; what changes from now on is noted. */
+void told_settled(struct told *told);
 
 #endif

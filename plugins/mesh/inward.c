@@ -2,6 +2,7 @@
 #include "inward.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "epochs.h"
 #include "outward.h"
@@ -31,14 +32,32 @@ static void kept(void *arg, int result)
 		return;
 	}
 	struct due due = p->due[p->due_first];
-	p->due_first = (p->due_first + 1) % p->due_size;
+	p->due_first = (p->due_first + 1) & (p->due_size - 1);
 	p->due_count--;
 	outward_ack(p, &(struct mesh_ack){ due.kind, due.reason, due.id });
 }
 
+/* For one more; most nodes never say anything that is to be acknowledged. */
+static bool reserve(struct peer *p)
+{
+	if (p->due_count < p->due_size)
+		return true;
+	uint32_t size = p->due_size ? 2 * p->due_size : 16;
+	struct due *due = malloc(size * sizeof(*due));
+	if (!due)
+		return false;
+	for (uint32_t i = 0; i < p->due_count; i++)
+		due[i] = p->due[(p->due_first + i) & (p->due_size - 1)];
+	free(p->due);
+	p->due = due;
+	p->due_size = size;
+	p->due_first = 0;
+	return true;
+}
+
 static void owe(struct peer *p, uint8_t kind, uint16_t id, uint8_t reason)
 {
-	p->due[(p->due_first + p->due_count++) % p->due_size] = (struct due){ id, kind, reason };
+	p->due[(p->due_first + p->due_count++) & (p->due_size - 1)] = (struct due){ id, kind, reason };
 }
 
 void inward_reset(struct peer *p)
@@ -139,12 +158,17 @@ static void take_filters(struct peer *p, struct edged_slice body)
 		        error ? strerror(-error) : "they make no sense");
 }
 
+static uint8_t options_of(uint8_t level)
+{
+	return (uint8_t)(level - LEVEL_QOS0) | NO_LOCAL | AS_PUBLISHED | RETAINED_NEVER;
+}
+
 static int subscribe(struct peer *p, const char *const *filters, const uint8_t *levels, uint32_t count)
 {
 	const struct edged_session_1 *session = p->mesh->session;
 	uint8_t options[TOLD_MOST];
 	for (uint32_t i = 0; i < count; i++)
-		options[i] = (uint8_t)(levels[i] - LEVEL_QOS0) | NO_LOCAL | AS_PUBLISHED | RETAINED_NEVER;
+		options[i] = options_of(levels[i]);
 	return session->subscribe(session->ctx, p->session, filters, options, count);
 }
 
@@ -153,7 +177,37 @@ static int subscribe_all(struct peer *p)
 {
 	static const uint8_t levels[INTEREST_WIDE_COUNT] = { LEVEL_QOS2, LEVEL_QOS2 };
 	int r = subscribe(p, (const char *const *)p->told.filters, p->told.levels, p->told.count);
-	return r == -ENOSPC ? subscribe(p, interest_wide, levels, INTEREST_WIDE_COUNT) : r;
+	p->told_wide = r == -ENOSPC;
+	return p->told_wide ? subscribe(p, interest_wide, levels, INTEREST_WIDE_COUNT) : r;
+}
+
+/* What comes new before what goes: nothing is missed where one filter takes the place of others. */
+static int subscribe_changes(struct peer *p)
+{
+	const struct edged_session_1 *session = p->mesh->session;
+	const struct told *told = &p->told;
+	int r = 0;
+	for (uint32_t i = 0; i < told->changed_count && !r; i++) {
+		uint8_t level = told_level(told, edged_str(told->changed[i]));
+		if (level)
+			r = session->subscribe_one(
+			        session->ctx, p->session, told->changed[i], options_of(level));
+	}
+	for (uint32_t i = 0; i < told->changed_count && !r; i++)
+		if (!told_level(told, edged_str(told->changed[i])))
+			r = session->unsubscribe_one(session->ctx, p->session, told->changed[i]);
+	return r; /* -ENOENT: one that changed twice */
+}
+
+/* Only what has changed, as a rule: a node hears of each change on each of the others. */
+static int subscribe_to_told(struct peer *p)
+{
+	int r = p->told.noted && !p->told_wide ? subscribe_changes(p) : -ENOSPC;
+	if (r)
+		r = subscribe_all(p);
+	if (!r)
+		told_settled(&p->told);
+	return r;
 }
 
 static int attach(struct peer *p)
@@ -175,7 +229,7 @@ static void take_complete(struct peer *p, struct edged_slice body)
 		peer_fail(p, "what it told of its filters does not add up; all of it comes again");
 		return;
 	}
-	int r = subscribe_all(p);
+	int r = subscribe_to_told(p);
 	if (!r && first)
 		r = attach(p);
 	if (r)
@@ -225,14 +279,6 @@ static void take_channel(struct peer *p, struct edged_slice body)
 		channel->heard(channel->ctx, p->id, name, bytes);
 }
 
-static void pong(struct peer *p)
-{
-	uint8_t bytes[FRAME_HEAD];
-	struct writer w = writer(bytes, sizeof(bytes));
-	write_frame_head(&w, FRAME_PONG, 0);
-	peer_write(p, bytes, sizeof(bytes));
-}
-
 /* Until both sides have told all their filters nothing else may come. Types that are not known are of later versions. */
 void inward_frame(struct peer *p, const struct mesh_frame *f)
 {
@@ -240,8 +286,9 @@ void inward_frame(struct peer *p, const struct mesh_frame *f)
 		peer_fail(p, "it does not greet; does it run the same version?");
 		return;
 	}
-	if (p->due_count + p->stale >= p->due_size) {
-		peer_fail(p, "it sends more than it may before there are acknowledgements");
+	if (p->due_count + p->stale >= p->due_most || !reserve(p)) {
+		peer_fail(p, "it sends more than it may before there are acknowledgements, or than there is "
+		             "memory for");
 		return;
 	}
 	switch (f->type) {
@@ -267,7 +314,10 @@ void inward_frame(struct peer *p, const struct mesh_frame *f)
 		take_channel(p, f->body);
 		break;
 	case FRAME_PING:
-		pong(p);
+		peer_pong(p);
+		break;
+	case FRAME_SYNCED:
+		sync_done(p);
 		break;
 	}
 }

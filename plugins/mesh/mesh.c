@@ -14,7 +14,10 @@
 #include "peer.h"
 #include "rest.h"
 
-enum { TICK_MS = 1000 };
+enum {
+	TICK_MS = 1000,  /* while something is under way with some node */
+	REST_MS = 10000, /* while all is quiet: who comes, goes or says something wakes us */
+};
 #define DAY (24 * 3600 * INT64_C(1000))
 
 static const struct edged_setting settings[] = {
@@ -28,6 +31,8 @@ static const struct edged_setting settings[] = {
 	        "bytes of messages that wait for one other node" },
 	{ "queue.when_full", EDGED_TYPE_CHOICE, "\"drop-new\"", 0, 0, NULL, "drop-new|drop-old",
 	        "which messages are dropped when a queue is full; never those on the way" },
+	{ "nodes", EDGED_TYPE_INT, "500", 1, 1000, "nodes", NULL,
+	        "other nodes that messages go to and come from; those beyond are left out" },
 	{ "in_flight", EDGED_TYPE_INT, "1000", 1, 10000, "messages", NULL,
 	        "messages of QoS 1 and 2 on the way to one node, and from it, at once" },
 	{ "message", EDGED_TYPE_SIZE, "\"1M\"", 1024, 16777216, "bytes", NULL,
@@ -43,12 +48,39 @@ static const struct edged_setting settings[] = {
 
 /* --- which nodes there are --------------------------------------------------------------------------------------------------- */
 
+/* Where it is, or belongs. */
+static size_t place(const struct mesh *m, const char *id)
+{
+	size_t low = 0, high = m->peer_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(m->peers[middle]->id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 struct peer *mesh_find(const struct mesh *m, const char *id)
 {
-	for (size_t i = 0; i < m->peer_count; i++)
-		if (strcmp(m->peers[i]->id, id) == 0)
-			return m->peers[i];
-	return NULL;
+	size_t at = place(m, id);
+	return at < m->peer_count && strcmp(m->peers[at]->id, id) == 0 ? m->peers[at] : NULL;
+}
+
+void mesh_wake(struct mesh *m)
+{
+	if (m->resting && m->tick)
+		m->loop->timer_set(m->tick, TICK_MS);
+	m->resting = false;
+}
+
+void mesh_look(struct mesh *m)
+{
+	if (!m->due && m->tick)
+		m->loop->timer_set(m->tick, 0);
+	m->resting = false;
+	m->due = true;
 }
 
 static void interest_changed(void *arg, struct edged_slice filter, uint8_t qos, int by);
@@ -61,16 +93,46 @@ static int ask_interest(struct mesh *m)
 	return r;
 }
 
+static int make_room(struct mesh *m)
+{
+	if (m->peer_count >= m->settings.nodes)
+		return -ENOSPC;
+	if (m->peer_count < m->peer_size)
+		return 0;
+	size_t size = m->peer_size ? m->peer_size * 2 : 8;
+	struct peer **peers = realloc(m->peers, size * sizeof(*peers));
+	if (!peers)
+		return -ENOMEM;
+	m->peers = peers;
+	m->peer_size = size;
+	return 0;
+}
+
+static void remove_peer(struct mesh *m, size_t i, bool for_good)
+{
+	struct peer *p = m->peers[i];
+	m->peer_count--;
+	memmove(m->peers + i, m->peers + i + 1, (m->peer_count - i) * sizeof(p));
+	edged_metric_set(m->nodes_figure, (int64_t)m->peer_count);
+	peer_free(p, for_good);
+}
+
 static int add_peer(struct mesh *m, const char *id, struct peer **ret)
 {
-	int r = m->peer_count < PEERS_MOST ? peer_new(m, id, ret) : -ENOSPC;
+	size_t at = place(m, id);
+	int r = make_room(m);
+	if (!r)
+		r = peer_new(m, id, ret);
 	if (r)
 		return r;
-	m->peers[m->peer_count++] = *ret;
+	memmove(m->peers + at + 1, m->peers + at, (m->peer_count - at) * sizeof(*m->peers));
+	m->peers[at] = *ret;
+	m->peer_count++;
+	edged_metric_set(m->nodes_figure, (int64_t)m->peer_count);
 	if (m->begun)
 		r = ask_interest(m);
 	if (r)
-		peer_free(m->peers[--m->peer_count], false);
+		remove_peer(m, at, false);
 	return r;
 }
 
@@ -82,10 +144,12 @@ struct peer *mesh_peer(struct mesh *m, const char *id)
 	int r = add_peer(m, id, &p);
 	if (r == 0)
 		return p;
+	edged_metric_add(m->refused_figure, 1);
 	if (!m->full_told)
 		m->log->log(m->host, EDGED_ERROR,
-		        "no messages go to node %.8s and none come from it: %s; %d nodes are the most", id,
-		        strerror(-r), PEERS_MOST);
+		        "no messages go to node %.8s and none come from it: %s; %u nodes are the most "
+		        "(mesh.nodes)",
+		        id, strerror(-r), m->settings.nodes);
 	m->full_told = true;
 	return NULL;
 }
@@ -96,8 +160,7 @@ static void forget(struct mesh *m, size_t i)
 	m->log->log(m->host, EDGED_NOTICE,
 	        "node %.8s has been away for too long: the %lld messages that wait for it go", p->id,
 	        (long long)(figure(p->figures->waiting) + figure(p->figures->in_flight)));
-	peer_free(p, true);
-	m->peers[i] = m->peers[--m->peer_count];
+	remove_peer(m, i, true);
 }
 
 static void see(void *arg, const char *node_id, bool there)
@@ -111,20 +174,25 @@ static void see(void *arg, const char *node_id, bool there)
 static void tick(void *arg)
 {
 	struct mesh *m = arg;
+	bool busy = false;
 	for (size_t i = 0; i < m->peer_count; i++)
 		m->peers[i]->there = false;
 	m->node->peers(m->host, see, m);
-	for (size_t i = m->peer_count; i-- > 0;)
-		if (peer_tick(m->peers[i]))
+	m->due = false;
+	for (size_t i = m->peer_count; i-- > 0;) {
+		bool gone = peer_tick(m->peers[i]);
+		busy |= peer_is_busy(m->peers[i]);
+		if (gone)
 			forget(m, i);
-	if (m->peer_count)
-		m->loop->timer_set(m->tick, TICK_MS); /* a node that knows no other one sleeps */
+	}
+	m->resting = !busy && !m->due;
+	if (m->peer_count && !m->due) /* a node that knows no other one sleeps */
+		m->loop->timer_set(m->tick, busy ? TICK_MS : REST_MS);
 }
 
 static void look(void *arg)
 {
-	const struct mesh *m = arg;
-	m->loop->timer_set(m->tick, 0);
+	mesh_look(arg);
 }
 
 /* --- our interest ------------------------------------------------------------------------------------------------------------- */
@@ -215,6 +283,7 @@ static int configure(struct mesh *m)
 	char why[200];
 	m->settings = (struct mesh_settings){
 		.in_flight = (uint16_t)c->integer(m->host, "in_flight"),
+		.nodes = (uint32_t)c->integer(m->host, "nodes"),
 		.message = (uint32_t)c->integer(m->host, "message"),
 		.filters = (uint32_t)c->integer(m->host, "filters"),
 		.queue_messages = (uint32_t)c->integer(m->host, "queue.messages"),
@@ -234,6 +303,7 @@ static void destroy(void *self)
 	interest_free(m->interest);
 	words_free(m->figures);
 	epochs_free(m);
+	free(m->peers);
 	json_decref(m->topics);
 	free(m);
 }
@@ -256,6 +326,10 @@ static int create(struct edged_host *host, void **ret_self)
 	m->pubsub = edged_cap(host, EDGED_PUBSUB_1);
 	m->node = edged_cap(host, EDGED_NODE_1);
 	m->channel = edged_cap(host, EDGED_CHANNEL_1);
+	m->nodes_figure = m->metrics->figure(host, EDGED_GAUGE, "mesh_nodes", NULL,
+	        "Other nodes that messages go to and come from, those that are away included");
+	m->refused_figure = m->metrics->figure(host, EDGED_COUNTER, "mesh_nodes_refused_total", NULL,
+	        "Times that there was no room for one more node");
 	snprintf(m->id, sizeof(m->id), "%s", host->v1->node_id(host));
 	int r = configure(m);
 	if (!r)
@@ -314,8 +388,9 @@ static void stop(void *self)
 		(void)m->pubsub->interest(m->pubsub->ctx, m->host, NULL, NULL);
 	m->loop->defer_cancel(m->host, m);
 	m->loop->timer_free(m->tick);
+	m->tick = NULL;
 	while (m->peer_count)
-		peer_free(m->peers[--m->peer_count], false);
+		remove_peer(m, m->peer_count - 1, false);
 	(void)m->channel->carry(m->channel->ctx, NULL, NULL);
 }
 

@@ -15,17 +15,17 @@
 #include "edged/cap_session.h"
 #include "edged/cap_store.h"
 #include "figures.h"
+#include "digest.h"
 #include "interest.h"
 #include "travel.h"
 
-#define MESH_ID    56 /* characters of a node's id */
-#define PEERS_MOST 60 /* the broker has 64 sessions for plugins */
+#define MESH_ID 56 /* characters of a node's id */
 
 struct peer;
 
 struct mesh_settings {
 	uint16_t in_flight;
-	uint32_t message, filters;
+	uint32_t nodes, message, filters;
 	uint32_t queue_messages;
 	uint64_t queue_bytes;
 	bool drop_oldest;
@@ -56,14 +56,24 @@ struct mesh {
 	bool asked; /* what is subscribed to here: once there is another node, as it costs memory for each filter */
 	struct interest *interest; /* ours */
 	struct words *figures;     /* of each node */
-	struct edged_timer *tick;
-	struct peer *peers[PEERS_MOST];
-	size_t peer_count;
-	bool full_told; /* that there are too many nodes */
-	bool untold;    /* some shared subscriptions: said so */
+	int64_t *nodes_figure, *refused_figure;
+	struct edged_timer *tick; /* NULL: it stops */
+	bool resting;             /* the next tick is far away */
+	bool due;                 /* the next tick is at once */
+	struct peer **peers;      /* in the order of their ids */
+	size_t peer_count, peer_size;
+	unsigned dialling;    /* of them, at once */
+	unsigned syncing;     /* have been told our digest, and have not sent all that differs */
+	struct digest digest; /* of our retained messages */
+	bool full_told;       /* that there are too many nodes */
+	bool untold;          /* some shared subscriptions: said so */
 	void (*loaded)(struct mesh *mesh, int result);
 };
 
+/* Something has begun: peers are ticked within a second. */
+void mesh_wake(struct mesh *mesh);
+/* Peers are ticked at once. */
+void mesh_look(struct mesh *mesh);
 /* The peer of that id; NULL: there is none. */
 struct peer *mesh_find(const struct mesh *mesh, const char *node_id);
 /* The peer of that id, made when there is none: it has proven that it is of this account. NULL: too many, or no memory. */

@@ -172,6 +172,31 @@ static void many_filters_keep_their_counts(void **state)
 }
 
 /* Nothing covers them, and they do not count towards the others. */
+static void what_changes_is_noted(void **state)
+{
+	(void)state;
+	char name[16];
+	assert_int_equal(told_set(&theirs, edged_str("a"), 1), 0);
+	assert_false(theirs.noted); /* all of it is new */
+	told_settled(&theirs);
+	assert_int_equal(told_set(&theirs, edged_str("b"), 2), 0);
+	assert_int_equal(told_set(&theirs, edged_str("a"), LEVEL_NONE), 0);
+	assert_true(theirs.noted);
+	assert_int_equal(theirs.changed_count, 2);
+	assert_string_equal(theirs.changed[1], "a");
+	assert_int_equal(told_level(&theirs, edged_str("a")), LEVEL_NONE);
+	assert_int_equal(told_level(&theirs, edged_str("b")), 2);
+	told_settled(&theirs);
+	assert_int_equal(theirs.changed_count, 0);
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "f/%d", i);
+		assert_int_equal(told_set(&theirs, edged_str(name), 1), 0);
+		assert_true(theirs.noted);
+	}
+	assert_int_equal(told_set(&theirs, edged_str("one more"), 1), 0);
+	assert_false(theirs.noted);
+}
+
 static void shared_filters_are_told_by_themselves(void **state)
 {
 	(void)state;
@@ -217,7 +242,7 @@ static void what_comes_again_is_known(void **state)
 {
 	(void)state;
 	struct window w;
-	assert_int_equal(window_init(&w, 4), 0);
+	window_init(&w, 4);
 	assert_false(meet(&w, 1, "a"));
 	assert_false(meet(&w, 2, "b"));
 	window_begin(&w);
@@ -375,6 +400,7 @@ int main(void)
 		I(who_comes_later_is_told_all),
 		I(too_many_filters_become_two),
 		I(many_filters_keep_their_counts),
+		I(what_changes_is_noted),
 		I(shared_filters_are_told_by_themselves),
 		cmocka_unit_test(what_comes_again_is_known),
 		cmocka_unit_test(requests_and_a_nodes_own_stay),

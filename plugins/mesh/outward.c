@@ -153,12 +153,22 @@ static void release(void *arg, uint16_t id)
 /* The broker is in the midst of something: peer_tick() deals with it. */
 static void detached(void *arg, int reason)
 {
-	((struct peer *)arg)->detached = reason;
+	struct peer *p = arg;
+	p->detached = reason;
+	mesh_wake(p->mesh);
 }
 
-const struct edged_session_handler outward_handler = {
-	.struct_size = sizeof(outward_handler), .deliver = deliver, .release = release, .detached = detached
-};
+static void queued(void *arg)
+{
+	const struct peer *p = arg;
+	mesh_wake(p->mesh);
+}
+
+const struct edged_session_handler outward_handler = { .struct_size = sizeof(outward_handler),
+	.deliver = deliver,
+	.release = release,
+	.detached = detached,
+	.queued = queued };
 
 /* --- what plugins say ------------------------------------------------------------------------------------------------------ */
 

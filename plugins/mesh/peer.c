@@ -16,12 +16,16 @@
 enum {
 	DIAL_MS = 5000,      /* for TCP and TLS */
 	GREETING_MS = 10000, /* for all its filters */
-	PATIENCE_MS = 3000,  /* for the other one to dial */
+	PATIENCE_MS = 3000,  /* for the other one to dial, */
+	PATIENCE_EACH = 50,  /* and longer for each that there is: it dials few at once */
+	DIALS_MOST = 16,
 	BACKOFF_MIN = 500,
 	BACKOFF_MAX = 15000,
 	STEADY_MS = 30000, /* a connection that lasted so long was in order */
-	PING_MS = 5000,    /* silence after which it is asked */
-	DEAD_MS = 15000,   /* and given up */
+	PING_MS = 5000,    /* after something was said to it, and it said nothing: it is asked, */
+	DEAD_MS = 15000,   /* and given up, */
+	GONE_MS = 10000,   /* or earlier when the cluster does not see it */
+	QUIET_MS = 60000,  /* when nobody has said anything: it is asked, too */
 	LOW_MARK = 128 * 1024,
 	HIGH_MARK = 512 * 1024,
 	EARLY_MOST = 65536
@@ -75,8 +79,14 @@ void peer_show(struct peer *p)
 
 static void move(struct peer *p, enum peer_state state)
 {
-	if (p->state != state)
-		p->since = peer_wall_ms();
+	if (p->state == state)
+		return;
+	p->since = peer_wall_ms();
+	p->mesh->dialling += (state == PEER_DIALLING) - (p->state == PEER_DIALLING);
+	if (p->state == PEER_DIALLING)
+		mesh_look(p->mesh); /* another one may wait to be dialled */
+	else
+		mesh_wake(p->mesh);
 	p->state = state;
 	edged_metric_set(p->figures->connected, state == PEER_CONNECTED);
 }
@@ -96,7 +106,7 @@ static void let_go(struct peer *p)
 	p->detached = 0;
 	p->mesh->session->detach(p->mesh->session->ctx, p->session);
 	inward_reset(p);
-	sync_end(&p->sync);
+	sync_end(p);
 	peer_show(p);
 	p->mesh->channel->parted(p->mesh->channel->ctx, p->id);
 }
@@ -109,7 +119,7 @@ static void retry(struct peer *p)
 	if (p->failures)
 		wait = backoff_ms(p->failures, BACKOFF_MIN, BACKOFF_MAX, random);
 	if (strcmp(p->mesh->id, p->id) > 0)
-		wait += PATIENCE_MS;
+		wait += PATIENCE_MS + PATIENCE_EACH * p->mesh->peer_count;
 	p->next_ms = now_of(p) + wait;
 	move(p, p->there ? PEER_WAITING : PEER_AWAY);
 }
@@ -138,8 +148,23 @@ void peer_fail(struct peer *p, const char *format, ...)
 
 void peer_write(struct peer *p, const void *bytes, size_t n)
 {
-	if (p->stream && n)
-		(void)p->mesh->stream->write(p->stream, bytes, n); /* a write that fails ends the stream */
+	if (!p->stream || !n)
+		return;
+	if (!p->unheard_ms) {
+		p->unheard_ms = now_of(p);
+		mesh_wake(p->mesh);
+	}
+	(void)p->mesh->stream->write(p->stream, bytes, n); /* a write that fails ends the stream */
+}
+
+/* Nothing is to be said to that. */
+void peer_pong(struct peer *p)
+{
+	uint8_t bytes[FRAME_HEAD];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_frame_head(&w, FRAME_PONG, 0);
+	if (p->stream)
+		(void)p->mesh->stream->write(p->stream, bytes, sizeof(bytes));
 }
 
 /* The connection is this peer's from now on. */
@@ -153,6 +178,7 @@ static void take(struct peer *p, struct conn *c)
 	p->stream = c->stream;
 	p->greeted = false;
 	p->heard_ms = now_of(p);
+	p->unheard_ms = 0;
 	m->stream->set_marks(p->stream, LOW_MARK, HIGH_MARK);
 	m->stream->set_read_limit(p->stream, most + FRAME_HEAD);
 	m->stream->deadline(p->stream, GREETING_MS);
@@ -231,8 +257,10 @@ static void arrive(struct conn *c)
 static size_t read_frames(struct conn *c, const uint8_t *bytes, size_t n)
 {
 	size_t used = 0;
-	if (c->peer)
+	if (c->peer) {
 		c->peer->heard_ms = now_of(c->peer);
+		c->peer->unheard_ms = 0;
+	}
 	while (c->peer) {
 		struct peer *p = c->peer;
 		struct mesh_frame f;
@@ -358,17 +386,20 @@ static void dial(struct peer *p)
 
 /* --- every second ---------------------------------------------------------------------------------------------------------- */
 
+/* That a node is dead the cluster tells, which asks all the time: then, and when something was said to it that it should hear,
+ * its connection is tried. One that is quiet costs next to nothing so, and a node has one with each of all the others. */
 static void check_alive(struct peer *p)
 {
-	uint64_t silent = now_of(p) - p->heard_ms;
+	uint64_t now = now_of(p), silent = p->unheard_ms ? now - p->unheard_ms : 0;
+	bool quiet_for_long = !p->there || now - p->heard_ms >= QUIET_MS;
 	uint8_t ping[FRAME_HEAD];
 	struct writer w = writer(ping, sizeof(ping));
-	if (silent >= DEAD_MS) {
-		peer_fail(p, "it has said nothing for %d s", DEAD_MS / 1000);
+	if (silent >= (p->there ? DEAD_MS : GONE_MS)) {
+		peer_fail(p, "it has said nothing for %d s", (int)(silent / 1000));
 		return;
 	}
 	write_frame_head(&w, FRAME_PING, 0);
-	if (silent >= PING_MS)
+	if (p->unheard_ms ? silent >= PING_MS : quiet_for_long)
 		peer_write(p, ping, sizeof(ping));
 }
 
@@ -400,6 +431,15 @@ static void see_session(struct peer *p)
 	peer_fail(p, "the queue for it was taken away; a new one: %s", r ? strerror(-r) : "there is");
 }
 
+bool peer_is_busy(const struct peer *p)
+{
+	bool on_its_way = p->state == PEER_WAITING || p->state == PEER_DIALLING || p->state == PEER_GREETING;
+	return on_its_way || p->unheard_ms || p->detached ||
+	       (p->state == PEER_CONNECTED &&
+	               (!p->there || sync_is_due(&p->sync) || figure(p->figures->waiting) ||
+	                       figure(p->figures->in_flight)));
+}
+
 bool peer_tick(struct peer *p)
 {
 	uint64_t now = now_of(p);
@@ -417,7 +457,7 @@ bool peer_tick(struct peer *p)
 	}
 	if (p->state == PEER_WAITING && !p->there)
 		move(p, PEER_AWAY);
-	if (p->state == PEER_WAITING && now >= p->next_ms)
+	if (p->state == PEER_WAITING && now >= p->next_ms && p->mesh->dialling < DIALS_MOST)
 		dial(p);
 	else if (p->state == PEER_CONNECTED)
 		check_alive(p);
@@ -431,17 +471,12 @@ bool peer_tick(struct peer *p)
 static int make(struct peer *p)
 {
 	struct mesh *m = p->mesh;
-	p->due_size =
-	        4u *
-	        m->settings
-	                .in_flight; /* messages and, at QoS 2, their releases; twice, to be on the safe side */
-	p->due = calloc(p->due_size, sizeof(*p->due));
-	if (!p->due)
-		return -ENOMEM;
+	/* messages and, at QoS 2, their releases; twice, to be on the safe side */
+	p->due_most = 4u * m->settings.in_flight;
 	p->figures = figures_get(&m->figures, m->host, m->metrics, p->id);
-	int r = p->figures ? window_init(&p->window, m->settings.in_flight) : -ENOMEM;
-	if (r)
-		return r;
+	if (!p->figures)
+		return -ENOMEM;
+	window_init(&p->window, m->settings.in_flight);
 	p->dropped_before = figure(p->figures->dropped_queue);
 	return open_session(p);
 }
@@ -457,8 +492,6 @@ int peer_new(struct mesh *m, const char *node_id, struct peer **ret)
 	p->since = peer_wall_ms();
 	int r = make(p);
 	if (r) {
-		free(p->due);
-		window_fini(&p->window);
 		free(p);
 		return r;
 	}

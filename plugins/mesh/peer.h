@@ -47,14 +47,16 @@ struct peer {
 	int detached;                /* by our broker: what for; to be dealt with */
 	/* of this connection */
 	uint64_t heard_ms, connected_ms;
+	uint64_t unheard_ms; /* when it was told something, and has said nothing since; 0: nothing is open */
 	bool greeted;
 	struct mesh_hello hello; /* its */
 	struct told told;
+	bool told_wide; /* more than our broker allows: it gets all */
 	struct sync sync;
 	/* inward */
 	struct window window;
-	struct due *due; /* a ring of due_size */
-	uint32_t due_first, due_count, due_size;
+	struct due *due; /* a ring of due_size, a power of two */
+	uint32_t due_first, due_count, due_size, due_most;
 	uint32_t stale; /* promises of former connections, still to come */
 };
 
@@ -65,11 +67,14 @@ int peer_new(struct mesh *mesh, const char *node_id,
         struct peer **ret); /* -ENOMEM, or what edged.session/1 says */
 /* forget: what waits for it goes, too. */
 void peer_free(struct peer *peer, bool forget);
-/* Every second. True: it has been away for so long that it is to be forgotten. */
+/* Every second, or when all is quiet more rarely. True: it has been away for so long that it is to be forgotten. */
 bool peer_tick(struct peer *peer);
+/* Is it to be looked at in a second? */
+bool peer_is_busy(const struct peer *peer);
 /* The connection ends, and the next attempt is due after a while. */
 __attribute__((format(printf, 2, 3))) void peer_fail(struct peer *peer, const char *format, ...);
 void peer_write(struct peer *peer, const void *bytes, size_t n);
+void peer_pong(struct peer *peer);
 /* All that it has to say has come: messages may go. */
 void peer_ready(struct peer *peer);
 const char *peer_state_name(const struct peer *peer);

@@ -3,54 +3,19 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "hash.h"
 #include "outward.h"
 
-static size_t part_of(struct edged_slice topic)
-{
-	return hash_add(HASH_START, topic) >> 56;
-}
-
-/* --- digests --------------------------------------------------------------------------------------------------------------- */
-
-struct digest {
-	const struct travel *travel;
-	uint64_t parts[DIGEST_PARTS];
+enum {
+	SYNC_MOST = 2,   /* nodes that are told at once what we have */
+	SYNC_MS = 10000, /* for which the next ones wait for them */
 };
-
-static void add_message(void *arg, const struct edged_session_message *m)
-{
-	struct digest *d = arg;
-	uint8_t bytes[8];
-	struct writer w = writer(bytes, sizeof(bytes));
-	write_u64(&w, m->stamp);
-	if (topic_travels(d->travel, m->topic))
-		d->parts[part_of(m->topic)] ^=
-		        hash_add(hash_add(HASH_START, m->topic), edged_slice(bytes, sizeof(bytes)));
-}
-
-static void make_digest(const struct mesh *m, struct digest *ret)
-{
-	*ret = (struct digest){ .travel = &m->settings.travel };
-	m->session->retained(m->session->ctx, edged_slice(NULL, 0), add_message, ret);
-}
-
-static void tell_digest(struct peer *p)
-{
-	struct digest ours;
-	uint8_t bytes[FRAME_HEAD + DIGEST_BODY];
-	struct writer w = writer(bytes, sizeof(bytes));
-	make_digest(p->mesh, &ours);
-	write_mesh_digest(&w, ours.parts);
-	peer_write(p, bytes, sizeof(bytes));
-	p->sync.told = true;
-}
 
 /* --- what differs ---------------------------------------------------------------------------------------------------------- */
 
 struct choice {
 	struct sync *sync;
-	struct digest ours;
+	const struct digest *ours;
+	const struct travel *travel;
 	bool failed;
 };
 
@@ -71,8 +36,8 @@ static void choose(void *arg, const struct edged_session_message *m)
 {
 	struct choice *c = arg;
 	struct sync *s = c->sync;
-	size_t part = part_of(m->topic);
-	if (c->ours.parts[part] == s->theirs[part] || !topic_travels(c->ours.travel, m->topic))
+	size_t part = digest_part(m->topic);
+	if (c->ours->parts[part] == s->theirs[part] || !topic_travels(c->travel, m->topic))
 		return;
 	char *topic = make_room(s) ? strndup(m->topic.ptr, m->topic.len) : NULL;
 	if (topic)
@@ -82,14 +47,15 @@ static void choose(void *arg, const struct edged_session_message *m)
 
 static void choose_all(struct peer *p)
 {
-	const struct mesh *m = p->mesh;
-	struct choice c = { .sync = &p->sync };
-	make_digest(m, &c.ours);
-	m->session->retained(m->session->ctx, edged_slice(NULL, 0), choose, &c);
+	struct mesh *m = p->mesh;
+	struct choice c = { .sync = &p->sync, .ours = digest_of_all(m), .travel = &m->settings.travel };
+	if (memcmp(c.ours->parts, p->sync.theirs, sizeof(p->sync.theirs)) != 0)
+		m->session->retained(m->session->ctx, edged_slice(NULL, 0), choose, &c);
 	if (c.failed)
 		m->log->log(m->host, EDGED_WARNING,
 		        "no memory to send node %.8s all the retained messages that it lacks", p->id);
 	p->sync.asked = false;
+	p->sync.answering = true;
 }
 
 static void send_one(void *arg, const struct edged_session_message *m)
@@ -97,17 +63,60 @@ static void send_one(void *arg, const struct edged_session_message *m)
 	outward_missed(arg, m);
 }
 
+static void drop_topics(struct sync *s)
+{
+	for (; s->next < s->count; s->next++)
+		free(s->topics[s->next]);
+	free(s->topics);
+	s->topics = NULL;
+	s->next = s->count = s->size = 0;
+}
+
 static void send_some(struct peer *p)
 {
 	const struct mesh *m = p->mesh;
 	struct sync *s = &p->sync;
+	uint8_t bytes[FRAME_HEAD];
+	struct writer w = writer(bytes, sizeof(bytes));
 	while (s->next < s->count && p->stream && !m->stream->is_full(p->stream)) {
 		char *topic = s->topics[s->next++];
 		m->session->retained(m->session->ctx, edged_str(topic), send_one, p);
 		free(topic);
 	}
-	if (s->next == s->count)
-		sync_end(s);
+	if (s->next < s->count || !p->stream)
+		return;
+	drop_topics(s);
+	s->answering = false;
+	write_frame_head(&w, FRAME_SYNCED, 0);
+	peer_write(p, bytes, sizeof(bytes));
+}
+
+/* --- what we lack ---------------------------------------------------------------------------------------------------------- */
+
+static void tell_digest(struct peer *p)
+{
+	uint8_t bytes[FRAME_HEAD + DIGEST_BODY];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_mesh_digest(&w, digest_of_all(p->mesh)->parts);
+	peer_write(p, bytes, sizeof(bytes));
+	p->sync.told = p->sync.counted = true;
+	p->sync.told_ms = p->mesh->loop->now(p->mesh->host);
+	p->mesh->syncing++;
+}
+
+/* It has sent what we lacked, or takes too long for others to wait for that: the next one is told. */
+static void count_out(struct peer *p)
+{
+	if (!p->sync.counted)
+		return;
+	p->sync.counted = false;
+	p->mesh->syncing--;
+	mesh_look(p->mesh);
+}
+
+void sync_done(struct peer *p)
+{
+	count_out(p);
 }
 
 /* --- the way of it --------------------------------------------------------------------------------------------------------- */
@@ -123,41 +132,45 @@ void sync_begin(struct peer *p)
 {
 	struct edged_session_figures f = figures_of(p);
 	p->sync.backlog = f.acknowledged + f.dropped + f.waiting + f.in_flight;
-	p->sync.told = p->sync.asked = false;
 	sync_step(p);
 }
 
-void sync_end(struct sync *s)
+void sync_end(struct peer *p)
 {
-	for (; s->next < s->count; s->next++)
-		free(s->topics[s->next]);
-	free(s->topics);
-	s->topics = NULL;
-	s->next = s->count = s->size = 0;
+	count_out(p);
+	drop_topics(&p->sync);
+	p->sync.told = p->sync.asked = p->sync.answering = false;
 }
 
 void sync_digest(struct peer *p, const uint64_t theirs[DIGEST_PARTS])
 {
 	struct sync *s = &p->sync;
-	if (s->asked || s->count) /* once is enough, until it is dealt with */
+	if (s->asked || s->answering) /* once is enough, until it is dealt with */
 		return;
 	s->asked = true;
 	memcpy(s->theirs, theirs, sizeof(s->theirs));
 	sync_step(p);
 }
 
+bool sync_is_due(const struct sync *s)
+{
+	return !s->told || s->asked || s->answering;
+}
+
 void sync_step(struct peer *p)
 {
 	struct sync *s = &p->sync;
-	if (p->state != PEER_CONNECTED || (s->told && !s->asked && !s->count))
+	if (s->counted && p->mesh->loop->now(p->mesh->host) - s->told_ms >= SYNC_MS)
+		count_out(p);
+	if (p->state != PEER_CONNECTED || !sync_is_due(s))
 		return;
 	struct edged_session_figures f = figures_of(p);
 	if (f.acknowledged + f.dropped < s->backlog && f.waiting + f.in_flight)
 		return;
-	if (!s->told)
+	if (!s->told && p->mesh->syncing < SYNC_MOST)
 		tell_digest(p);
 	if (s->asked)
 		choose_all(p);
-	if (s->count)
+	if (s->answering)
 		send_some(p);
 }

@@ -5,7 +5,8 @@
  * connection both tell a digest of what they have, in parts by topic, and each sends what it has in the parts that differ.
  * Of two messages on a topic the one with the higher stamp stays, on all nodes; that one was deleted counts as a message.
  *
- * All of it waits until the queue from before is empty: what is in there is older.
+ * All of it waits until the queue from before is empty: what is in there is older. A node that meets many others at once tells
+ * its digest to few at a time, and to the next ones when these have sent what it lacked; else all would send it all of it.
  */
 #ifndef MESH_SYNC_H
 #define MESH_SYNC_H
@@ -16,15 +17,20 @@ struct peer;
 
 struct sync {
 	uint64_t backlog; /* the queue of before is empty when so many were acknowledged or dropped */
-	bool told;        /* our digest */
-	bool asked;       /* theirs has come: */
+	bool told;        /* our digest, */
+	bool counted;     /* and among those that others wait for */
+	uint64_t told_ms;
+	bool asked;     /* theirs has come: */
+	bool answering; /* what differs is being sent */
 	uint64_t theirs[DIGEST_PARTS];
 	char **topics; /* to be sent */
 	size_t next, count, size;
 };
 
 void sync_begin(struct peer *peer); /* it is connected */
-void sync_end(struct sync *sync);
+void sync_end(struct peer *peer);
+void sync_done(struct peer *peer); /* it has sent all that we lacked */
+bool sync_is_due(const struct sync *sync);
 void sync_digest(struct peer *peer, const uint64_t theirs[DIGEST_PARTS]);
 /* Goes on, when there is room or time has passed. */
 void sync_step(struct peer *peer);

@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int window_init(struct window *w, uint32_t size)
+void window_init(struct window *w, uint32_t most)
 {
-	*w = (struct window){ .entries = calloc(size, sizeof(*w->entries)), .size = size };
-	return w->entries ? 0 : -ENOMEM;
+	*w = (struct window){ .most = most };
 }
 
 void window_fini(struct window *w)
@@ -18,7 +17,7 @@ void window_fini(struct window *w)
 
 void window_begin(struct window *w)
 {
-	w->doubtful = w->size;
+	w->doubtful = w->most;
 }
 
 static bool known(const struct window *w, uint64_t number, uint64_t content)
@@ -27,6 +26,23 @@ static bool known(const struct window *w, uint64_t number, uint64_t content)
 		if (w->entries[i].number == number && w->entries[i].content == content)
 			return true;
 	return false;
+}
+
+/* Without memory the oldest goes early: what it knew of may come twice. */
+static void make_room(struct window *w)
+{
+	if (w->next < w->size)
+		return;
+	uint32_t size = w->size ? 2 * w->size : 16;
+	size = size < w->most ? size : w->most;
+	struct window_entry *entries = realloc(w->entries, size * sizeof(*entries));
+	if (entries) {
+		memset(entries + w->size, 0, (size - w->size) * sizeof(*entries));
+		w->entries = entries;
+		w->size = size;
+	} else {
+		w->next = 0;
+	}
 }
 
 bool window_meet(struct window *w, uint64_t number, uint32_t share, struct edged_slice topic,
@@ -39,12 +55,16 @@ bool window_meet(struct window *w, uint64_t number, uint32_t share, struct edged
 	w->doubtful -= doubtful;
 	if (doubtful && known(w, number, content))
 		return true;
-	w->entries[w->next] = (struct window_entry){ number, content };
-	w->next = (w->next + 1) % w->size;
+	make_room(w);
+	if (w->size) {
+		w->entries[w->next] = (struct window_entry){ number, content };
+		w->next = (w->next + 1) % w->most;
+	}
 	return false;
 }
 
 void window_forget(struct window *w)
 {
-	memset(w->entries, 0, w->size * sizeof(*w->entries));
+	if (w->size)
+		memset(w->entries, 0, w->size * sizeof(*w->entries));
 }

@@ -11,12 +11,12 @@
 struct window {
 	struct window_entry {
 		uint64_t number, content;
-	} * entries; /* a ring */
-	uint32_t size, next;
-	uint32_t doubtful; /* so many of those to come may have come before */
+	} * entries;               /* a ring */
+	uint32_t size, most, next; /* it grows up to `most` */
+	uint32_t doubtful;         /* so many of those to come may have come before */
 };
 
-int window_init(struct window *window, uint32_t size); /* -ENOMEM */
+void window_init(struct window *window, uint32_t most);
 void window_fini(struct window *window);
 /* A link begins: what was on the way when the former one broke comes first. */
 void window_begin(struct window *window);
