@@ -156,7 +156,7 @@ static const struct edged_setting cluster_table[] = {
 		"How long a silent member is suspected, at least, before it counts as gone" },
 	{ "lease", EDGED_TYPE_DURATION, "700", 400, 5000, "ms", NULL,
 		"How long the supernode may be silent before another takes its place" },
-	{ "links", EDGED_TYPE_INT, "64", 1, 4096, "links", NULL,
+	{ "links", EDGED_TYPE_INT, "256", 1, 4096, "links", NULL,
 		"Most links to other nodes at once, and as many from them" },
 	{ "link_requests", EDGED_TYPE_INT, "256", 1, 100000, "requests", NULL,
 		"Most requests to one other node at once; beyond, clients get 503" },

@@ -24,34 +24,25 @@ static bool refused(const struct homes *homes, edged_handle request, enum gate_o
 
 /* --- which there are ----------------------------------------------------------------------------------------------------- */
 
-struct count {
-	const struct home *home;
-	json_int_t shadows, copies;
-};
+static void count_none(void *arg, struct home *home)
+{
+	(void)arg;
+	home->shadows = home->copies = 0;
+}
 
 static void count_one(void *arg, struct other *other)
 {
-	struct count *count = arg;
-	if (other->home != count->home)
-		return;
-	count->shadows++;
-	count->copies += other->bytes > 0;
+	(void)arg;
+	other->home->shadows++;
+	other->home->copies += other->bytes > 0;
 }
 
-struct listing {
-	struct others *others;
-	json_t *data;
-};
-
-static void add_home(void *arg, const struct home *home)
+static void add_home(void *arg, struct home *home)
 {
-	const struct listing *listing = arg;
-	struct count count = { .home = home };
-	others_each(listing->others, count_one, &count);
-	if (count.shadows)
-		(void)json_array_append_new(listing->data,
+	if (home->shadows)
+		(void)json_array_append_new(arg,
 		        json_pack("{s:s, s:b, s:I, s:I}", "node", home->id, "available", peer_available(home),
-		                "shadows", count.shadows, "copies", count.copies));
+		                "shadows", (json_int_t)home->shadows, "copies", (json_int_t)home->copies));
 }
 
 static int reply(const struct homes *homes, edged_handle request, json_t *root)
@@ -70,11 +61,14 @@ int homes_list(void *self, edged_handle request, enum gate_outcome outcome, stru
 	struct homes *homes = self;
 	if (refused(homes, request, outcome, identity))
 		return 0;
-	struct listing listing = { homes->peers->deps.others, json_array() };
-	others_each_home(listing.others, add_home, &listing);
+	struct others *others = homes->peers->deps.others;
+	json_t *data = json_array();
+	others_each_home(others, count_none, NULL);
+	others_each(others, count_one, NULL);
+	others_each_home(others, add_home, data);
 	return reply(homes, request,
 	        json_pack("{s:s, s:b, s:o}", "node", homes->peers->id, "keepsCopies", homes->peers->keeper,
-	                "data", listing.data));
+	                "data", data));
 }
 
 /* --- taking over --------------------------------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ struct others {
 	struct others_deps deps;
 	void *tree; /* tsearch(3): things by name */
 	LIST_HEAD(, home) homes;
+	void *home_tree; /* tsearch(3): the same by id */
 	size_t home_count, count, copies, bytes;
 	bool full_told;
 	int64_t *count_figure, *copies_figure, *bytes_figure, *refused_figure;
@@ -54,12 +55,21 @@ static void no_room(struct others *others, const char *what, const char *setting
 
 /* --- homes --------------------------------------------------------------------------------------------------------------- */
 
+static int compare_homes(const void *a, const void *b)
+{
+	const struct home *x = a, *y = b;
+	return strcmp(x->id, y->id);
+}
+
 static struct home *find_home(const struct others *others, struct edged_slice id)
 {
-	struct home *home = LIST_FIRST(&others->homes);
-	while (home && !edged_slice_is(id, home->id))
-		home = LIST_NEXT(home, link);
-	return home;
+	struct home probe;
+	if (id.len != HOME_ID)
+		return NULL;
+	memcpy(probe.id, id.ptr, HOME_ID);
+	probe.id[HOME_ID] = '\0';
+	struct home **found = tfind(&probe, &others->home_tree, compare_homes);
+	return found ? *found : NULL;
 }
 
 const struct home *others_known_home(const struct others *others, struct edged_slice id)
@@ -67,7 +77,7 @@ const struct home *others_known_home(const struct others *others, struct edged_s
 	return find_home(others, id);
 }
 
-void others_each_home(struct others *others, void (*each)(void *arg, const struct home *home), void *arg)
+void others_each_home(struct others *others, void (*each)(void *arg, struct home *home), void *arg)
 {
 	struct home *home;
 	LIST_FOREACH(home, &others->homes, link)
@@ -83,6 +93,10 @@ struct home *others_home(struct others *others, struct edged_slice id)
 	        !(home = calloc(1, sizeof(*home))))
 		return NULL;
 	memcpy(home->id, id.ptr, id.len);
+	if (!tsearch(home, &others->home_tree, compare_homes)) {
+		free(home);
+		return NULL;
+	}
 	LIST_INSERT_HEAD(&others->homes, home, link);
 	others->home_count++;
 	return home;
@@ -475,6 +489,7 @@ void others_free(struct others *others)
 	struct home *home;
 	while ((home = LIST_FIRST(&others->homes))) {
 		LIST_REMOVE(home, link);
+		(void)tdelete(home, &others->home_tree, compare_homes);
 		free(home);
 	}
 	free(others);

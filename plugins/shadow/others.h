@@ -13,15 +13,16 @@
 #include "frames.h"
 
 #define HOME_ID    56 /* characters of a node's id */
-#define HOMES_MOST 256
+#define HOMES_MOST 1000
 
 /* A node that is, or was, home of shadows. It stays until the daemon ends. */
 struct home {
 	LIST_ENTRY(home) link;
 	char id[HOME_ID + 1];
-	int64_t as_of;     /* s since 1970: until then its copies here were as its own; 0: unknown */
-	uint32_t round;    /* see others_round() */
-	struct peer *peer; /* peers.c; NULL: not seen since the start */
+	int64_t as_of;           /* s since 1970: until then its copies here were as its own; 0: unknown */
+	uint32_t round;          /* see others_round() */
+	struct peer *peer;       /* peers.c; NULL: not seen since the start */
+	int64_t shadows, copies; /* homes.c: while they are counted */
 };
 
 struct other_thing;
@@ -62,7 +63,7 @@ EDGED_MUST_CHECK int others_load(struct others *others, void (*loaded)(void *arg
 struct home *others_home(struct others *others, struct edged_slice id);
 /* NULL: none of that id is known. */
 const struct home *others_known_home(const struct others *others, struct edged_slice id);
-void others_each_home(struct others *others, void (*each)(void *arg, const struct home *home), void *arg);
+void others_each_home(struct others *others, void (*each)(void *arg, struct home *home), void *arg);
 /* Its copies were as its own until now. */
 void others_as_of(struct others *others, struct home *home, int64_t seconds);
 
