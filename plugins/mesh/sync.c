@@ -45,16 +45,23 @@ static void choose(void *arg, const struct edged_session_message *m)
 	c->failed |= !topic;
 }
 
+static void drop_theirs(struct sync *s)
+{
+	free(s->theirs);
+	s->theirs = NULL;
+	s->asked = false;
+}
+
 static void choose_all(struct peer *p)
 {
 	struct mesh *m = p->mesh;
 	struct choice c = { .sync = &p->sync, .ours = digest_of_all(m), .travel = &m->settings.travel };
-	if (memcmp(c.ours->parts, p->sync.theirs, sizeof(p->sync.theirs)) != 0)
+	if (memcmp(c.ours->parts, p->sync.theirs, sizeof(c.ours->parts)) != 0)
 		m->session->retained(m->session->ctx, edged_slice(NULL, 0), choose, &c);
 	if (c.failed)
 		m->log->log(m->host, EDGED_WARNING,
 		        "no memory to send node %.8s all the retained messages that it lacks", p->id);
-	p->sync.asked = false;
+	drop_theirs(&p->sync);
 	p->sync.answering = true;
 }
 
@@ -139,7 +146,8 @@ void sync_end(struct peer *p)
 {
 	count_out(p);
 	drop_topics(&p->sync);
-	p->sync.told = p->sync.asked = p->sync.answering = false;
+	drop_theirs(&p->sync);
+	p->sync.told = p->sync.answering = false;
 }
 
 void sync_digest(struct peer *p, const uint64_t theirs[DIGEST_PARTS])
@@ -147,8 +155,13 @@ void sync_digest(struct peer *p, const uint64_t theirs[DIGEST_PARTS])
 	struct sync *s = &p->sync;
 	if (s->asked || s->answering) /* once is enough, until it is dealt with */
 		return;
+	s->theirs = malloc(DIGEST_BODY);
+	if (!s->theirs) {
+		peer_fail(p, "there was no memory for its digest");
+		return;
+	}
 	s->asked = true;
-	memcpy(s->theirs, theirs, sizeof(s->theirs));
+	memcpy(s->theirs, theirs, DIGEST_BODY);
 	sync_step(p);
 }
 

@@ -22,7 +22,7 @@ struct sync {
 	uint64_t told_ms;
 	bool asked;     /* theirs has come: */
 	bool answering; /* what differs is being sent */
-	uint64_t theirs[DIGEST_PARTS];
+	uint64_t *theirs;
 	char **topics; /* to be sent */
 	size_t next, count, size;
 };

@@ -349,6 +349,7 @@ void peers_free(struct peers *peers)
 	while ((peer = LIST_FIRST(&peers->list))) {
 		LIST_REMOVE(peer, link);
 		free(peer->relayed);
+		free(peer->wants);
 		free(peer);
 	}
 	peers->deps.service.loop->timer_free(peers->purge);

@@ -30,7 +30,7 @@ struct peer {
 	bool synced;    /* all of it is known here, and of a keeper's copies none is old */
 	bool last;      /* page */
 	struct shadow_name after;
-	struct shadow_name wants[FRAME_ROWS];
+	struct shadow_name *wants; /* FRAME_ROWS; NULL: no copies */
 	size_t want_count, want_next, waiting;
 	/* push.c: copies of others' shadows that it is given */
 	struct shadow_name *relayed;

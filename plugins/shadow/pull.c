@@ -26,13 +26,21 @@ int64_t copy_age(const struct peers *peers, const struct other *other)
 
 /* --- all of it ----------------------------------------------------------------------------------------------------------- */
 
+static void drop_wants(struct peer *peer)
+{
+	free(peer->wants);
+	peer->wants = NULL;
+	peer->want_count = peer->want_next = 0;
+}
+
 void pull_end(struct peer *peer)
 {
 	if (peer->synced && peer->peers->keeper)
 		others_as_of(peer->peers->deps.others, peer->home, peer->peers->deps.service.now());
 	peer->synced = false;
 	peer->round++;
-	peer->want_count = peer->want_next = peer->waiting = 0;
+	peer->waiting = 0;
+	drop_wants(peer);
 }
 
 static void ask_page(struct peer *peer)
@@ -64,6 +72,7 @@ static void go_on(struct peer *peer)
 		                             .body = edged_slice(keys, (size_t)(w.at - keys)) });
 		return;
 	}
+	drop_wants(peer);
 	if (!peer->last) {
 		ask_page(peer);
 		return;
@@ -83,6 +92,14 @@ static struct other *take_claim(struct peer *peer, const struct shadow_name *nam
 	return other;
 }
 
+static void want(struct peer *peer, const struct shadow_name *name)
+{
+	if (!peer->wants)
+		peer->wants = malloc(FRAME_ROWS * sizeof(*peer->wants));
+	if (peer->wants && peer->want_count < FRAME_ROWS)
+		peer->wants[peer->want_count++] = *name;
+}
+
 void pull_page(struct peer *peer, const struct frame *frame)
 {
 	struct reader r = reader(frame->body.ptr, frame->body.len);
@@ -91,13 +108,11 @@ void pull_page(struct peer *peer, const struct frame *frame)
 	if (frame->id != peer->round || peer->waiting)
 		return;
 	peer->last = frame->last;
-	peer->want_count = peer->want_next = 0;
 	while (row_read(&r, &name, &claim)) {
 		const struct other *other = take_claim(peer, &name, &claim);
 		peer->after = name;
-		if (peer->peers->keeper && other && other->version != claim.version &&
-		        peer->want_count < FRAME_ROWS)
-			peer->wants[peer->want_count++] = name;
+		if (peer->peers->keeper && other && other->version != claim.version)
+			want(peer, &name);
 	}
 	go_on(peer);
 }

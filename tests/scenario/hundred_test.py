@@ -120,7 +120,8 @@ class Meshed:
         def one(node):
             token = first.call("POST", "/edge/v1/invites")[1]["token"]
             status, problem = node.call("POST", "/edge/v1/join", json.dumps({"token": token}))
-            assert status == 200, problem
+            # call() asks twice where there was no answer in time
+            assert status == 200 or node.call("GET", "/edge/v1/account")[0] == 200, problem
         first.call("POST", "/edge/v1/account")
         for node in self.nodes[1:]:
             one(node)
@@ -309,8 +310,13 @@ def test_each_with_each():
         t.says("all were killed, and started again at once: each is connected with each")
         safe = [Client(node, "safe", None, 1, clean=False) for node in c.nodes]
         serve(safe, lambda: all(client.answers for client in safe), "they are there again")
-        publish(publisher, "safe/z", texts, 1)
-        hears(safe, texts, "and messages flow")
+        last = [f"z{i}" for i in range(NAMED)]
+        publish(publisher, "safe/z", last, 1)
+
+        def rest(client):
+            return [text for text in client.texts() if text[0] == "z"]  # an acknowledgement right before may be lost, too
+        serve(safe, lambda: all(len(rest(client)) == NAMED for client in safe), "messages flow")
+        assert all(rest(client) == last for client in safe)
 
 
 if __name__ == "__main__":
