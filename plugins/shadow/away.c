@@ -236,6 +236,28 @@ void away_names(void *arg, const char *thing, void (*each)(void *each_arg, const
 			each(each_arg, other->name);
 }
 
+struct things {
+	bool (*each)(void *arg, const char *thing, const char *node, bool available);
+	void *arg;
+};
+
+static bool tell_thing(void *arg, const struct other *other)
+{
+	const struct things *things = arg;
+	struct shadow_name name;
+	if (!other->claim.exists)
+		return true;
+	other_name(other, &name);
+	return things->each(things->arg, name.thing, other->home->id, peer_available(other->home));
+}
+
+void away_things(void *arg, const char *after, const char *name,
+        bool (*each)(void *each_arg, const char *thing, const char *node, bool available), void *each_arg)
+{
+	const struct peers *peers = arg;
+	others_named(peers->deps.others, after, name, tell_thing, &(struct things){ each, each_arg });
+}
+
 /* --- the beginning ------------------------------------------------------------------------------------------------------- */
 
 /* A shadow that nobody has is made where its thing has others, so that a thing stays together; else here. */

@@ -2,6 +2,7 @@
 #include "list.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -19,7 +20,7 @@ struct listing {
 	struct lists *lists;
 	shadow_answer *answer;
 	void *arg;
-	json_t *items;
+	json_t *items, *away; /* here, and elsewhere */
 	size_t limit;
 	bool more;
 	struct things_query query; /* of named shadows only where it begins */
@@ -39,6 +40,7 @@ static void listing_free(struct listing *listing)
 {
 	LIST_REMOVE(listing, link);
 	json_decref(listing->items);
+	json_decref(listing->away);
 	filter_free(listing->query.filter);
 	gate_drop(listing->lists->gate, listing->query.identity);
 	free(listing);
@@ -191,13 +193,22 @@ static bool connected(const struct lists *lists, const char *thing)
 	       pubsub->connected(pubsub->ctx, lists->deps.host, edged_str(thing));
 }
 
+static void name_node(json_t *item, const char *node, bool available)
+{
+	(void)json_object_set_new(item, "node", json_string(node));
+	(void)json_object_set_new(item, "available", json_boolean(available));
+}
+
 static int add_thing(struct listing *listing, const struct filter_subject *subject)
 {
+	struct edged_host *host = listing->lists->deps.host;
 	json_t *item =
 	        json_pack("{s:s, s:b, s:I, s:I}", "thing", subject->thing, "connected", subject->connected,
 	                "version", (json_int_t)subject->version, "timestamp", (json_int_t)subject->timestamp);
 	if (item && listing->query.state)
 		(void)json_object_set(item, "state", (json_t *)(uintptr_t)subject->state);
+	if (item && listing->query.account)
+		name_node(item, host->v1->node_id(host), true);
 	return json_array_append_new(listing->items, item) ? 1 : 0;
 }
 
@@ -233,9 +244,62 @@ static int thing_row(void *arg, struct edged_slice key, struct edged_slice value
 	return r;
 }
 
+/* One more than a page has, so that it is known whether there are more. */
+static bool add_away(void *arg, const char *thing, const char *node, bool available)
+{
+	struct listing *listing = arg;
+	const struct things_query *query = &listing->query;
+	if (listing->more && strcmp(thing, listing->last) > 0) /* of a later page */
+		return false;
+	if (!gate_allows(listing->lists->gate, query->identity, EDGED_GET_SHADOW, thing, query->after.name))
+		return true;
+	json_t *item = json_pack("{s:s}", "thing", thing);
+	if (item)
+		name_node(item, node, available);
+	return json_array_append_new(listing->away, item) == 0 &&
+	       json_array_size(listing->away) <= listing->limit;
+}
+
+static const char *thing_at(const json_t *items, size_t i)
+{
+	return json_string_value(json_object_get(json_array_get(items, i), "thing"));
+}
+
+/* In order; a thing that is both here and elsewhere, as for a moment while its shadow moves, is here. */
+static void merge(struct listing *listing)
+{
+	json_t *all = json_array(), *here = listing->items, *away = listing->away;
+	size_t h = 0, a = 0, n = 0;
+	for (; n < listing->limit && (h < json_array_size(here) || a < json_array_size(away)); n++) {
+		const char *x = thing_at(here, h), *y = thing_at(away, a);
+		int order = !x ? 1 : !y ? -1 : strcmp(x, y);
+		(void)json_array_append(all, order <= 0 ? json_array_get(here, h) : json_array_get(away, a));
+		h += order <= 0;
+		a += order >= 0;
+	}
+	if (n && (h < json_array_size(here) || a < json_array_size(away))) {
+		listing->more = true;
+		snprintf(listing->last, sizeof(listing->last), "%s", thing_at(all, n - 1));
+	}
+	json_decref(here);
+	listing->items = all;
+}
+
+static void add_elsewhere(struct listing *listing)
+{
+	const struct away *away = listing->lists->deps.away;
+	const struct shadow_name *after = &listing->query.after;
+	if (!away || !(listing->away = json_array()))
+		return;
+	away->things(away->ctx, after->thing, after->name, add_away, listing);
+	merge(listing);
+}
+
 static void things_end(void *arg, int result)
 {
 	struct listing *listing = arg;
+	if (listing->query.account)
+		add_elsewhere(listing);
 	json_t *root = json_pack("{s:O}", "data", listing->items);
 	if (root && listing->more)
 		(void)json_object_set_new(root, "cursor", json_string(listing->last));

@@ -21,12 +21,14 @@ void list_named(
 
 /* Things that have the shadow after->name, in order, from behind after->thing ("" for the start), that fit the filter (may
  * be NULL; given): {"data": [{"thing", "connected", "version", "timestamp"[, "state"]}], "cursor": ..}. The
- * cursor is there when there may be more, also after an empty page. */
+ * cursor is there when there may be more, also after an empty page. account: also those on other nodes, of which only
+ * "thing", "node" and "available" are known; those here have these, too. */
 struct things_query {
 	struct shadow_name after;
 	struct filter *filter;
 	size_t limit;
 	bool state; /* tell the state, too */
+	bool account;
 	/* Only what it may get (NULL: all); borrowed until list_things() returns. */
 	struct edged_identity *identity;
 };

@@ -406,6 +406,33 @@ static void collect(const void *node, VISIT visit, void *closure)
 	walk->list[walk->count++] = other;
 }
 
+struct named {
+	const char *after, *name;
+	bool (*each)(void *arg, const struct other *other);
+	void *arg;
+	bool over;
+};
+
+static void find_named(const void *node, VISIT visit, void *closure)
+{
+	struct named *named = closure;
+	const struct other_thing *thing = *(struct other_thing *const *)node;
+	const struct other *other = LIST_FIRST(&thing->shadows);
+	if ((visit != postorder && visit != leaf) || named->over || strcmp(thing->name, named->after) <= 0)
+		return;
+	while (other && strcmp(other->name, named->name) != 0)
+		other = LIST_NEXT(other, link);
+	if (other)
+		named->over = !named->each(named->arg, other);
+}
+
+void others_named(struct others *others, const char *after, const char *name,
+        bool (*each)(void *arg, const struct other *other), void *arg)
+{
+	struct named named = { after, name, each, arg, false };
+	twalk_r(others->tree, find_named, &named);
+}
+
 void others_each(struct others *others, void (*each)(void *arg, struct other *other), void *arg)
 {
 	struct walk walk = { .list = others->count ? malloc(others->count * sizeof(struct other *)) : NULL };

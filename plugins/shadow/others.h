@@ -89,6 +89,9 @@ EDGED_MUST_CHECK int others_text(struct others *others, const struct shadow_name
 /* Which of a home's are there no more? Between others_round() and others_sweep() those that others_set() names are. */
 void others_round(struct home *home);
 void others_sweep(struct others *others, const struct home *home);
+/* Of things behind `after` the shadow of that name, in the order of things, as long as each() returns true. */
+void others_named(struct others *others, const char *after, const char *name,
+        bool (*each)(void *arg, const struct other *other), void *arg);
 void others_each(struct others *others, void (*each)(void *arg, struct other *other), void *arg);
 
 #endif

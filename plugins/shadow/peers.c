@@ -295,8 +295,11 @@ int peers_new(const struct peers_deps *deps, struct peers **ret)
 	if (!peers)
 		return -ENOMEM;
 	peers->deps = *deps;
-	peers->away =
-	        (struct away){ .ctx = peers, .run = away_run, .names = away_names, .changed = push_changed };
+	peers->away = (struct away){ .ctx = peers,
+		.run = away_run,
+		.names = away_names,
+		.things = away_things,
+		.changed = push_changed };
 	peers->id = deps->service.host->v1->node_id(deps->service.host);
 	LIST_INIT(&peers->list);
 	LIST_INIT(&peers->memory);

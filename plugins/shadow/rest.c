@@ -279,8 +279,14 @@ static const char *read_things(const struct rest *rest, edged_handle request, st
 	struct edged_slice name = http->query(rest->host, request, "name");
 	struct edged_slice state = http->query(rest->host, request, "state");
 	struct edged_slice filter = http->query(rest->host, request, "filter");
+	struct edged_slice clusters = http->query(rest->host, request, "clusters");
 	const char *why = NULL;
-	*ret = (struct things_query){ .state = edged_slice_is(state, "true") };
+	*ret = (struct things_query){ .state = edged_slice_is(state, "true"),
+		.account = edged_slice_is(clusters, "account") };
+	if (clusters.ptr && !ret->account)
+		return "The query parameter clusters is account, or not there.";
+	if (ret->account && (ret->state || filter.len))
+		return "What shadows on other nodes say is known there: ask each with filter or state.";
 	if (state.ptr && !ret->state && !edged_slice_is(state, "false"))
 		return "The query parameter state is true or false.";
 	if (!query_number(http->query(rest->host, request, "limit"), THINGS_MAX, THINGS_DEFAULT, &ret->limit))

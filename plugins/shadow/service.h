@@ -90,6 +90,9 @@ struct away {
 	        const struct shadow_request *request, away_done *done, void *arg);
 	/* Tells the names of a thing's shadows that are elsewhere and exist, in no order. */
 	void (*names)(void *ctx, const char *thing, void (*each)(void *arg, const char *name), void *arg);
+	/* Tells of things behind `after` that have the shadow of that name elsewhere, in order, as long as each() returns true. */
+	void (*things)(void *ctx, const char *after, const char *name,
+	        bool (*each)(void *arg, const char *thing, const char *node, bool available), void *arg);
 	/* A change of one that is here is on the disk, and not told yet. appears: whether it exists is another matter now. */
 	void (*changed)(
 	        void *ctx, const struct shadow_name *name, const struct document *document, bool appears);

@@ -306,13 +306,16 @@ static int serve_takeover(void *self, edged_handle request)
 #define PAGE                                                                                                 \
 	PARAMETER("query", "pageSize", "integer", "Names on a page, up to 100; default 25")                  \
 	"," PARAMETER("query", "nextToken", "string", "Of the page before")
-#define THINGS                                                                                               \
-	PARAMETER("query", "filter", "string",                                                               \
-	        "Such as connected=false,reported.battery<20: paths (thing, connected, version, timestamp, " \
-	        "desired.KEY, reported.KEY), =, !=, <, <=, >, >= and values; all must hold")                 \
-	"," PARAMETER("query", "state", "boolean", "Tell the states, too") "," PARAMETER("query", "limit",   \
-	        "integer", "Things on a page, up to 1,000; default 100") "," PARAMETER("query", "cursor",    \
-	        "string", "Of the page before")
+#define THINGS                                                                                                      \
+	PARAMETER("query", "clusters", "string",                                                                    \
+	        "account: also those of the other nodes of the account, without what they say; else those "         \
+	        "of this node")                                                                                     \
+	"," PARAMETER("query", "filter", "string",                                                                  \
+	        "Such as connected=false,reported.battery<20: paths (thing, connected, version, timestamp, "        \
+	        "desired.KEY, reported.KEY), =, !=, <, <=, >, >= and values; all must hold") "," PARAMETER("query", \
+	        "state", "boolean", "Tell the states, too") "," PARAMETER("query", "limit", "integer",              \
+	        "Things on a page, up to 1,000; default 100") "," PARAMETER("query", "cursor", "string",            \
+	        "Of the page before")
 
 static const struct edged_route routes[] = {
 	{ "GET", "/things/{thing}/shadow", serve_get, "A shadow with state, metadata, version and delta",

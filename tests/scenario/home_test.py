@@ -248,6 +248,43 @@ def test_shadows_of_a_node_that_does_not_come_back_are_taken_over():
     assert a.http("GET", "/shadow/v1/things")[2]["data"] == [] and len(c.get("/shadow/v1/things")["data"]) == 5
 
 
+def test_things_of_the_whole_account_are_listed():
+    a, b, c = nodes = cluster(3)
+    homes = {}
+    for i in range(30):
+        homes[f"t{i:02}"] = nodes[i % 3]
+        update(nodes[i % 3], f"t{i:02}", {"reported": {"n": i}})
+    update(a, "t00", {"reported": {"n": 1}}, name="config")
+    update(b, "gone", {"reported": {"n": 1}})
+    for node, count in ((a, 21), (b, 21), (c, 22)):
+        elsewhere(node, count)
+    assert b.http("DELETE", "/things/gone/shadow")[0] == 200
+
+    def pages(node, limit, name="", available=lambda node: True):
+        """All items, page by page."""
+        found, cursor = [], ""
+        while True:
+            page = node.get(f"/shadow/v1/things?clusters=account&limit={limit}&name={name}&cursor={cursor}")
+            assert len(page["data"]) <= limit
+            found, cursor = found + page["data"], page.get("cursor")
+            if not cursor:
+                return [(item["thing"], item["node"], item["available"], "version" in item) for item in found]
+
+    def expected(node, away=None):
+        return [(thing, home.id, home is not away, home is node) for thing, home in sorted(homes.items())]
+    for node in nodes:
+        wait_for(lambda n=node: pages(n, 1000) == expected(n), 20, "all are listed, with their homes")
+        for limit in (1, 7, 30):
+            assert pages(node, limit) == expected(node), limit
+        assert pages(node, 10, "config") == [("t00", a.id, True, node is a)]
+        # without it those that are here
+        assert [item["thing"] for item in node.get("/shadow/v1/things")["data"]] == [t for t in sorted(homes) if homes[t] is node]
+    for query in ("clusters=moon", "clusters=account&state=true", "clusters=account&filter=version%3E1"):
+        assert a.http("GET", f"/shadow/v1/things?{query}")[0] == 400, query
+    a.kill()
+    wait_for(lambda: pages(b, 8) == expected(b, away=a), 30, "that a home is away is told")
+
+
 def test_bounds_hold_and_are_told():
     a, b = cluster(2, "--set", "plugins.shadow.elsewhere.shadows=10", "--set", 'plugins.shadow.elsewhere.copies="400"')
     keeper((a, b), b)
