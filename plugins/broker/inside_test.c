@@ -405,7 +405,7 @@ static void there_may_be_as_many_as_the_limit_says(void **state)
 	(void)state;
 	static const struct fake_setting settings[] = { { "limits.plugin_sessions", 300 }, { NULL, 0 } };
 	edged_handle handles[300], other;
-	char name[16];
+	char name[24];
 	boot(1, settings);
 	fake_auto_commit(host, true);
 	sessions = edged_plugin_v1.offer(fake_self(host), EDGED_SESSION_1);

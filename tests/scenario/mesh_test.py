@@ -386,6 +386,27 @@ def test_nodes_of_other_accounts_get_nothing():
     assert set(peers(a)) == {b.id}
 
 
+def test_more_nodes_than_the_limit_are_left_out():
+    a, b = cluster(2, "--set", "plugins.mesh.nodes=1")
+    seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
+    c = Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
+    c.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
+
+    def figure(node, name):
+        return next(int(line.split()[1]) for line in node.get("/metrics").decode().splitlines() if line.startswith(name + " "))
+    for node in (a, b):
+        wait_for(lambda n=node: figure(n, "edged_mesh_nodes_refused_total") > 0, 30, "there is no room for the third one")
+        assert figure(node, "edged_mesh_nodes") == 1 and "mesh.nodes" in node.log()
+    wait_for(lambda: figure(c, "edged_mesh_nodes") == 2, 30, "it knows both")
+    client = Client(b, "client", "t/#")
+    told(a, b, count(b, a) + 1)
+    publish(a, "t/x", "1")
+    client.waits_for("1")
+    assert {p["state"] for p in peers(a).values()} == {p["state"] for p in peers(b).values()} == {"connected"}
+    assert not any(p["state"] == "connected" for p in peers(c).values())
+    client.end()
+
+
 def test_topics_that_stay():
     a, b = cluster(2, "--set", 'plugins.mesh.topics=["shared/#"]')
     before = count(a, b)
