@@ -19,6 +19,7 @@
 #include "cluster/peers.h"
 #include "cluster/proxy.h"
 #include "cluster/removals.h"
+#include "cluster/signers.h"
 #include "conf/conf.h"
 #include "events.h"
 #include "io/dial.h"
@@ -343,6 +344,8 @@ static void removals_changed(void *arg)
 {
 	struct mesh *mesh = arg;
 	cluster_refresh(mesh->parts.cluster);
+	signers_look(mesh->parts.signers);
+	join_look(mesh->parts.join);
 }
 
 static int make_removals(struct mesh *mesh, struct err *err)
@@ -359,7 +362,10 @@ static int make_removals(struct mesh *mesh, struct err *err)
 		.changed = removals_changed,
 		.arg = mesh,
 	};
-	return removals_new(&deps, &mesh->parts.removals, err);
+	int r = removals_new(&deps, &mesh->parts.removals, err);
+	const struct signers_deps signers = { deps.loop, deps.identity, deps.links, deps.requests,
+		deps.router, find_any, mesh };
+	return r ? r : signers_new(&signers, &mesh->parts.signers, err);
 }
 
 static void offering(void *arg, struct edged_slice service,
@@ -488,6 +494,7 @@ void mesh_free(struct mesh *mesh)
 	deferred_cancel(&mesh->granted);
 	elsewhere_free(mesh->parts.elsewhere);
 	proxy_free(mesh->parts.proxy);
+	signers_free(mesh->parts.signers);
 	removals_free(mesh->parts.removals);
 	pairing_free(mesh->parts.pairing);
 	join_free(mesh->parts.join);

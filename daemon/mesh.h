@@ -64,6 +64,7 @@ struct mesh_parts {
 	struct join *join;
 	struct pairing *pairing;
 	struct removals *removals;
+	struct signers *signers;
 	struct proxy *proxy;
 	struct elsewhere *elsewhere;
 };

@@ -10,6 +10,7 @@
 #include "cluster/elsewhere.h"
 #include "cluster/proxy.h"
 #include "cluster/removals.h"
+#include "cluster/signers.h"
 #include "mesh.h"
 #include "plugin/metrics.h"
 
@@ -170,6 +171,19 @@ static unsigned known_nodes(const struct mesh_parts *parts)
 	        "Times that a node was asked for that list", removals_counts(p->removals).questions)         \
 	X(removed_failures, COUNTER, "account_removals_failures_total", NULL, "Times without a newer one",   \
 	        removals_counts(p->removals).failures)                                                       \
+	X(signers, GAUGE, "account_signers", NULL,                                                           \
+	        "Nodes that may sign besides the holder of the account's key, at most 8",                    \
+	        signers_counts(p->signers).signers)                                                          \
+	X(signers_former, GAUGE, "account_signers_former", NULL,                                             \
+	        "Nodes that might, and whose certificate for it could still be good, at most 32",            \
+	        signers_counts(p->signers).former)                                                           \
+	X(signers_signed, COUNTER, "account_signers_signed_total", NULL,                                     \
+	        "Certificates of signers that this node signed",                                             \
+	        signers_counts(p->signers).signed_certificates)                                              \
+	X(signer_renewals, COUNTER, "signer_renewals_total", NULL,                                           \
+	        "Certificates that this node got as a signer", signers_counts(p->signers).renewals)          \
+	X(signer_failures, COUNTER, "signer_renewal_failures_total", NULL, "Times that it got none",         \
+	        signers_counts(p->signers).failures)                                                         \
 	X(join_open, GAUGE, "invites_open", NULL, "Invites that are good now, at most 16",                   \
 	        join_counts(p->join).open)                                                                   \
 	X(join_shut, GAUGE, "join_sources_shut", NULL,                                                       \

@@ -11,13 +11,12 @@
 #include "cluster/identity.h"
 #include "cluster/trust.h"
 
-#define RENEW_MS (ACCOUNT_LEAF_MS * 2 / 3)
-
 static const char account_file[] = "account.json", ca_file[] = "ca.pem";
 
 void account_fini(struct account *account)
 {
 	X509_free(account->certificate);
+	X509_free(account->signer);
 	X509_free(account->ca);
 	EVP_PKEY_free(account->ca_key);
 	buf_fini(&account->ca_pem);
@@ -67,13 +66,15 @@ static int read_ca(const struct identity_grant *grant, struct account *account, 
 static int read_certificate(
         const struct identity_grant *grant, const char *node_id, struct account *account, struct err *err)
 {
-	char id[NODE_ID_LEN + 1];
-	if (cert_read(grant->certificate_pem, &account->certificate) ||
-	        X509_verify(account->certificate, X509_get0_pubkey(account->ca)) != 1)
-		return err_set(err, -EINVAL, "the node's certificate was not signed by the account's CA");
-	if (!cert_is_node(account->certificate) || cert_id(account->certificate, id) ||
-	        strcmp(id, node_id) != 0)
+	char id[NODE_ID_LEN + 1], signer[NODE_ID_LEN + 1];
+	if (cert_read_chain(grant->certificate_pem, &account->certificate, &account->signer) ||
+	        !cert_chain_ok(account->certificate, account->signer, account->ca, signer))
+		return err_set(err, -EINVAL,
+		        "the node's certificate was not signed by the account's CA, nor by a signer of it");
+	if (cert_id(account->certificate, id) || strcmp(id, node_id) != 0)
 		return err_set(err, -EINVAL, "the certificate is not that of this node's key");
+	if (!signer[0])
+		X509_free(TAKE(account->signer)); /* that of somebody who did not sign */
 	return 0;
 }
 
@@ -95,24 +96,32 @@ int account_read(
 	return r;
 }
 
-int account_sign(
-        const struct account *account, EVP_PKEY *key, struct edged_slice name, uint64_t now_ms, X509 **ret)
+int account_sign(const struct account_issuer *issuer, EVP_PKEY *key, struct edged_slice name, uint64_t now_ms,
+        X509 **ret)
 {
+	uint64_t until = now_ms + ACCOUNT_LEAF_MS, end = cert_until(issuer->certificate);
 	const struct cert_spec spec = {
 		.kind = CERT_NODE,
 		.subject_key = key,
-		.issuer = account->ca,
-		.issuer_key = account->ca_key,
+		.issuer = issuer->certificate,
+		.issuer_key = issuer->key,
 		.from_ms = now_ms - ACCOUNT_SKEW_MS,
-		.until_ms = now_ms + ACCOUNT_LEAF_MS,
+		.until_ms = until < end ? until : end,
 		.name = name,
 	};
 	return cert_make(&spec, ret);
 }
 
-uint64_t account_renewal(const struct account *account)
+uint64_t account_renewal(const X509 *certificate)
 {
-	return cert_from(account->certificate) + ACCOUNT_SKEW_MS + RENEW_MS;
+	uint64_t begin = cert_from(certificate) + ACCOUNT_SKEW_MS, end = cert_until(certificate);
+	return begin < end ? begin + (end - begin) / 3 * 2 : begin;
+}
+
+int account_write_chain(X509 *certificate, X509 *signer, struct buf *ret_pem)
+{
+	int r = cert_write(certificate, ret_pem);
+	return r || !signer ? r : cert_write(signer, ret_pem);
 }
 
 /* --- on disk --- */
@@ -120,7 +129,7 @@ uint64_t account_renewal(const struct account *account)
 int account_save(const struct account *account, const char *folder, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf certificate = BUF_EMPTY;
-	int r = cert_write(account->certificate, &certificate);
+	int r = account_write_chain(account->certificate, account->signer, &certificate);
 	if (r)
 		return err_set(err, r, "cannot write the node's certificate");
 	json_t *json = json_pack("{s:s,s:s,s:s,s:s}", "account", account->id, "holder", account->holder,

@@ -10,12 +10,14 @@
 
 struct identity_grant;
 
-#define ACCOUNT_LEAF_MS (7 * TRUST_DAY_MS)        /* life of a node's certificate */
-#define ACCOUNT_SKEW_MS (UINT64_C(5) * 60 * 1000) /* it begins that much earlier: clocks differ */
+#define ACCOUNT_LEAF_MS   (7 * TRUST_DAY_MS)        /* life of a node's certificate */
+#define ACCOUNT_SIGNER_MS (365 * TRUST_DAY_MS)      /* life of a signer's */
+#define ACCOUNT_SKEW_MS   (UINT64_C(5) * 60 * 1000) /* it begins that much earlier: clocks differ */
 
 /* All zero without account. */
 struct account {
 	X509 *certificate; /* this node's */
+	X509 *signer;      /* that of the signer that signed it; NULL: the CA did */
 	X509 *ca;
 	EVP_PKEY *ca_key; /* NULL: elsewhere */
 	char id[NODE_ID_LEN + 1];
@@ -31,11 +33,18 @@ EDGED_MUST_CHECK int account_make_ca(struct account *ret);
 EDGED_MUST_CHECK int account_read(
         const struct identity_grant *grant, const char *node_id, struct account *ret, struct err *err);
 void account_fini(struct account *account);
-/* A new certificate for a node's key, by the CA's key, which must be here. */
-EDGED_MUST_CHECK int account_sign(
-        const struct account *account, EVP_PKEY *key, struct edged_slice name, uint64_t now_ms, X509 **ret);
-/* When the certificate is to be renewed, ms since 1970. */
-uint64_t account_renewal(const struct account *account);
+/* Who signs: the CA, or a signer. */
+struct account_issuer {
+	X509 *certificate;
+	EVP_PKEY *key;
+};
+/* A new certificate for a node's key, which ends with the issuer's at the latest. */
+EDGED_MUST_CHECK int account_sign(const struct account_issuer *issuer, EVP_PKEY *key, struct edged_slice name,
+        uint64_t now_ms, X509 **ret);
+/* When a certificate is to be renewed, ms since 1970: at two thirds of its life. */
+uint64_t account_renewal(const X509 *certificate);
+/* The certificate, and its signer's if it has one. */
+EDGED_MUST_CHECK int account_write_chain(X509 *certificate, X509 *signer, struct buf *ret_pem);
 
 /* account.json: all but the CA's key. ACCOUNT_ABSENT. */
 EDGED_MUST_CHECK int account_load(

@@ -12,7 +12,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-static const char node_uri[] = "urn:edged:node:";
+static const char node_uri[] = "urn:edged:node:", signer_uri[] = "urn:edged:signer:";
 
 DEFINE_CLEANUP(BIO *, BIO_free_all)
 DEFINE_CLEANUP(X509_REQ *, X509_REQ_free)
@@ -164,6 +164,19 @@ static int fill_ca(X509 *certificate, const char *id)
 	       add_extension(certificate, certificate, NID_subject_key_identifier, "hash");
 }
 
+static int fill_signer(X509 *certificate, const struct cert_spec *spec)
+{
+	char names[sizeof("URI:") + sizeof(signer_uri) + NODE_ID_LEN];
+	snprintf(names, sizeof(names), "URI:%s%s", signer_uri, spec->node_id);
+	return add_subject(certificate, "edged signer", spec->node_id) &&
+	       add_extension(
+	               certificate, spec->issuer, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+	       add_extension(certificate, spec->issuer, NID_key_usage, "critical,keyCertSign") &&
+	       add_extension(certificate, spec->issuer, NID_subject_key_identifier, "hash") &&
+	       add_extension(certificate, spec->issuer, NID_authority_key_identifier, "keyid:always") &&
+	       add_extension(certificate, spec->issuer, NID_subject_alt_name, names);
+}
+
 static int fill_node(X509 *certificate, const char *id, const struct cert_spec *spec)
 {
 	X509 *issuer = spec->issuer ? spec->issuer : certificate;
@@ -177,6 +190,18 @@ static int fill_node(X509 *certificate, const char *id, const struct cert_spec *
 	       add_names(certificate, issuer, id, spec->name);
 }
 
+static int fill_kind(X509 *certificate, const char *id, const struct cert_spec *spec)
+{
+	switch (spec->kind) {
+	case CERT_CA:
+		return fill_ca(certificate, id);
+	case CERT_SIGNER:
+		return fill_signer(certificate, spec);
+	default:
+		return fill_node(certificate, id, spec);
+	}
+}
+
 static int fill(X509 *certificate, const char *id, const struct cert_spec *spec)
 {
 	if (!X509_set_version(certificate, X509_VERSION_3) || !set_serial(certificate) ||
@@ -184,7 +209,7 @@ static int fill(X509 *certificate, const char *id, const struct cert_spec *spec)
 	        !set_time(X509_getm_notAfter(certificate), spec->until_ms) ||
 	        !X509_set_pubkey(certificate, spec->subject_key))
 		return 0;
-	if (spec->kind == CERT_CA ? !fill_ca(certificate, id) : !fill_node(certificate, id, spec))
+	if (!fill_kind(certificate, id, spec))
 		return 0;
 	X509 *issuer = spec->issuer ? spec->issuer : certificate;
 	return X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) &&
@@ -208,31 +233,61 @@ int cert_make(const struct cert_spec *spec, X509 **ret)
 
 /* --- looking at certificates --- */
 
-static bool names_uri(const GENERAL_NAMES *names, const char *uri)
+/* The id in the first name that is a URI which begins so. False: there is none. */
+static bool named_id(X509 *certificate, const char *uri, char ret_id[NODE_ID_LEN + 1])
 {
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+	size_t n = strlen(uri);
+	bool found = false;
+	CLEANUP(GENERAL_NAMES_freep)
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 		if (name->type != GEN_URI)
 			continue;
 		const ASN1_IA5STRING *text = name->d.uniformResourceIdentifier;
-		if (edged_slice_is(
-		            edged_slice(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)), uri))
-			return true;
+		const char *at = (const char *)ASN1_STRING_get0_data(text);
+		size_t len = (size_t)ASN1_STRING_length(text);
+		found = len == n + NODE_ID_LEN && memcmp(at, uri, n) == 0 &&
+		        node_id_valid(edged_slice(at + n, NODE_ID_LEN));
+		if (found)
+			snprintf(ret_id, NODE_ID_LEN + 1, "%.*s", NODE_ID_LEN, at + n);
 	}
-	return false;
+	return names ? found : failed(false);
 }
 
 bool cert_is_node(X509 *certificate)
 {
-	char id[NODE_ID_LEN + 1], uri[sizeof(node_uri) + NODE_ID_LEN];
-	if (cert_id(certificate, id) || X509_check_ca(certificate))
+	char id[NODE_ID_LEN + 1], named[NODE_ID_LEN + 1];
+	return cert_id(certificate, id) == 0 && !X509_check_ca(certificate) &&
+	       named_id(certificate, node_uri, named) && strcmp(id, named) == 0;
+}
+
+bool cert_is_signer(X509 *certificate, char ret_id[NODE_ID_LEN + 1])
+{
+	char id[NODE_ID_LEN + 1];
+	/* X509_check_ca() is 1 for those only that say so themselves, and that may sign certificates if they say what they may
+	 * at all. */
+	return cert_id(certificate, id) == 0 && X509_check_ca(certificate) == 1 &&
+	       X509_get_pathlen(certificate) == 0 &&
+	       (X509_get_extension_flags(certificate) & EXFLAG_KUSAGE) &&
+	       named_id(certificate, signer_uri, ret_id);
+}
+
+bool cert_signed_by(X509 *certificate, X509 *issuer)
+{
+	return X509_verify(certificate, X509_get0_pubkey(issuer)) == 1 || failed(false);
+}
+
+bool cert_chain_ok(X509 *certificate, X509 *issuer, X509 *ca, char ret_signer[NODE_ID_LEN + 1])
+{
+	ret_signer[0] = '\0';
+	if (!cert_is_node(certificate))
 		return false;
-	snprintf(uri, sizeof(uri), "%s%s", node_uri, id);
-	CLEANUP(GENERAL_NAMES_freep)
-	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-	if (!names)
-		return failed(false);
-	return names_uri(names, uri);
+	if (!issuer || !cert_is_signer(issuer, ret_signer))
+		return cert_signed_by(certificate, ca);
+	return cert_signed_by(issuer, ca) && cert_signed_by(certificate, issuer) &&
+	       cert_from(certificate) <= cert_until(certificate) &&
+	       cert_until(certificate) <= cert_until(issuer);
 }
 
 static uint64_t to_ms(const ASN1_TIME *time)
@@ -294,7 +349,7 @@ static BIO *read_bio(struct edged_slice text)
 	return text.len > INT32_MAX ? NULL : BIO_new_mem_buf(text.ptr, (int)text.len);
 }
 
-int cert_read(struct edged_slice pem, X509 **ret)
+int cert_read_chain(struct edged_slice pem, X509 **ret, X509 **ret_issuer)
 {
 	CLEANUP(BIO_free_allp) BIO *bio = read_bio(pem);
 	if (!bio)
@@ -303,7 +358,14 @@ int cert_read(struct edged_slice pem, X509 **ret)
 	if (!certificate)
 		return failed(-EINVAL);
 	*ret = certificate;
-	return 0;
+	if (ret_issuer)
+		*ret_issuer = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+	return failed(0);
+}
+
+int cert_read(struct edged_slice pem, X509 **ret)
+{
+	return cert_read_chain(pem, ret, NULL);
 }
 
 int cert_read_key(struct edged_slice pem, EVP_PKEY **ret)

@@ -109,3 +109,10 @@ int file_replace(const char *folder, const char *name, struct edged_slice conten
 	r = sync_folder(folder);
 	return r ? err_set(err, r, "cannot sync the folder %s: %s", folder, strerror(-r)) : 0;
 }
+
+void file_remove(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+	if (path_join(path, folder, name, "") == 0)
+		(void)unlink(path);
+}

@@ -16,6 +16,9 @@ EDGED_MUST_CHECK int file_read(const char *folder, const char *name, struct buf 
 EDGED_MUST_CHECK int file_replace(
         const char *folder, const char *name, struct edged_slice content, struct err *err);
 
+/* It is not needed any more; no error when it is not there. */
+void file_remove(const char *folder, const char *name);
+
 /* For buffers that held secrets: overwrites, then buf_fini(). */
 void buf_wipe(struct buf *buf);
 

@@ -43,6 +43,7 @@ void identity_free(struct identity *identity)
 	if (identity->account.id[0])
 		save_known(identity);
 	account_fini(&identity->account);
+	signer_forget(identity);
 	X509_free(identity->self_signed);
 	EVP_PKEY_free(identity->key);
 	buf_wipe(&identity->key_pem);
@@ -132,18 +133,18 @@ void identity_set_mono(struct identity *identity, uint64_t (*mono_ms)(void *arg)
 	trust_set_mono(identity->trust, mono_ms, arg);
 }
 
-bool identity_judge(void *identity, struct x509_st *certificate, char *ret_node_id)
+bool identity_judge(void *identity, struct x509_st *certificate, struct x509_st *issuer, char *ret_node_id)
 {
 	const struct identity *self = identity;
-	return trust_judge(self->trust, certificate, ret_node_id);
+	return trust_judge(self->trust, certificate, issuer, ret_node_id);
 }
 
-/* leaf [CA], or the self-signed one */
+/* leaf [signer] CA, or the self-signed one */
 static int write_chain(const struct identity *identity, const struct account *account, struct buf *ret)
 {
 	if (!account->certificate)
 		return cert_write(identity->self_signed, ret);
-	int r = cert_write(account->certificate, ret);
+	int r = account_write_chain(account->certificate, account->signer, ret);
 	return r ? r : cert_write(account->ca, ret);
 }
 
@@ -162,6 +163,7 @@ static int account_use(struct identity *identity, struct account *account)
 	} else {
 		trust_set_ca(identity->trust, account->ca);
 		removal_forget(identity);
+		signer_forget(identity);
 	}
 	account_fini(&identity->account);
 	identity->account = *account;
@@ -177,7 +179,8 @@ static int account_use(struct identity *identity, struct account *account)
 int identity_sign(struct identity *identity, struct edged_slice request_der, const char *node_id,
         struct edged_slice name, struct buf *ret_pem)
 {
-	if (!identity_holds_ca(identity))
+	struct account_issuer issuer;
+	if (!signer_issuer(identity, &issuer))
 		return -EACCES;
 	CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
 	CLEANUP(X509_freep) X509 *certificate = NULL;
@@ -191,24 +194,27 @@ int identity_sign(struct identity *identity, struct edged_slice request_der, con
 	cert_point_id(point, id);
 	if (strcmp(id, node_id) != 0)
 		return -EINVAL;
-	r = account_sign(&identity->account, key, name, identity_time(identity), &certificate);
+	r = account_sign(&issuer, key, name, identity_time(identity), &certificate);
 	if (r)
 		return r;
 	/* Should the clock go back now, time does not: a removal counts from after all that was signed before. */
 	trust_seen(identity->trust, cert_from(certificate));
-	return cert_write(certificate, ret_pem);
+	return account_write_chain(
+	        certificate, issuer.key == identity->signer.key ? issuer.certificate : NULL, ret_pem);
 }
 
-/* A new certificate for this node by the CA that `account` holds. */
-static int sign_self(struct identity *identity, struct account *account, struct err *err)
+/* A new certificate for this node, of which `account` has none. */
+static int sign_self(struct identity *identity, const struct account_issuer *issuer, struct account *account,
+        struct err *err)
 {
-	X509 *certificate = NULL;
-	int r = account_sign(
-	        account, identity->key, edged_str(identity->name), identity_time(identity), &certificate);
+	int r = account_sign(issuer, identity->key, edged_str(identity->name), identity_time(identity),
+	        &account->certificate);
 	if (r)
 		return err_set(err, r, "cannot sign the node's own certificate");
-	X509_free(account->certificate);
-	account->certificate = certificate;
+	if (issuer->certificate != account->ca) {
+		X509_up_ref(issuer->certificate);
+		account->signer = issuer->certificate;
+	}
 	return account_save(account, identity->folder, err);
 }
 
@@ -217,8 +223,9 @@ static int sign_self(struct identity *identity, struct account *account, struct 
 /* With the CA in hand: certificate, disk, use. Takes the account. */
 static int found(struct identity *identity, struct account *account, struct err *err)
 {
+	const struct account_issuer issuer = { account->ca, account->ca_key };
 	snprintf(account->holder, sizeof(account->holder), "%s", identity->node_id);
-	int r = sign_self(identity, account, err);
+	int r = sign_self(identity, &issuer, account, err);
 	if (r) {
 		account_fini(account);
 		return r;
@@ -337,28 +344,33 @@ int identity_adopt(struct identity *identity, const struct identity_grant *grant
 	return 0;
 }
 
-bool identity_signed_by(struct edged_slice ca_pem, const char *account_id, struct edged_slice certificate_der)
+bool identity_signed_by(struct edged_slice ca_pem, const char *account_id, struct edged_slice certificate_der,
+        struct edged_slice issuer_der)
 {
-	CLEANUP(X509_freep) X509 *ca = NULL, *certificate = NULL;
+	CLEANUP(X509_freep) X509 *ca = NULL, *certificate = NULL, *issuer = NULL;
 	char id[NODE_ID_LEN + 1];
 	return cert_read(ca_pem, &ca) == 0 && cert_id(ca, id) == 0 && strcmp(id, account_id) == 0 &&
-	       cert_read_der(certificate_der, &certificate) == 0 && cert_is_node(certificate) &&
-	       X509_verify(certificate, X509_get0_pubkey(ca)) == 1;
+	       cert_read_der(certificate_der, &certificate) == 0 &&
+	       (!issuer_der.len || cert_read_der(issuer_der, &issuer) == 0) &&
+	       cert_chain_ok(certificate, issuer, ca, id);
 }
 
-static void renew_here(struct identity *identity)
+static void renew_here(struct identity *identity, const struct account_issuer *issuer)
 {
 	struct account next = identity->account;
 	struct err err;
-	next.certificate = NULL;
-	int r = sign_self(identity, &next, &err);
+	next.certificate = next.signer = NULL;
+	int r = sign_self(identity, issuer, &next, &err);
 	if (r) {
 		X509_free(next.certificate);
+		X509_free(next.signer);
 		log_error("identity", "certificate not renewed: %s", err.text);
 		return;
 	}
 	X509_free(identity->account.certificate);
+	X509_free(identity->account.signer);
 	identity->account.certificate = next.certificate;
+	identity->account.signer = next.signer;
 	struct buf chain = BUF_EMPTY;
 	if (write_chain(identity, &identity->account, &chain)) {
 		buf_fini(&chain);
@@ -371,18 +383,27 @@ static void renew_here(struct identity *identity)
 	tell_change(identity);
 }
 
+/* At once when its signer was taken the right: those who do not know this node do not believe it any more. */
+static uint64_t renewal(const struct identity *identity)
+{
+	const struct account *account = &identity->account;
+	bool counts = !account->signer || trust_withdrawn(identity->trust, account->signer) == TRUST_COUNTS;
+	return counts ? account_renewal(account->certificate) : 0;
+}
+
 uint64_t identity_tick(struct identity *identity, bool *ret_renew)
 {
 	save_known(identity);
 	*ret_renew = false;
 	if (!identity->account.certificate)
 		return HOUR_MS;
-	uint64_t now = identity_time(identity), due = account_renewal(&identity->account);
+	struct account_issuer issuer;
+	uint64_t now = identity_time(identity), due = renewal(identity);
 	/* Soon enough after the clock was set, and for the list of known nodes to be on the disk. */
 	if (now < due)
 		return due - now < MINUTE_MS ? due - now : MINUTE_MS;
-	if (identity_holds_ca(identity))
-		renew_here(identity);
+	if (signer_issuer(identity, &issuer))
+		renew_here(identity, &issuer);
 	else
 		*ret_renew = true;
 	return HOUR_MS;
@@ -519,6 +540,8 @@ static int open_all(struct identity *identity, const char *folder, struct err *e
 		r = load_ca(identity, err);
 	if (!r)
 		r = removal_load(identity, err);
+	if (!r)
+		signer_load(identity);
 	if (!r)
 		known_load(identity);
 	return r;

@@ -29,6 +29,7 @@ struct join {
 	edged_handle joining; /* the request that the join is for */
 	struct timer *timer;
 	unsigned failures; /* of renewing, in a row */
+	unsigned asked;    /* how many were, of those that could renew it */
 	struct join_counts counts;
 };
 
@@ -81,13 +82,12 @@ static void list_addresses(const struct join *join, struct join_token *token)
 
 bool join_may_invite(const struct join *join, edged_handle request)
 {
-	const struct identity *identity = join->deps.identity;
+	struct identity *identity = join->deps.identity;
 	struct join_token token = { .expires = 0 };
-	if (identity_account_id(identity)[0] && !identity_holds_ca(identity)) {
-		(void)request_problemf(join->deps.requests, request, 409, "account-key-elsewhere",
-		        "This node cannot invite: the account's key is on another node",
-		        "Account %s has its key on node %s. Run edgectl there.",
-		        identity_account_id(identity), identity_ca_holder(identity));
+	if (identity_account_id(identity)[0] && !identity_can_sign(identity)) {
+		(void)owner_key_elsewhere(join->deps.requests, request, identity,
+		        "This node cannot invite: it does not have the account's key, and is no signer",
+		        true);
 		return false;
 	}
 	list_addresses(join, &token);
@@ -181,14 +181,21 @@ static void sign_request_fini(struct sign_request *sign)
 	buf_fini(&sign->proof);
 }
 
-/* An invite is the owner's word: who was removed before is of the account again. */
-static int readmit(const struct join *join, const char *node_id)
+/* An invite is the owner's word: who was removed before is of the account again. That needs the account's key; false:
+ * answered. */
+static bool readmit(const struct join *join, edged_handle request, const char *node_id)
 {
 	struct err err = { "" };
 	int r = identity_readmit(join->deps.identity, node_id, &err);
-	if (r)
-		log_error("join", "node %s stays removed: %s", node_id, err.text);
-	return r;
+	if (!r)
+		return true;
+	log_warning("join", "node %s stays removed: %s", node_id, err.text);
+	if (r == -EACCES)
+		(void)owner_key_elsewhere(join->deps.requests, request, join->deps.identity,
+		        "The node was removed from the account, and a signer cannot take it back", false);
+	else
+		(void)problem(join, request, 500, "not-readmitted", "The node stays removed", err.text);
+	return false;
 }
 
 /* False: answered. */
@@ -212,8 +219,8 @@ static bool read_sign_request(const struct join *join, edged_handle request, str
 	return ok;
 }
 
-static int sign_and_reply(struct join *join, edged_handle request, const char *node_id,
-        const struct sign_request *sign, bool invited)
+static int sign_and_reply(
+        struct join *join, edged_handle request, const char *node_id, const struct sign_request *sign)
 {
 	struct identity *identity = join->deps.identity;
 	CLEANUP(buf_fini) struct buf pem = BUF_EMPTY;
@@ -221,8 +228,6 @@ static int sign_and_reply(struct join *join, edged_handle request, const char *n
 	if (r == -EINVAL)
 		return problem(join, request, 400, "bad-request", "The certificate request cannot be signed",
 		        "It must be whole, and for the key that the connection was made with.");
-	if (!r && invited)
-		r = readmit(join, node_id);
 	if (r)
 		return r;
 	return reply_json(join, request, 200,
@@ -263,7 +268,9 @@ static int serve_sign(void *self, edged_handle request)
 	        &join->invites, now(join), source, exported, buf_slice(&sign.der), buf_slice(&sign.proof));
 	if (!invite)
 		return refuse_join(join, request, source);
-	int r = sign_and_reply(join, request, peer->node_id, &sign, true);
+	if (!readmit(join, request, peer->node_id))
+		return 0;
+	int r = sign_and_reply(join, request, peer->node_id, &sign);
 	if (r)
 		return r;
 	invite_close(invite);
@@ -281,15 +288,14 @@ static int serve_renew(void *self, edged_handle request)
 	        !node_id_parse(edged_str(peer->node_id), id) || identity_is_removed(join->deps.identity, id))
 		return problem(join, request, 403, "not-a-node",
 		        "Only a node of the account may ask, by itself",
-		        "Certificates are renewed over a link between the node and the holder of the "
-		        "account's key.");
-	if (!identity_holds_ca(join->deps.identity))
-		return problem(join, request, 409, "account-key-elsewhere",
-		        "The account's key is on another node", identity_ca_holder(join->deps.identity));
+		        "Certificates are renewed over a link between the node and the one that signs.");
+	if (!identity_can_sign(join->deps.identity))
+		return owner_key_elsewhere(join->deps.requests, request, join->deps.identity,
+		        "This node cannot sign: it does not have the account's key, and is no signer", true);
 	CLEANUP(sign_request_fini) struct sign_request sign = { 0 };
 	if (!read_sign_request(join, request, &sign))
 		return 0;
-	return sign_and_reply(join, request, peer->node_id, &sign, false);
+	return sign_and_reply(join, request, peer->node_id, &sign);
 }
 
 /* --- joining and renewing: the asking side --- */
@@ -307,14 +313,15 @@ static void ended(void *arg, const struct join_result *result)
 	join->done(join->done_arg, result);
 }
 
-/* `token` NULL: renews. */
-static int start_client(struct join *join, const struct join_token *token,
+/* `token` NULL: renews, at node `node_id`. */
+static int start_client(struct join *join, const struct join_token *token, const char *node_id,
         void (*done)(void *arg, const struct join_result *result), void *arg, struct join_result *ret_failure)
 {
 	const struct join_client_options options = {
 		.identity = join->deps.identity,
 		.links = join->deps.links,
 		.token = token,
+		.node_id = node_id,
 		.done = ended,
 		.arg = join,
 	};
@@ -348,7 +355,7 @@ int join_begin(struct join *join, const struct join_token *token,
         void (*done)(void *arg, const struct join_result *result), void *arg, struct join_result *ret_failure)
 {
 	int r = may_join(join, ret_failure);
-	return r ? r : start_client(join, token, done, arg, ret_failure);
+	return r ? r : start_client(join, token, NULL, done, arg, ret_failure);
 }
 
 static int refuse(const struct join *join, edged_handle request, const struct join_result *failure)
@@ -392,33 +399,70 @@ static int serve_join(void *self, edged_handle request)
 	return r ? refuse(join, request, &failure) : 0;
 }
 
-static void renewed(void *arg, const struct join_result *result)
+static void renewal_failed(struct join *join, const char *why)
 {
-	struct join *join = arg;
-	if (result->status == 0) {
-		join->counts.renewals++;
-		join->failures = 0;
-		log_info("join", "the certificate was renewed");
-		return;
-	}
 	uint64_t wait = (uint64_t)JOIN_RETRY_MS << (join->failures < 16 ? join->failures : 16);
 	wait = wait < JOIN_RETRY_MAX ? wait : JOIN_RETRY_MAX;
 	/* Who has just started does not know yet where the others are. */
 	if (join->failures++ == 3)
-		log_warning(
-		        "join", "the certificate is not renewed, and it is tried on and on: %s", result->why);
+		log_warning("join", "the certificate is not renewed, and it is tried on and on: %s", why);
 	join->counts.renewal_failures++;
 	timer_set(join->timer, wait);
+}
+
+/* Who may renew it, in the order in which they are asked: the holder of the account's key, then the signers. "": this node
+ * itself, which is not asked. False: that was all. */
+static bool who_renews(const struct join *join, unsigned n, char ret_id[NODE_ID_LEN + 1])
+{
+	const struct identity *identity = join->deps.identity;
+	const struct removal_list *list = identity_removed(identity);
+	if (n > list->signer_count)
+		return false;
+	if (n == 0)
+		snprintf(ret_id, NODE_ID_LEN + 1, "%s", identity_ca_holder(identity));
+	else
+		node_id_format(list->signers[n - 1].id, ret_id);
+	if (strcmp(ret_id, identity_node_id(identity)) == 0)
+		ret_id[0] = '\0';
+	return true;
+}
+
+static void renewed(void *arg, const struct join_result *result);
+
+/* `why`: what the one before failed with. */
+static void ask_next(struct join *join, const char *why)
+{
+	char id[NODE_ID_LEN + 1];
+	struct join_result failure = { .status = 0 };
+	snprintf(failure.why, sizeof(failure.why), "%s", why);
+	while (who_renews(join, join->asked++, id))
+		if (id[0] && start_client(join, NULL, id, renewed, join, &failure) == 0)
+			return;
+	renewal_failed(join, failure.why);
+}
+
+static void renewed(void *arg, const struct join_result *result)
+{
+	struct join *join = arg;
+	if (result->status) {
+		ask_next(join, result->why);
+		return;
+	}
+	join->counts.renewals++;
+	join->failures = 0;
+	timer_set(join->timer, JOIN_LOOK_MS);
+	log_info("join", "the certificate was renewed by node %s", result->node_id);
 }
 
 static void tick(void *arg)
 {
 	struct join *join = arg;
-	struct join_result failure;
 	bool renew;
 	timer_set(join->timer, identity_tick(join->deps.identity, &renew));
-	if (renew && !join->client && start_client(join, NULL, renewed, join, &failure))
-		renewed(join, &failure);
+	if (!renew || join->client)
+		return;
+	join->asked = 0;
+	ask_next(join, "no other node may sign");
 }
 
 /* --- the account --- */
@@ -426,7 +470,7 @@ static void tick(void *arg)
 static int serve_account(void *self, edged_handle request)
 {
 	struct join *join = self;
-	const struct identity *identity = join->deps.identity;
+	struct identity *identity = join->deps.identity;
 	if (!identity_account_id(identity)[0])
 		return problem(join, request, 404, "no-account", "This node belongs to no account",
 		        "Found one with edgectl invite, or join one with edgectl join TOKEN.");
@@ -439,7 +483,7 @@ static int serve_account(void *self, edged_handle request)
 	X509_free(certificate);
 	return reply_json(join, request, 200,
 	        json_pack("{s:s,s:s,s:b,s:s,s:s}", "account", identity_account_id(identity), "holder",
-	                identity_ca_holder(identity), "canInvite", identity_holds_ca(identity),
+	                identity_ca_holder(identity), "canInvite", identity_can_sign(identity),
 	                "certificateExpires", expires, "ca", identity_ca_pem(identity)));
 }
 
@@ -487,6 +531,11 @@ int join_new(const struct join_deps *deps, struct join **ret, struct err *err)
 	timer_set(join->timer, 0);
 	*ret = join;
 	return 0;
+}
+
+void join_look(struct join *join)
+{
+	timer_set(join->timer, 0);
 }
 
 void join_free(struct join *join)

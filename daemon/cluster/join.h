@@ -2,7 +2,7 @@
 /*
  * Joining an account, and staying in it.
  *
- * `POST /edge/v1/invites` on the node that holds the account's key (the first invite founds the account)
+ * `POST /edge/v1/invites` on the node that holds the account's key (the first invite founds the account), or on a signer,
  * gives a token (token.h). `POST /edge/v1/join` with it on the new node dials the inviter, makes sure by its
  * key that it is the one, and sends a certificate request with a proof: HMAC-SHA-256 under the token's secret
  * over this TLS connection's keying material (RFC 8446 section 7.5) and the request. So the secret never
@@ -10,8 +10,8 @@
  * token names, and the inviter's own certificate of it. `POST /edge/v1/account/sign` is where the inviter
  * takes it: the one path that is open to nodes that are not trusted.
  *
- * Certificates live a week and are renewed over a link to the holder of the key: `POST
- * /edge/v1/account/renew`.
+ * Certificates live a week and are renewed over a link to the holder of the key, or, when that does not sign them, to one of
+ * the signers that the account's list names (signer.h): `POST /edge/v1/account/renew`.
  *
  * Invites are kept in memory only: a restart takes them back. Main loop only.
  */
@@ -36,6 +36,7 @@ enum {
 	JOIN_ANSWER_MS = 20000, /* for the inviter to answer, dialling several addresses included */
 	JOIN_RETRY_MS = 1000,   /* after a first failure to renew; doubles with each */
 	JOIN_RETRY_MAX = 3600000,
+	JOIN_LOOK_MS = 60000, /* after renewing: who signed may have lost the right to meanwhile */
 };
 
 struct join_limits {
@@ -64,6 +65,8 @@ struct join_deps {
 /* Adds its routes, and begins to look after the certificate. */
 EDGED_MUST_CHECK int join_new(const struct join_deps *deps, struct join **ret, struct err *err);
 void join_free(struct join *join);
+/* The account's list has changed: perhaps who signed this node's certificate is no signer any more. */
+void join_look(struct join *join);
 
 /* For those who bring invites to new nodes by other ways (pairing.h). May this node invite? False: the request was answered
  * with the reason. */

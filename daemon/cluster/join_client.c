@@ -11,6 +11,8 @@
 #include "cluster/join.h"
 #include "cluster/join_proof.h"
 #include "cluster/link.h"
+#include "cluster/signer.h"
+#include "cluster/signers.h"
 #include "cluster/token.h"
 
 enum {
@@ -24,7 +26,7 @@ struct join_client {
 	struct link_call *call;
 	struct buf request; /* DER */
 	struct buf body, answer;
-	struct buf certificate; /* the inviter's, DER */
+	struct buf certificate, issuer; /* the inviter's and the one behind it, DER */
 	int status;
 	struct join_result result;
 };
@@ -53,6 +55,7 @@ void join_client_free(struct join_client *client)
 	buf_fini(&client->body);
 	buf_fini(&client->answer);
 	buf_fini(&client->certificate);
+	buf_fini(&client->issuer);
 	explicit_bzero(&client->token, sizeof(client->token));
 	free(client);
 }
@@ -86,8 +89,10 @@ static int prepare(void *arg, struct edged_stream *stream, struct link_send *sen
 {
 	struct join_client *client = arg;
 	uint8_t exported[PROOF_EXPORT], proof[PROOF_LEN];
-	struct edged_slice certificate = stream_peer_certificate(stream);
+	struct edged_slice certificate = stream_peer_certificate(stream), issuer = stream_peer_issuer(stream);
 	int r = buf_add(&client->certificate, certificate.ptr, certificate.len);
+	if (!r)
+		r = buf_add(&client->issuer, issuer.ptr, issuer.len);
 	if (!r)
 		r = stream_export_key(stream, PROOF_LABEL, exported, sizeof(exported));
 	if (!r)
@@ -124,7 +129,8 @@ static int adopt(struct join_client *client, const json_t *json)
 		        &client->result, 502, "bad-answer", "the node answered what cannot be understood");
 	bool joining = client->token.account_id[0] != '\0';
 	if (joining && (strcmp(account, client->token.account_id) != 0 ||
-	                       !identity_signed_by(edged_str(ca), account, buf_slice(&client->certificate))))
+	                       !identity_signed_by(edged_str(ca), account, buf_slice(&client->certificate),
+	                               buf_slice(&client->issuer))))
 		return give_up(&client->result, 502, "wrong-account",
 		        "the node that answered is not of the account that the token names; do not trust it");
 	const struct identity_grant grant = { joining ? client->token.account_id
@@ -136,12 +142,20 @@ static int adopt(struct join_client *client, const json_t *json)
 	return r ? give_up(&client->result, r == -EINVAL ? 502 : 500, "bad-answer", "%s", err.text) : 0;
 }
 
+static int adopt_signer(struct join_client *client, const json_t *json)
+{
+	struct err err = { "" };
+	const char *certificate = json_string_value(json_object_get(json, "certificate"));
+	int r = identity_signer_adopt(client->options.identity, edged_str(certificate), &err);
+	return r ? give_up(&client->result, r == -EINVAL ? 502 : 500, "bad-answer", "%s", err.text) : 0;
+}
+
 static void read_answer(struct join_client *client)
 {
 	json_t *json = json_loadb(client->answer.ptr ? client->answer.ptr : "", client->answer.len, 0, NULL);
 	const char *detail = json_string_value(json_object_get(json, "detail"));
 	if (client->status == 200)
-		(void)adopt(client, json);
+		(void)(client->options.signer ? adopt_signer(client, json) : adopt(client, json));
 	else
 		(void)give_up(&client->result, client->status == 403 ? 403 : 502, "inviter-refused",
 		        "node %s refused (%d): %s", client->result.node_id, client->status,
@@ -170,6 +184,19 @@ static const struct link_reply reply = { .head = on_head, .data = on_data, .end 
 
 /* --- starting --- */
 
+static const char *path_of(const struct join_client_options *options)
+{
+	return options->token ? JOIN_SIGN_PATH : options->signer ? SIGNERS_PATH : "/edge/v1/account/renew";
+}
+
+static int write_request(struct join_client *client)
+{
+	struct identity *identity = client->options.identity;
+	int r = client->options.signer ? identity_signer_request(identity, &client->request)
+	                               : identity_request(identity, &client->request);
+	return r || client->options.token ? r : write_body(client, NULL);
+}
+
 static int start(struct join_client *client)
 {
 	static const struct header type = { { "content-type", 12 }, { "application/json", 16 } };
@@ -178,7 +205,7 @@ static int start(struct join_client *client)
 	struct link_request request = {
 		.node_id = client->result.node_id,
 		.send = { .method = edged_str("POST"),
-		        .target = edged_str(joining ? JOIN_SIGN_PATH : "/edge/v1/account/renew"),
+		        .target = edged_str(path_of(&client->options)),
 		        .authority = edged_str(client->result.node_id),
 		        .headers = &type,
 		        .header_count = 1 },
@@ -188,9 +215,7 @@ static int start(struct join_client *client)
 		.addresses = joining ? client->addresses : NULL,
 		.prepare = joining ? prepare : NULL,
 	};
-	int r = identity_request(client->options.identity, &client->request);
-	if (!r && !joining)
-		r = write_body(client, NULL);
+	int r = write_request(client);
 	if (r)
 		return give_up(&client->result, 500, "no-memory", "no memory for the certificate request");
 	request.send.body = buf_slice(&client->body);
@@ -211,7 +236,7 @@ int join_client_start(
 	for (unsigned i = 0; i < TOKEN_ADDRESSES && client->token.addresses[i][0]; i++)
 		client->addresses[i] = client->token.addresses[i];
 	snprintf(client->result.node_id, sizeof(client->result.node_id), "%s",
-	        options->token ? client->token.node_id : identity_ca_holder(options->identity));
+	        options->token ? client->token.node_id : options->node_id);
 	int r = start(client);
 	if (r) {
 		*ret_failure = client->result;

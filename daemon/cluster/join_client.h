@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The asking side of joining an account and of renewing a certificate: one request to the node that signs. */
+/* The asking side of joining an account and of getting certificates later on: one request to the node that signs. */
 #ifndef CLUSTER_JOIN_CLIENT_H
 #define CLUSTER_JOIN_CLIENT_H
 
@@ -21,7 +21,9 @@ struct join_result {
 struct join_client_options {
 	struct identity *identity;
 	struct links *links;
-	const struct join_token *token; /* NULL: renew with the holder of the account's key. Copied. */
+	const struct join_token *token; /* joins by it; copied. NULL: */
+	const char *node_id;            /* asks this node ... */
+	bool signer; /* ... for a signer's certificate (signer.h); else the node's own is renewed */
 	void (*done)(void *arg,
 	        const struct join_result *result); /* once, from the loop; then the client has gone */
 	void *arg;

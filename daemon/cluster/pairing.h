@@ -3,7 +3,7 @@
  * Joining by a code of eight digits instead of a token, for when there is nothing to copy a token with.
  *
  * `POST /edge/v1/pairing/code` on the new node shows a code. `POST /edge/v1/pairing` with it on the node that holds the
- * account's key dials the new node; both prove over this one TLS session that they know the code (pair_exchange.h), the new
+ * account's key, or on a signer, dials the new node; both prove over this one TLS session that they know the code (pair_exchange.h), the new
  * node is sent an invite, and joins by it as by any other (join.h).
  *
  * One code is open at a time and works once; it dies after a few exchanges, whoever began them, and in a few minutes.

@@ -48,6 +48,7 @@ static void use(struct identity *identity, struct removal_list *list, struct buf
 	if (identity->list_changed)
 		identity->list_changed(
 		        identity->list_changed_arg, before ? before : &none, identity_removed(identity));
+	signer_list_changed(identity);
 	free(before);
 }
 
@@ -122,8 +123,17 @@ int identity_take_removed(struct identity *identity, struct edged_slice text)
 
 /* --- where the account's key is --- */
 
-/* The list as it is, without those whose certificates have run out for good, and with a higher version. */
-static struct removal_list *next_list(struct identity *identity)
+static void copy_signers(const struct removal_list *now, uint64_t ms, struct removal_list *next)
+{
+	for (unsigned i = 0; i < now->signer_count; i++)
+		if (!now->signers[i].until_ms || now->signers[i].until_ms + TRUST_GRACE_MS >= ms)
+			next->signers[next->signer_count++] = now->signers[i];
+	for (unsigned i = 0; i < now->former_count; i++)
+		if (now->former[i].until_ms >= ms)
+			next->former[next->former_count++] = now->former[i];
+}
+
+struct removal_list *removal_next_list(struct identity *identity)
 {
 	const struct removal_list *now = identity_removed(identity);
 	struct removal_list *next = calloc(1, sizeof(*next));
@@ -135,11 +145,28 @@ static struct removal_list *next_list(struct identity *identity)
 	for (unsigned i = 0; i < now->count; i++)
 		if (now->removed[i].until_ms >= ms)
 			next->removed[next->count++] = now->removed[i];
+	copy_signers(now, ms, next);
 	return next;
 }
 
-/* Takes the list. */
-static int publish(struct identity *identity, struct removal_list *next, struct err *err)
+struct removal removal_former_line(struct identity *identity, const uint8_t id[32])
+{
+	const struct removal_list *list = identity_removed(identity);
+	const struct removal *signer = removal_find_signer(list, id), *former = removal_find_former(list, id);
+	uint64_t since = identity_time(identity), latest = 0;
+	if (signer && signer->until_ms > ACCOUNT_SIGNER_MS)
+		latest = signer->until_ms - ACCOUNT_SIGNER_MS + REMOVAL_SIGNED_MS;
+	since = latest > since ? latest : since;
+	/* Its certificate begins within a second of that, if it is a signer again. */
+	if (former && former->since_ms + 2000 > since)
+		since = former->since_ms + 2000;
+	struct removal line = { .since_ms = since,
+		.until_ms = since + ACCOUNT_SIGNER_MS + ACCOUNT_SKEW_MS + TRUST_GRACE_MS };
+	memcpy(line.id, id, sizeof(line.id));
+	return line;
+}
+
+int removal_publish(struct identity *identity, struct removal_list *next, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf text = BUF_EMPTY;
 	int r = removal_list_write(next, identity->account.id, identity->account.ca_key, &text);
@@ -163,7 +190,7 @@ int identity_remove(struct identity *identity, const char *node_id, struct err *
 		return err_set(err, -EINVAL, "no other node has this id");
 	if (identity_is_removed(identity, id))
 		return err_set(err, -EALREADY, "it was removed before");
-	struct removal_list *next = next_list(identity);
+	struct removal_list *next = removal_next_list(identity);
 	if (!next)
 		return err_set(err, -ENOMEM, "no memory for the list of removed nodes");
 	if (next->count == REMOVALS_MAX) {
@@ -175,7 +202,10 @@ int identity_remove(struct identity *identity, const char *node_id, struct err *
 	*removal = (struct removal){ .since_ms = now,
 		.until_ms = now + ACCOUNT_LEAF_MS + ACCOUNT_SKEW_MS + TRUST_GRACE_MS };
 	memcpy(removal->id, id, sizeof(id));
-	return publish(identity, next, err);
+	/* Its own line ends before what it signed does. */
+	const struct removal former = removal_former_line(identity, id);
+	removal_drop_signer(next, &former);
+	return removal_publish(identity, next, err);
 }
 
 int identity_readmit(struct identity *identity, const char *node_id, struct err *err)
@@ -183,11 +213,15 @@ int identity_readmit(struct identity *identity, const char *node_id, struct err 
 	uint8_t id[32];
 	if (!node_id_parse(edged_str(node_id), id) || !removal_find(identity_removed(identity), id))
 		return 0;
-	struct removal_list *next = next_list(identity);
+	if (!identity_holds_ca(identity))
+		return identity_is_removed(identity, id)
+		               ? err_set(err, -EACCES, "the account's key is not on this node")
+		               : 0;
+	struct removal_list *next = removal_next_list(identity);
 	if (!next)
 		return err_set(err, -ENOMEM, "no memory for the list of removed nodes");
 	for (unsigned i = 0; i < next->count; i++)
 		if (!memcmp(next->removed[i].id, id, sizeof(id)))
 			next->removed[i--] = next->removed[--next->count];
-	return publish(identity, next, err);
+	return removal_publish(identity, next, err);
 }

@@ -22,7 +22,7 @@ bool identity_is_removed(const struct identity *identity, const uint8_t id[32]);
 /* Removes a node, durably. -EACCES: the account's key is not here; -EINVAL: no node's id, or this node's own; -EALREADY:
  * it is removed; -ENOSPC: the list is full; others with a sentence. */
 EDGED_MUST_CHECK int identity_remove(struct identity *identity, const char *node_id, struct err *err);
-/* The owner has invited it anew. Zero also when it was not removed. */
+/* The owner has invited it anew. Zero also when it was not removed; -EACCES: it was, and the account's key is not here. */
 EDGED_MUST_CHECK int identity_readmit(struct identity *identity, const char *node_id, struct err *err);
 /* A list from another node. REMOVED_KNOWN: ours is as new. Errors as removal_list_read(); when it cannot be kept on disk
  * it is in use nevertheless, and the error is logged. */

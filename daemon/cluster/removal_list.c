@@ -9,29 +9,83 @@
 
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
 
-static const char first_line[] = "edged-removed-1", signature_word[] = "signature ";
+static const char first_line[] = "edged-removed-1", signature_word[] = "signature ",
+                  signer_word[] = "signer ", former_word[] = "former-signer ";
 
-const struct removal *removal_find(const struct removal_list *list, const uint8_t id[32])
+static const struct removal *find(const struct removal *lines, unsigned count, const uint8_t id[32])
 {
-	for (unsigned i = 0; i < list->count; i++)
-		if (!memcmp(list->removed[i].id, id, 32))
-			return &list->removed[i];
+	for (unsigned i = 0; i < count; i++)
+		if (!memcmp(lines[i].id, id, 32))
+			return &lines[i];
 	return NULL;
 }
 
+const struct removal *removal_find(const struct removal_list *list, const uint8_t id[32])
+{
+	return find(list->removed, list->count, id);
+}
+
+const struct removal *removal_find_signer(const struct removal_list *list, const uint8_t id[32])
+{
+	return find(list->signers, list->signer_count, id);
+}
+
+const struct removal *removal_find_former(const struct removal_list *list, const uint8_t id[32])
+{
+	return find(list->former, list->former_count, id);
+}
+
+/* --- signers --- */
+
+static void set_line(struct removal *lines, unsigned *count, const struct removal *line)
+{
+	const struct removal *old = find(lines, *count, line->id);
+	lines[old ? (unsigned)(old - lines) : (*count)++] = *line;
+}
+
+int removal_add_signer(struct removal_list *list, const struct removal *signer)
+{
+	unsigned after = list->signer_count + list->former_count;
+	after += !removal_find_former(list, signer->id);
+	if (!removal_find_signer(list, signer->id) &&
+	        (list->signer_count == SIGNERS_MAX || after > FORMER_SIGNERS_MAX))
+		return -ENOSPC;
+	set_line(list->signers, &list->signer_count, signer);
+	return 0;
+}
+
+void removal_drop_signer(struct removal_list *list, const struct removal *former)
+{
+	const struct removal *line = removal_find_signer(list, former->id);
+	if (!line)
+		return;
+	list->signers[line - list->signers] = list->signers[--list->signer_count];
+	set_line(list->former, &list->former_count, former);
+}
+
 /* --- writing --- */
+
+static int write_each(const char *word, const struct removal *lines, unsigned count, struct buf *ret)
+{
+	int r = 0;
+	for (unsigned i = 0; i < count && !r; i++) {
+		char id[NODE_ID_LEN + 1];
+		node_id_format(lines[i].id, id);
+		r = buf_addf(ret, "%s%s %llu %llu\n", word, id, (unsigned long long)lines[i].since_ms,
+		        (unsigned long long)lines[i].until_ms);
+	}
+	return r;
+}
 
 static int write_lines(const struct removal_list *list, const char *account_id, struct buf *ret)
 {
 	int r = buf_addf(ret, "%s\naccount %s\nversion %llu\n", first_line, account_id,
 	        (unsigned long long)list->version);
-	for (unsigned i = 0; i < list->count && !r; i++) {
-		char id[NODE_ID_LEN + 1];
-		node_id_format(list->removed[i].id, id);
-		r = buf_addf(ret, "%s %llu %llu\n", id, (unsigned long long)list->removed[i].since_ms,
-		        (unsigned long long)list->removed[i].until_ms);
-	}
-	return r;
+	if (!r)
+		r = write_each("", list->removed, list->count, ret);
+	if (!r)
+		r = write_each(signer_word, list->signers, list->signer_count, ret);
+	return r ? r : write_each(former_word, list->former, list->former_count, ret);
 }
 
 static int sign(EVP_PKEY *key, struct edged_slice text, struct buf *ret)
@@ -97,11 +151,21 @@ static bool read_number(struct edged_slice text, uint64_t *ret)
 	return true;
 }
 
-static bool read_removal(struct edged_slice line, struct removal *ret)
+static bool read_removal(struct edged_slice line, struct removal *lines, unsigned *count, unsigned max)
 {
+	struct removal *ret = &lines[*count];
 	struct edged_slice id = take_until(&line, ' '), since = take_until(&line, ' ');
-	return id.ptr && node_id_parse(id, ret->id) && since.ptr && read_number(since, &ret->since_ms) &&
-	       read_number(line, &ret->until_ms);
+	return *count < max && id.ptr && node_id_parse(id, ret->id) && since.ptr &&
+	       read_number(since, &ret->since_ms) && read_number(line, &ret->until_ms) && ++*count;
+}
+
+static bool read_line(struct edged_slice line, struct removal_list *ret)
+{
+	if (take_word(&line, signer_word))
+		return read_removal(line, ret->signers, &ret->signer_count, SIGNERS_MAX);
+	if (take_word(&line, former_word))
+		return read_removal(line, ret->former, &ret->former_count, FORMER_SIGNERS_MAX);
+	return read_removal(line, ret->removed, &ret->count, REMOVALS_MAX);
 }
 
 /* The lines before the signature, which ret_signature gets (base64url). */
@@ -119,11 +183,12 @@ static int read_lines(struct edged_slice text, const char *account_id, struct re
 	line = take_until(&text, '\n');
 	if (!line.ptr || !take_word(&line, "version ") || !read_number(line, &ret->version) || !ret->version)
 		return -EINVAL;
-	for (ret->count = 0;; ret->count++) {
+	ret->count = ret->signer_count = ret->former_count = 0;
+	for (;;) {
 		line = take_until(&text, '\n');
 		if (line.ptr && take_word(&line, signature_word))
 			break;
-		if (!line.ptr || ret->count == REMOVALS_MAX || !read_removal(line, &ret->removed[ret->count]))
+		if (!line.ptr || !read_line(line, ret))
 			return -EINVAL;
 	}
 	*ret_signature = line;

@@ -215,28 +215,6 @@ static int serve_list(void *self, edged_handle request)
 	return reply_json(removals, request, json);
 }
 
-/* One that is known here by the start of its id or its name, or the whole id of one that is not. False: answered. */
-static bool find_node(const struct removals *removals, edged_handle request, struct node_record *ret)
-{
-	struct edged_slice id = request_param(removals->deps.requests, request, "id");
-	bool ambiguous = false;
-	*ret = (struct node_record){ .self = false };
-	if (removals->deps.find(removals->deps.arg, id, ret, &ambiguous))
-		return true;
-	if (node_id_valid(id)) {
-		memcpy(ret->id, id.ptr, NODE_ID_LEN);
-		return true;
-	}
-	(void)request_problemf(removals->deps.requests, request, ambiguous ? 409 : 404,
-	        ambiguous ? "node-ambiguous" : "node-unknown",
-	        ambiguous ? "Several nodes fit" : "No such node",
-	        "Use %s id of the node, 56 characters, as GET /mds/v1/nodes?clusters=linkLocal lists it "
-	        "while the "
-	        "node is there.",
-	        ambiguous ? "the whole" : "the");
-	return false;
-}
-
 static int refuse(const struct removals *removals, edged_handle request, const struct node_record *node,
         int error, const char *why)
 {
@@ -247,10 +225,8 @@ static int refuse(const struct removals *removals, edged_handle request, const s
 		if (!identity_account_id(identity)[0])
 			return request_problem(requests, request, 409, "no-account",
 			        "This node belongs to no account", "There is nothing to remove nodes from.");
-		return request_problemf(requests, request, 409, "account-key-elsewhere",
-		        "This node cannot remove others: the account's key is on another node",
-		        "Account %s has its key on node %s. Run edgectl remove there.",
-		        identity_account_id(identity), identity_ca_holder(identity));
+		return owner_key_elsewhere(requests, request, identity,
+		        "This node cannot remove others: the account's key is not here", false);
 	case -EINVAL:
 		return request_problem(requests, request, 409, "account-key-here",
 		        "The node that holds the account's key cannot be removed",
@@ -275,7 +251,9 @@ static int serve_remove(void *self, edged_handle request)
 	struct removals *removals = self;
 	struct node_record node;
 	struct err err = { "" };
-	if (!owner_asks(removals->deps.requests, request) || !find_node(removals, request, &node))
+	if (!owner_asks(removals->deps.requests, request) ||
+	        !owner_names_node(
+	                removals->deps.requests, request, removals->deps.find, removals->deps.arg, &node))
 		return 0;
 	int r = identity_remove(removals->deps.identity, node.id, &err);
 	if (r)

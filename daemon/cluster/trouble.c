@@ -37,9 +37,9 @@ static void add_own_state(struct json *j, const struct cluster *c)
 	}
 	if (until && now > until) {
 		begin(j, "certificateEnded",
-		        "this node's certificate has run out, and the node that holds the account's key "
-		        "could not be "
-		        "reached to renew it; others that knew this node before believe it for 30 days more");
+		        "this node's certificate has run out, and neither the node that holds the account's "
+		        "key nor a signer could be reached to renew it; others that knew this node before "
+		        "believe it for 30 days more");
 		json_pair(j, "holder", identity_ca_holder(identity));
 		json_time(j, "since", until);
 		json_add(j, "}");

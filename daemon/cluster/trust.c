@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <openssl/err.h>
 #include "base/clock.h"
 #include "base/map.h"
 #include "cluster/cert.h"
@@ -200,36 +199,57 @@ static X509 *ca_ref(struct trust *trust)
 	return ca;
 }
 
-/* Is its time right? Remembers those whose time is. */
-static bool judge_time(struct trust *trust, const X509 *certificate, struct edged_slice id)
+uint64_t trust_withdrawn(struct trust *trust, X509 *signer)
 {
-	trust_seen(trust, cert_from(certificate));
-	uint64_t now = trust_time(trust), until = cert_until(certificate);
+	char text[NODE_ID_LEN + 1];
+	uint8_t id[32];
+	uint64_t since = TRUST_COUNTS;
+	if (!cert_is_signer(signer, text) || !node_id_parse(edged_str(text), id))
+		return 0;
 	pthread_mutex_lock(&trust->lock);
-	bool in_time = now <= until;
+	const struct removal *removed = trust->removed ? removal_find(trust->removed, id) : NULL,
+	                     *former = trust->removed ? removal_find_former(trust->removed, id) : NULL;
+	/* One that is a signer again has a later certificate. */
+	if (former && cert_from(signer) <= former->since_ms)
+		since = former->since_ms;
+	if (removed && removed->since_ms < since)
+		since = removed->since_ms;
+	pthread_mutex_unlock(&trust->lock);
+	return since;
+}
+
+/* Is its time right? Remembers those whose time is. `withdrawn`: what signed it counts since then for nothing. */
+static bool judge_time(
+        struct trust *trust, const X509 *certificate, uint64_t withdrawn, struct edged_slice id)
+{
+	uint64_t until = cert_until(certificate);
+	if (withdrawn == TRUST_COUNTS)
+		trust_seen(trust, cert_from(certificate));
+	uint64_t now = trust_time(trust);
+	pthread_mutex_lock(&trust->lock);
+	bool in_time = withdrawn == TRUST_COUNTS && now <= until;
 	if (in_time) {
 		remember(trust, id, moment(trust));
 	} else {
 		const void *when = map_get(&trust->known, id);
-		in_time = when && (now - until <= TRUST_GRACE_MS || lately(trust, when));
+		uint64_t end = withdrawn < until ? withdrawn : until;
+		in_time = when && (now <= end + TRUST_GRACE_MS || lately(trust, when));
 	}
 	pthread_mutex_unlock(&trust->lock);
 	return in_time;
 }
 
-bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN + 1])
+bool trust_judge(struct trust *trust, X509 *certificate, X509 *issuer, char ret_id[NODE_ID_LEN + 1])
 {
+	char signer[NODE_ID_LEN + 1];
+	uint8_t id[32];
 	ret_id[0] = '\0';
 	if (cert_id(certificate, ret_id))
 		return false;
 	CLEANUP(X509_freep) X509 *ca = ca_ref(trust);
-	if (!ca || !cert_is_node(certificate))
+	if (!ca || !cert_chain_ok(certificate, issuer, ca, signer))
 		return false;
-	if (X509_verify(certificate, X509_get0_pubkey(ca)) != 1) {
-		ERR_clear_error();
-		return false;
-	}
-	uint8_t id[32];
 	return node_id_parse(edged_str(ret_id), id) && !trust_is_removed(trust, id) &&
-	       judge_time(trust, certificate, edged_str(ret_id));
+	       judge_time(trust, certificate, signer[0] ? trust_withdrawn(trust, issuer) : TRUST_COUNTS,
+	               edged_str(ret_id));
 }

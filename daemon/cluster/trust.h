@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose certificates are believed: the account's CA, the time below which nobody is believed, and the nodes
- * that were known before: their certificates may have run out a while ago, by the clock; or by however much, when they were
- * in time a while ago in this process, since then the clock has been set. Any thread: one lock, held for a
- * few instructions; a judgement works on its own reference to the CA.
+ * Whose certificates are believed: those that the account's CA signed, or a signer whose certificate the CA signed
+ * (cert_chain_ok()); the time below which nobody is believed, and the nodes that were known before: their certificates may
+ * have run out a while ago, by the clock; or by however much, when they were in time a while ago in this process, since then
+ * the clock has been set.
+ *
+ * What a former signer, or a removed one, has signed counts as run out since then: nodes that are known go on for the time of
+ * grace, in which they get a certificate elsewhere; others are refused, so that who stole the signer's key makes no new nodes.
+ *
+ * Any thread: one lock, held for a few instructions; a judgement works on its own reference to the CA.
  */
 #ifndef CLUSTER_TRUST_H
 #define CLUSTER_TRUST_H
@@ -33,7 +38,10 @@ void trust_set_ca(struct trust *trust, X509 *ca);
 void trust_set_removed(struct trust *trust, const struct removal_list *list);
 bool trust_is_removed(struct trust *trust, const uint8_t id[32]);
 /* As a tls_judge (io/tls.h). */
-bool trust_judge(struct trust *trust, X509 *certificate, char ret_id[NODE_ID_LEN + 1]);
+bool trust_judge(struct trust *trust, X509 *certificate, X509 *issuer, char ret_id[NODE_ID_LEN + 1]);
+/* Since when what is signed with that signer's certificate counts for nothing, ms; TRUST_COUNTS: it counts. */
+#define TRUST_COUNTS UINT64_MAX
+uint64_t trust_withdrawn(struct trust *trust, X509 *signer);
 
 /* Wall clock in ms, but never before what trust_seen() was told. */
 uint64_t trust_time(struct trust *trust);

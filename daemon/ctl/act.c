@@ -109,7 +109,7 @@ static int show_code(struct ctl *ctl)
 		           *which = ctl_member(answer, "nodeId", &id);
 		printf("%s\n", text);
 		fprintf(stderr,
-		        "On the node that holds the account's key: edgectl pair %.8s %s\n"
+		        "On the node that holds the account's key, or on a signer: edgectl pair %.8s %s\n"
 		        "This node is %s (%.8s); its address and port do instead of that.\n",
 		        which ? which : "NODE", text, whose ? whose : "?", which ? which : "?");
 		print_expiry(answer);
@@ -149,9 +149,9 @@ int act_pair(struct ctl *ctl)
 	if (options->count == 0)
 		return show_code(ctl);
 	if (options->count != 2)
-		return ctl_say(EXIT_USAGE, "usage: edgectl pair (on the new node: shows a code), edgectl "
-		                           "pair NODE CODE (on the node "
-		                           "that holds the account's key)");
+		return ctl_say(EXIT_USAGE,
+		        "usage: edgectl pair (on the new node: shows a code), edgectl pair NODE CODE (on the "
+		        "node that holds the account's key, or on a signer)");
 	return type_code(ctl, options->arguments[0], options->arguments[1]);
 }
 

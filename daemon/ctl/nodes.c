@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/nodes.h"
 
+#include <time.h>
+#include "ctl/show.h"
 #include "ctl/table.h"
 
 static int no_memory(void)
@@ -260,26 +262,107 @@ int nodes_why(struct ctl *ctl)
 
 /* --- removing --- */
 
-int nodes_remove(struct ctl *ctl)
+/* What the daemon says of the node that it did something to; with --json it is printed. */
+static int change_node(struct ctl *ctl, const char *method, const char *folder, const char *node,
+        struct ctl_text *ret_id, struct ctl_text *ret_name)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_EMPTY;
 	CLEANUP(http_answer_fini) struct http_answer answer = { 0 };
-	if (buf_add_str(&path, "/mds/v1/nodes/") ||
-	        http_add_encoded(&path, edged_str(ctl->options->arguments[0]), false))
+	ret_id->text[0] = ret_name->text[0] = '\0';
+	if (buf_add_str(&path, folder) || http_add_encoded(&path, edged_str(node), false))
 		return no_memory();
-	struct http_request request = { .method = "DELETE", .path = path.ptr };
+	struct http_request request = { .method = method, .path = path.ptr };
 	int code = ctl_call(ctl, &request, &answer);
 	if (code)
 		return code;
-	if (ctl->options->json) {
+	if (ctl->options->json)
 		ctl_print_json(ctl, &answer);
-		return ctl_flush();
-	}
-	struct ctl_text id, name;
 	json_t *json = json_loadb(answer.body.ptr ? answer.body.ptr : "", answer.body.len, 0, NULL);
-	const char *which = ctl_member(json, "id", &id), *called = ctl_member(json, "name", &name);
-	printf("removed node %s%s%s%s\n", which ? which : "?", called && *called ? " (" : "",
-	        called ? called : "", called && *called ? ")" : "");
+	if (!ctl_member(json, "id", ret_id))
+		snprintf(ret_id->text, sizeof(ret_id->text), "?");
+	(void)ctl_member(json, "name", ret_name);
 	json_decref(json);
+	return EXIT_DONE;
+}
+
+static void print_node(
+        const struct ctl *ctl, const char *done, const struct ctl_text *id, const struct ctl_text *name)
+{
+	if (!ctl->options->json)
+		printf("%s node %s%s%s%s\n", done, id->text, name->text[0] ? " (" : "", name->text,
+		        name->text[0] ? ")" : "");
+}
+
+int nodes_remove(struct ctl *ctl)
+{
+	struct ctl_text id, name;
+	int code = change_node(ctl, "DELETE", "/mds/v1/nodes/", ctl->options->arguments[0], &id, &name);
+	if (code)
+		return code;
+	print_node(ctl, "removed", &id, &name);
+	return ctl_flush();
+}
+
+/* --- signers --- */
+
+#define SIGNERS "/edge/v1/account/signers"
+
+enum { SIGNER_WAIT_S = 10, SIGNER_POLL_MS = 200 };
+
+int nodes_signers(struct ctl *ctl)
+{
+	static const struct column columns[] = { { "NAME", "name", NULL }, { "ID", "id", NULL },
+		{ "SINCE", "since", NULL }, { "CERTIFICATE UNTIL", "certificateExpires", NULL }, { 0 } };
+	return show_list(ctl, SIGNERS, columns, "no signers");
+}
+
+/* 1: it has its certificate; 0: it has not; else the exit code, negative. */
+static int has_certificate(struct ctl *ctl, const char *id)
+{
+	json_t *answer = NULL;
+	const json_t *signer;
+	size_t i;
+	int found = 0, code = ctl_call_json(ctl, "GET", SIGNERS, NULL, &answer);
+	if (code)
+		return -code;
+	json_array_foreach(ctl_list(answer), i, signer)
+	{
+		const char *which = json_string_value(json_object_get(signer, "id"));
+		if (which && strcmp(which, id) == 0)
+			found = json_is_string(json_object_get(signer, "certificateExpires"));
+	}
+	json_decref(answer);
+	return found;
+}
+
+/* The owner may be about to take the account's key away: so it is told when that was not needed for the last time. */
+static int wait_for_certificate(struct ctl *ctl, const char *id)
+{
+	const struct timespec pause = { .tv_nsec = SIGNER_POLL_MS * 1000000L };
+	for (int left = SIGNER_WAIT_S * 1000 / SIGNER_POLL_MS; left > 0; left--) {
+		int r = has_certificate(ctl, id);
+		if (r)
+			return r < 0 ? -r : EXIT_DONE;
+		nanosleep(&pause, NULL);
+	}
+	fprintf(stderr,
+	        "It has not fetched its certificate yet: it does when it is there and reaches this node; see "
+	        "edgectl signers.\n");
+	return EXIT_DONE;
+}
+
+int nodes_signer(struct ctl *ctl)
+{
+	const char *const *arguments = (const char *const *)ctl->options->arguments;
+	struct ctl_text id, name;
+	bool add = strcmp(arguments[0], "add") == 0;
+	if (!add && strcmp(arguments[0], "remove") != 0)
+		return ctl_say(EXIT_USAGE, "signer takes add or remove, not \"%s\"", arguments[0]);
+	int code = change_node(ctl, add ? "PUT" : "DELETE", SIGNERS "/", arguments[1], &id, &name);
+	if (!code && add)
+		code = wait_for_certificate(ctl, id.text);
+	if (code)
+		return code;
+	print_node(ctl, add ? "signer:" : "no signer any more:", &id, &name);
 	return ctl_flush();
 }

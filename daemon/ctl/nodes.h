@@ -10,5 +10,7 @@ int nodes_roles(struct ctl *ctl);
 int nodes_role(struct ctl *ctl);
 int nodes_why(struct ctl *ctl);
 int nodes_remove(struct ctl *ctl);
+int nodes_signer(struct ctl *ctl);
+int nodes_signers(struct ctl *ctl);
 
 #endif

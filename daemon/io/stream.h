@@ -84,6 +84,7 @@ EDGED_MUST_CHECK int stream_set_signer(struct edged_stream *stream, const char *
 struct loop *stream_loop(const struct edged_stream *stream);
 /* The peer's certificate as DER, or an empty slice. Valid as long as the stream. */
 struct edged_slice stream_peer_certificate(const struct edged_stream *stream);
+struct edged_slice stream_peer_issuer(const struct edged_stream *stream); /* the one sent behind it */
 /* Does it speak TLS 1.3 at least? After the handshake. */
 bool stream_is_tls13(const struct edged_stream *stream);
 /* TLS keying material exporter (RFC 5705/8446 section 7.5), for channel binding. */

@@ -20,8 +20,8 @@ struct stream_tls {
 	size_t retry; /* OpenSSL wants to see exactly these bytes again */
 	bool ready;
 	char *subject;
-	uint8_t *certificate; /* DER; made when asked for */
-	int certificate_len;
+	uint8_t *certificate, *issuer; /* DER; made when asked for */
+	int certificate_len, issuer_len;
 	char fingerprint[65];
 	char node_id[TLS_NODE_ID_SIZE];
 };
@@ -89,6 +89,7 @@ void stream_tls_free(struct stream_tls *tls)
 	tls_context_free(tls->context);
 	free(tls->subject);
 	free(tls->certificate);
+	free(tls->issuer);
 	free(tls);
 }
 
@@ -124,6 +125,12 @@ static bool hash_of(X509 *certificate, char *ret)
 	return true;
 }
 
+/* What the peer sent behind its own certificate; OpenSSL counts that one to the chain of servers only. */
+static X509 *issuer_of(const SSL *ssl)
+{
+	return sk_X509_value(SSL_get_peer_cert_chain(ssl), SSL_is_server(ssl) ? 0 : 1);
+}
+
 static int meet_peer(struct edged_stream *s)
 {
 	struct stream_tls *tls = s->tls;
@@ -135,7 +142,7 @@ static int meet_peer(struct edged_stream *s)
 	tls->subject = subject_of(certificate);
 	if (!tls->subject || !hash_of(certificate, tls->fingerprint))
 		return -ENOMEM;
-	s->peer.trusted = tls_context_judge(tls->context, certificate, tls->node_id);
+	s->peer.trusted = tls_context_judge(tls->context, certificate, issuer_of(tls->ssl), tls->node_id);
 	s->peer.subject = tls->subject;
 	s->peer.fingerprint = tls->fingerprint;
 	s->peer.node_id = tls->node_id[0] ? tls->node_id : NULL;
@@ -277,15 +284,24 @@ struct edged_slice stream_tls_alpn(const struct stream_tls *tls)
 
 /* --- for others --- */
 
+static struct edged_slice to_der(X509 *certificate, uint8_t **der, int *len)
+{
+	if (certificate && !*der)
+		*len = i2d_X509(certificate, der);
+	return certificate && *len > 0 ? edged_slice(*der, (size_t)*len) : edged_slice(NULL, 0);
+}
+
 struct edged_slice stream_peer_certificate(const struct edged_stream *s)
 {
 	struct stream_tls *tls = s->tls;
-	X509 *certificate = tls ? SSL_get0_peer_certificate(tls->ssl) : NULL;
-	if (certificate && !tls->certificate)
-		tls->certificate_len = i2d_X509(certificate, &tls->certificate);
-	if (!certificate || tls->certificate_len <= 0)
-		return edged_slice(NULL, 0);
-	return edged_slice(tls->certificate, (size_t)tls->certificate_len);
+	return tls ? to_der(SSL_get0_peer_certificate(tls->ssl), &tls->certificate, &tls->certificate_len)
+	           : edged_slice(NULL, 0);
+}
+
+struct edged_slice stream_peer_issuer(const struct edged_stream *s)
+{
+	struct stream_tls *tls = s->tls;
+	return tls ? to_der(issuer_of(tls->ssl), &tls->issuer, &tls->issuer_len) : edged_slice(NULL, 0);
 }
 
 bool stream_is_tls13(const struct edged_stream *s)

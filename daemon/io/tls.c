@@ -290,8 +290,8 @@ int tls_verify_error(long x509_result)
 	}
 }
 
-bool tls_context_judge(const struct tls_context *tls, X509 *certificate, char *ret_node_id)
+bool tls_context_judge(const struct tls_context *tls, X509 *certificate, X509 *issuer, char *ret_node_id)
 {
 	ret_node_id[0] = '\0';
-	return tls->judge && tls->judge(tls->judge_arg, certificate, ret_node_id);
+	return tls->judge && tls->judge(tls->judge_arg, certificate, issuer, ret_node_id);
 }

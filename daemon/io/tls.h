@@ -15,9 +15,9 @@ struct x509_st;
 struct evp_pkey_st;
 
 /* Judges the peer's certificate during the handshake; any thread that runs a loop. Returns true when it is signed by
- * somebody this node trusts. The handshake succeeds either way (so that a joining node can bring its token); the
+ * somebody this node trusts; `issuer` is the certificate that the peer sent behind its own, NULL: none. The handshake succeeds either way (so that a joining node can bring its token); the
  * stream's peer gets trusted = false. ret_node_id (57 bytes) gets the id of the node that holds the key, or "". */
-typedef bool tls_judge(void *arg, struct x509_st *certificate, char *ret_node_id);
+typedef bool tls_judge(void *arg, struct x509_st *certificate, struct x509_st *issuer, char *ret_node_id);
 
 struct tls_options {
 	const char *certificate_pem; /* chain, leaf first */
@@ -51,7 +51,8 @@ bool tls_context_verifies(const struct tls_context *tls);
 const char *tls_reason(int error);
 /* Which of them the peer's certificate failed with; 0: it was not that. */
 int tls_verify_error(long x509_result);
-bool tls_context_judge(const struct tls_context *tls, struct x509_st *certificate, char *ret_node_id);
+bool tls_context_judge(const struct tls_context *tls, struct x509_st *certificate, struct x509_st *issuer,
+        char *ret_node_id);
 #define TLS_NODE_ID_SIZE 57
 
 #endif

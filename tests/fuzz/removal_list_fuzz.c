@@ -22,7 +22,11 @@ static void check(struct edged_slice text, EVP_PKEY *key)
 	if (removal_list_write(&list, account, key, &back) ||
 	        removal_list_read(buf_slice(&back), account, key, &again) || list.version != again.version ||
 	        list.count != again.count ||
-	        memcmp(list.removed, again.removed, list.count * sizeof(list.removed[0])) != 0)
+	        memcmp(list.removed, again.removed, list.count * sizeof(list.removed[0])) != 0 ||
+	        list.signer_count != again.signer_count ||
+	        memcmp(list.signers, again.signers, list.signer_count * sizeof(list.signers[0])) != 0 ||
+	        list.former_count != again.former_count ||
+	        memcmp(list.former, again.former, list.former_count * sizeof(list.former[0])) != 0)
 		abort();
 }
 

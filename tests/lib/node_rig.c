@@ -417,7 +417,8 @@ static bool no_streams(struct world *w)
 
 int rig_teardown(void **state)
 {
-	static const char *const names[] = { "node.pem", "account.json", "ca.pem", "peers", "removed" };
+	static const char *const names[] = { "node.pem", "account.json", "ca.pem", "peers", "removed",
+		"signer.pem" };
 	struct world *w = *state;
 	for (unsigned i = 0; i < NODES; i++)
 		stop_node(&w->node[i]);

@@ -111,9 +111,11 @@ static void found_account(struct world *w)
 
 static bool judge(struct world *w, unsigned who, unsigned whom, char id[NODE_ID_LEN + 1])
 {
-	CLEANUP(X509_freep) X509 *certificate = NULL;
-	assert_int_equal(cert_read(edged_str(identity_certificate_pem(w->node[whom])), &certificate), 0);
-	return identity_judge(w->node[who], certificate, id);
+	CLEANUP(X509_freep) X509 *certificate = NULL, *issuer = NULL;
+	assert_int_equal(
+	        cert_read_chain(edged_str(identity_certificate_pem(w->node[whom])), &certificate, &issuer),
+	        0);
+	return identity_judge(w->node[who], certificate, issuer, id);
 }
 
 static void the_key_is_made_once(void **state)
@@ -290,7 +292,7 @@ static void the_ca_itself_is_no_node(void **state)
 	char id[NODE_ID_LEN + 1];
 	found_account(w);
 	assert_int_equal(cert_read(edged_str(identity_ca_pem(w->node[0])), &ca), 0);
-	assert_false(identity_judge(w->node[1], ca, id));
+	assert_false(identity_judge(w->node[1], ca, NULL, id));
 }
 
 static void known_nodes_get_time_of_grace(void **state)
@@ -463,11 +465,12 @@ static void a_joining_node_checks_the_inviter(void **state)
 	int n = i2d_X509(certificate, &der);
 	struct edged_slice ca = edged_str(identity_ca_pem(w->node[0]));
 	const char *account = identity_account_id(w->node[0]);
-	assert_true(identity_signed_by(ca, account, edged_slice(der, (size_t)n)));
-	assert_false(identity_signed_by(ca, identity_node_id(w->node[0]), edged_slice(der, (size_t)n)));
-	assert_false(identity_signed_by(ca, account, edged_slice(der, 10)));
+	assert_true(identity_signed_by(ca, account, edged_slice(der, (size_t)n), edged_slice(NULL, 0)));
+	assert_false(identity_signed_by(
+	        ca, identity_node_id(w->node[0]), edged_slice(der, (size_t)n), edged_slice(NULL, 0)));
+	assert_false(identity_signed_by(ca, account, edged_slice(der, 10), edged_slice(NULL, 0)));
 	der[n - 1] ^= 1;
-	assert_false(identity_signed_by(ca, account, edged_slice(der, (size_t)n)));
+	assert_false(identity_signed_by(ca, account, edged_slice(der, (size_t)n), edged_slice(NULL, 0)));
 	OPENSSL_free(der);
 }
 

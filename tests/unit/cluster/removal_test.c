@@ -33,10 +33,11 @@ static struct identity *node(struct world *w, unsigned i)
 
 static bool judge(struct world *w, unsigned who, unsigned whom)
 {
-	CLEANUP(X509_freep) X509 *certificate = NULL;
+	CLEANUP(X509_freep) X509 *certificate = NULL, *issuer = NULL;
 	char id[NODE_ID_LEN + 1];
-	assert_int_equal(cert_read(edged_str(identity_certificate_pem(node(w, whom))), &certificate), 0);
-	return identity_judge(node(w, who), certificate, id);
+	const char *pem = identity_certificate_pem(node(w, whom));
+	assert_int_equal(cert_read_chain(edged_str(pem), &certificate, &issuer), 0);
+	return identity_judge(node(w, who), certificate, issuer, id);
 }
 
 static void remove_ok(struct world *w, unsigned holder, const char *id)

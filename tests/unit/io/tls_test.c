@@ -164,8 +164,9 @@ static void on_failed(void *arg, int error, const char *why)
 
 /* --- the stage --- */
 
-static bool judge(void *arg, struct x509_st *certificate, char *ret_node_id)
+static bool judge(void *arg, struct x509_st *certificate, struct x509_st *issuer, char *ret_node_id)
 {
+	(void)issuer;
 	char name[64] = "";
 	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
 	memcpy(ret_node_id, "some-node-id", sizeof("some-node-id"));
