@@ -40,6 +40,11 @@ ANSWERS = {
          "vetoed": [{"id": "self" * 14, "name": "pi"}]},
         {"role": "networkProxy", "holder": None, "reason": "no uplink", "pinned": [], "vetoed": []}]}),
     "PUT /nodes/box/edge/v1/roles/cache": (200, {"wish": "pin"}),
+    "PUT /edge/v1/account/signers/shed%2F1": (200, {"id": "abc", "name": "shed", "account": "acc"}),
+    "DELETE /edge/v1/account/signers/pi": (200, {"id": "def", "name": "pi", "account": "acc"}),
+    "GET /edge/v1/account/signers": (200, {"holder": "xyz", "limit": 8, "data": [
+        {"id": "abc", "name": "shed", "since": "2030-01-01T00:00:00Z", "certificateExpires": "2031-01-01T00:00:00Z"},
+        {"id": "def", "name": "", "since": "2030-02-01T00:00:00Z", "certificateExpires": None}]}),
     "DELETE /mds/v1/nodes/shed%2F1": (200, {"id": "abc", "name": "shed"}),
     "DELETE /mds/v1/nodes/pi": (409, {"title": "The node that holds the account's key cannot be removed"}),
     "POST /edge/v1/invites": (201, {"token": "T" * 400, "expires": "2030-01-01T00:00:00Z"}),
@@ -141,7 +146,14 @@ def nodes():
     ctl("role", "push", "cache", "box", code=2)
     assert ctl("remove", "shed/1")[0] == "removed node abc (shed)\n"
     assert "cannot be removed" in ctl("remove", "pi", code=1)[1]
-    for verb in ("cluster", "roles", "why pi", "role pin cache box", "remove shed/1"):
+    out, _ = ctl("signers")
+    assert out.splitlines()[0].split() == ["NAME", "ID", "SINCE", "CERTIFICATE", "UNTIL"], out
+    assert out.splitlines()[1].split()[:2] == ["shed", "abc"] and "def" in out.splitlines()[2], out
+    assert ctl("signer", "add", "shed/1") == ("signer: node abc (shed)\n", "")
+    assert ctl("signer", "remove", "pi")[0] == "no signer any more: node def (pi)\n"
+    assert "no-such-signer" in ctl("signer", "remove", "no-such-signer", code=1)[1]
+    assert "add or remove" in ctl("signer", "push", "pi", code=2)[1]
+    for verb in ("cluster", "roles", "why pi", "role pin cache box", "remove shed/1", "signers", "signer add shed/1"):
         assert json.loads(ctl(*verb.split(), "--json")[0]), verb
 
 
