@@ -276,7 +276,7 @@ static void so_many_are_removed_at_a_time(void **state)
 	struct fake_peer *p = join(4, "p", CLEAN);
 	uint8_t packet[] = "\x31\x08\0\5.....x";
 	for (int i = 0; i < 10001; i++) {
-		char topic[8];
+		char topic[16];
 		snprintf(topic, sizeof(topic), "%05d", i);
 		memcpy(packet + 4, topic, 5);
 		fake_send(p, packet, 10, 0);

@@ -195,7 +195,7 @@ static void scram_lets_in_who_knows_the_password(void **state)
 	boot_with_users(3);
 	for (int i = 0; i < 6; i++) { /* on every loop */
 		struct scram_client client;
-		char text[1500], id[8];
+		char text[1500], id[16];
 		snprintf(id, sizeof(id), "id%d", i);
 		struct fake_peer *p = scram_connect(id, scram_client_first(&client, "ann"));
 		scram_client_challenge(&client, hear_auth(p, AUTH, 0x18, text));

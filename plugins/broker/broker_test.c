@@ -386,7 +386,7 @@ static void many_retained_messages_wait_for_a_slow_reader(void **state)
 		uint8_t bytes[SIZE + 16];
 		memset(bytes, 'x', sizeof(bytes));
 		struct writer w = writer(bytes, sizeof(bytes));
-		char topic[8];
+		char topic[16];
 		snprintf(topic, sizeof(topic), "r%05d", i);
 		write_u8(&w, 0x31);
 		write_varint(&w, 2 + 6 + SIZE);
@@ -509,7 +509,7 @@ static void a_message_is_written_once(void **state)
 	boot(1, NULL);
 	fake_auto_commit(host, true);
 	for (int i = 0; i < 20; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "s%d", i);
 		struct fake_peer *s = join(4, id, KEEP);
 		subscribe(s, "t", 1);
@@ -775,7 +775,7 @@ static void loops_share_the_work(void **state)
 	struct fake_peer *peers[N];
 	unsigned used = 0;
 	for (int i = 0; i < N; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
 		peers[i] = join(4, id, i % 2 ? KEEP : CLEAN);
 		used |= 1u << fake_loop_of(peers[i]);
@@ -794,7 +794,7 @@ static void loops_share_the_work(void **state)
 	for (int i = 0; i < N; i++)
 		EXPECT(peers[i], "\x32\6\0\1t\0\1x");
 	for (int i = 0; i < N; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "d%d", i);
 		struct fake_peer *late = join(4, id, CLEAN);
 		subscribe(late, "#", 0);
@@ -813,7 +813,7 @@ static void it_stops_in_the_middle_of_everything(void **state)
 	(void)state;
 	boot(3, NULL);
 	for (int i = 0; i < 6; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "c%d", i);
 		subscribe(join(4, id, KEEP), "t", 2);
 	}

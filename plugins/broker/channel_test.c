@@ -127,8 +127,8 @@ static void what_is_said_is_carried(void **state)
 static void limits_hold(void **state)
 {
 	(void)state;
-	static char names[17][4];
-	char id[8];
+	static char names[17][12];
+	char id[16];
 	assert_int_equal(c->open(c->ctx, "x", &handler, NULL), -EINVAL);
 	assert_int_equal(open_one(""), -EINVAL);
 	assert_int_equal(open_one("0123456789012345678901234567890"), -EINVAL);

@@ -279,7 +279,7 @@ static void shared_subscribers_may_live_on_several_loops(void **state)
 	boot(3, NULL);
 	fake_auto_commit(host, true);
 	struct fake_peer *s[N], *p[N];
-	char id[8];
+	char id[32];
 	for (int i = 0; i < N; i++) {
 		for (int k = 0; i == 0 || k == 0 || fake_loop_of(s[i]) != (unsigned)i % 3;
 		        k++) { /* two on each loop */

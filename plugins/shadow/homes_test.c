@@ -123,7 +123,7 @@ static int begin(void **state)
 	seconds = 1000;
 	memset(cut, 0, sizeof(cut));
 	for (int i = 0; i < SHADOWS; i++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof(name), "t%d", i);
 		assert_true(shadow_name_set(&names[i], edged_str(name), edged_str(i == 2 ? "named" : "")));
 	}
@@ -383,7 +383,7 @@ static void note(struct change *change)
 static void check_value(int node, int shadow, const json_t *state, int key)
 {
 	const struct known *k = &known[shadow][key];
-	char name[4];
+	char name[16];
 	snprintf(name, sizeof(name), "k%d", key);
 	int value = (int)json_integer_value(json_object_get(json_object_get(state, "reported"), name));
 	bool fits = value == k->sure;

@@ -62,7 +62,7 @@ class Other:
             file.write(configuration % self.port)
         self.process = subprocess.Popen([*command, path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.pid = self.process.pid
-        edged.wait_for(lambda: edged.listens(self.port), 10, f"{name} listens")
+        edged.wait_for(lambda: edged.listens(self.port), f"{name} listens")
 
     def stop(self):
         self.process.terminate()

@@ -120,7 +120,7 @@ def update_cost(node, listen):
             device.drain(4)
         else:
             time.sleep(0.0002)
-    edged.wait_for(lambda: all(c.count >= UPDATES for c in listeners), 60, "all answers")
+    edged.wait_for(lambda: all(c.count >= UPDATES for c in listeners), "all answers", 60)
     seconds = time.monotonic() - begin
     assert refused.count == 0, f"{refused.count} rejected"
     return (cpu_seconds(node.process.pid) - before) / UPDATES * 1e6, UPDATES / seconds
@@ -136,11 +136,11 @@ def many(node):
     device.count_in_background(4)
     sent = 0
     while sent < THINGS:
-        edged.wait_for(lambda: sent - listener.count < 100, 60, "room")
+        edged.wait_for(lambda: sent - listener.count < 100, "room", 60)
         device.send(b"".join(update(k, f"thing{k}", json.dumps(document(k, 1000)))
                              for k in range(sent, min(sent + 100, THINGS))))
         sent += 100
-    edged.wait_for(lambda: listener.count >= THINGS, 120, "all shadows")
+    edged.wait_for(lambda: listener.count >= THINGS, "all shadows", 120)
     used = pss_kib(node.process.pid)
     node.stop()
     begin = time.monotonic()

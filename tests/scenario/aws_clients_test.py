@@ -77,13 +77,13 @@ class Paho:
         self.subscribed += 1
 
     def answer(self):
-        edged.wait_for(lambda: self.subscribed, 20, "paho has subscribed")
+        edged.wait_for(lambda: self.subscribed, "paho has subscribed")
         return "connected"
 
     def request(self, topic, payload, wanted):
         self.messages.clear()
         self.mqtt.publish(topic, payload, 1)
-        return edged.wait_for(lambda: [text for at, text in self.messages if at == wanted], 30, wanted)[0]
+        return edged.wait_for(lambda: [text for at, text in self.messages if at == wanted], wanted)[0]
 
     def shadow(self, verb, payload):
         topic = f"$aws/things/{self.thing}/shadow/{verb}"
@@ -98,7 +98,7 @@ class Paho:
 
     def again(self, count):
         """After a restart it subscribes anew, as the session of paho was a clean one."""
-        edged.wait_for(lambda: self.subscribed > count, 30, "paho has come back")
+        edged.wait_for(lambda: self.subscribed > count, "paho has come back")
 
 
 KINDS = ("v1", "v1-websocket", "v2-311", "v2-5", "v2-websocket", "v2-discovery")
@@ -121,7 +121,7 @@ def test_devices_live_through_a_restart():
     count = devices["paho"].subscribed
     node.kill()
     node.restart()
-    edged.wait_for(lambda: len(node.get("/pubsub/v1/clients")["data"]) == len(devices), 60, "all come back")
+    edged.wait_for(lambda: len(node.get("/pubsub/v1/clients")["data"]) == len(devices), "all come back", 60)
     devices["paho"].again(count)
     for kind, device in devices.items():
         assert device.ask("echo", "second") == "second", kind

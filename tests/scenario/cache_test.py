@@ -126,7 +126,7 @@ def test_time_is_over_for_all_to_see():
     node = Node()
     put(node, "short", b"x", Cache_Control="max-age=1")
     put(node, "long", b"x")
-    wait_for(lambda: node.http("GET", "/cache/v1/short")[0] == 404, 10, "it goes")
+    wait_for(lambda: node.http("GET", "/cache/v1/short")[0] == 404, "it goes")
     assert [item["key"] for item in node.get("/cache/v1")["data"]] == ["long"]
     assert figure(node, "edged_cache_expired_total") == 1 and figure(node, "edged_cache_objects") == 1
 
@@ -161,11 +161,11 @@ def test_any_node_asks_the_one_that_holds_the_role():
     for keeper, other in ((a, b), (b, a)):
         keeper.edgectl("role", "pin", "cache", "self")
         other.edgectl("role", "clear", "cache", "self")
-        wait_for(lambda: holder(a) == holder(b) == keeper.id, 20, "the role is there")
+        wait_for(lambda: holder(a) == holder(b) == keeper.id, "the role is there")
         # of the holder both get the same, whoever stored it, and the other's own store has nothing of it
         for writer, reader in ((a, b), (b, a)):
             key = f"{keeper.id[:4]}/{writer.id[:4]}"
-            wait_for(lambda: writer.http("PUT", f"/any/cache/v1/{key}", b"kept")[0] in (201, 204), 20, "it is stored")
+            wait_for(lambda: writer.http("PUT", f"/any/cache/v1/{key}", b"kept")[0] in (201, 204), "it is stored")
             assert reader.http("GET", f"/any/cache/v1/{key}")[0] == 200
             assert keeper.http("GET", f"/cache/v1/{key}")[0] == 200 and other.http("GET", f"/cache/v1/{key}")[0] == 404
 

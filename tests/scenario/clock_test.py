@@ -50,10 +50,10 @@ def trusts(one, other):
     return nodes.get(other.id, {}).get("trusted", False)
 
 
-def all_trust(nodes, seconds=30):
+def all_trust(nodes, seconds=60):
     for one in nodes:
         for other in nodes:
-            wait_for(lambda: trusts(one, other), seconds, "trust")
+            wait_for(lambda: trusts(one, other), "trust", seconds)
 
 
 def reaches(one, other):
@@ -106,7 +106,7 @@ def test_nodes_without_clocks_and_then_with():
     for clock in clocks:
         clock.set(0)
     assert reaches(holder, other) and reaches(other, holder)
-    wait_for(lambda: until(holder) > time.time() and until(other) > time.time(), 180, "both renew")
+    wait_for(lambda: until(holder) > time.time() and until(other) > time.time(), "both renew", 180)
     all_trust(nodes)
     assert reaches(holder, other) and reaches(other, holder)
     # from then on a clock that is not set counts for nothing: time is never below the newest certificate
@@ -140,7 +140,7 @@ def test_a_node_with_the_clock_in_the_future():
     other.args += holder_seed(holder)
     restart(other)
     assert "certificateEnded" in warnings(other) and not reaches(other, holder)
-    wait_for(lambda: other.id in str(holder.get("/edge/v1/cluster")["members"]), 20, "they meet")
+    wait_for(lambda: other.id in str(holder.get("/edge/v1/cluster")["members"]), "they meet")
     assert 0 < until(holder) - time.time() < 8 * DAY
     clock.set(0)
     restart(other)
@@ -163,7 +163,7 @@ def test_certificates_that_end_while_nobody_can_sign():
     for new in (one, two):
         new.args += holder_seed(holder)
         restart(new)
-        wait_for(lambda: until(new) > ends + 4 * DAY, 60, "it renews")
+        wait_for(lambda: until(new) > ends + 4 * DAY, "it renews", 60)
         assert figure(new, "edged_certificate_renewals_total") == 1
     all_trust((holder, one, two))
     # nine days later, without the holder: those who knew each other go on
@@ -184,7 +184,7 @@ def test_certificates_that_end_while_nobody_can_sign():
     restart(two)
     holder.args += holder_seed(one)
     restart(holder)
-    wait_for(lambda: until(one) > time.time() + 14 * DAY, 60, "the first renews")
+    wait_for(lambda: until(one) > time.time() + 14 * DAY, "the first renews", 60)
     for clock in clocks:
         clock.set(60 * DAY)
     # but not for ever: a month after its end nobody believes it
@@ -192,7 +192,7 @@ def test_certificates_that_end_while_nobody_can_sign():
     restart(one)
     two.args += holder_seed(one)
     restart(two)
-    wait_for(lambda: one.id in str(two.get("/edge/v1/cluster")["members"]), 20, "they see each other")
+    wait_for(lambda: one.id in str(two.get("/edge/v1/cluster")["members"]), "they see each other")
     assert not reaches(one, two) and not reaches(two, one) and not trusts(one, two)
 
 

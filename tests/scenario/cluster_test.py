@@ -36,7 +36,7 @@ def agreed(a, b):
 
 def test_two_nodes_find_each_other_within_three_seconds():
     a, b = pair()
-    wait_for(lambda: agreed(a, b), 3, "both list each other and name one supernode")
+    wait_for(lambda: agreed(a, b), "both list each other and name one supernode")
     for node in (a, b):
         nodes = listed(node)
         assert all(n["reachable"] for n in nodes.values()), nodes
@@ -53,25 +53,25 @@ def test_two_nodes_find_each_other_within_three_seconds():
 
 def test_the_other_takes_over_when_the_supernode_is_killed():
     a, b = pair()
-    wait_for(lambda: agreed(a, b), 3, "agreement")
+    wait_for(lambda: agreed(a, b), "agreement")
     dead, alive = (a, b) if supernode(a) == a.id else (b, a)
     events = Events(alive)
-    wait_for(lambda: events.text, 5, "the stream of events")
+    wait_for(lambda: events.text, "the stream of events")
     cache = next(role for role in alive.get("/edge/v1/roles")["roles"] if role["role"] == "cache")
     start = time.monotonic()
     dead.kill()
-    wait_for(lambda: supernode(alive) == alive.id, 3, "the other is supernode")
+    wait_for(lambda: supernode(alive) == alive.id, "the other is supernode")
     print(f"took over after {time.monotonic() - start:.2f} s")
-    wait_for(lambda: set(listed(alive)) == {alive.id}, 8, "the killed one is no longer listed")
+    wait_for(lambda: set(listed(alive)) == {alive.id}, "the killed one is no longer listed")
     dead.restart(alive)
-    wait_for(lambda: agreed(a, b), 10, "agreement again")
+    wait_for(lambda: agreed(a, b), "agreement again")
     # all of it is told, with who and why
     told = [("supernodeChanged", {"id": alive.id, "self": True}), ("nodeLeft", {"id": dead.id, "how": "failed"}),
             ("nodeJoined", {"id": dead.id})]
     if (cache.get("holder") or {}).get("id") != alive.id:  # either may have been the best by free storage
         told.append(("roleGranted", {"id": alive.id, "role": "cache"}))
     for event, members in told:
-        wait_for(lambda: any(members.items() <= data.items() for data in events.of(event)), 10, f"{event} with {members}")
+        wait_for(lambda: any(members.items() <= data.items() for data in events.of(event)), f"{event} with {members}")
     assert all(data["reason"] for name in ("supernodeChanged", "roleGranted") for data in events.of(name))
 
 
@@ -113,18 +113,18 @@ def test_only_addresses_that_listen_are_told():
 
 def test_nodes_on_loopback_find_and_reach_each_other_and_nobody_else_hears_of_them():
     a, b = Node(cluster=True), Node(cluster=True)
-    wait_for(lambda: b.id in listed(a) and a.id in listed(b), 10, "they find each other without seeds")
+    wait_for(lambda: b.id in listed(a) and a.id in listed(b), "they find each other without seeds")
     for node, other in ((a, b), (b, a)):
         assert secure(node, other) == {f"https://127.0.0.1:{other.port('tls')}"}
         assert "on loopback only" in node.log()
         port = node.get("/edge/v1/cluster")["port"]
         assert datagram_socket(port) == {f"0100007F:{port:04X}"}, datagram_socket(port)
     b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
-    wait_for(lambda: listed(a)[b.id]["trusted"] and listed(b)[a.id]["trusted"], 5, "trust")
+    wait_for(lambda: listed(a)[b.id]["trusted"] and listed(b)[a.id]["trusted"], "trust")
     assert a.get(f"/nodes/{b.id}/edge/v1/node")["id"] == b.id
     # and one that listens everywhere finds them as well, and they it
     every = Node(cluster=True, listen=("http=127.0.0.1:0", "tls=*:0"))
-    wait_for(lambda: a.id in listed(every) and every.id in listed(a), 10, "the third is found")
+    wait_for(lambda: a.id in listed(every) and every.id in listed(a), "the third is found")
 
 
 def warnings(node):
@@ -155,9 +155,9 @@ class Events:
 
 def test_a_copied_state_folder_is_named_and_harms_nobody():
     a, c = pair()
-    wait_for(lambda: agreed(a, c), 3, "agreement")
+    wait_for(lambda: agreed(a, c), "agreement")
     a.edgectl("join", c.http("POST", "/edge/v1/invites")[2]["token"])
-    wait_for(lambda: listed(c)[a.id]["trusted"], 5, "A is of C's account")
+    wait_for(lambda: listed(c)[a.id]["trusted"], "A is of C's account")
     events = {node: Events(node) for node in (a, c)}
     copied = edged.folder()
     shutil.copytree(os.path.join(a.state, "identity"), os.path.join(copied, "identity"))
@@ -165,7 +165,7 @@ def test_a_copied_state_folder_is_named_and_harms_nobody():
     b = Node(cluster=True, state=copied, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
     assert b.id == a.id
     for node in (a, b, c):
-        wait_for(lambda: warnings(node), 10, "the duplicate is shown")
+        wait_for(lambda: warnings(node), "the duplicate is shown")
         warning = warnings(node)[0]
         assert warning["type"] == "nodeDuplicate" and warning["id"] == a.id, warning
         assert warning["text"] in node.log()
@@ -175,7 +175,7 @@ def test_a_copied_state_folder_is_named_and_harms_nobody():
         assert "remove the folder identity" in warnings(node)[0]["text"]
     assert str(c.get("/edge/v1/cluster")["members"][0]["address"]) in warnings(c)[0]["text"]
     for node in (a, c):
-        wait_for(lambda: "event: nodeDuplicate" in events[node].text, 5, "the event")
+        wait_for(lambda: "event: nodeDuplicate" in events[node].text, "the event")
     # All go on: each for its own clients, and the one that was first for the cluster.
     for node in (a, b):
         assert node.get("/readyz")["status"] == "ready"
@@ -190,7 +190,7 @@ def test_a_copied_state_folder_is_named_and_harms_nobody():
     shutil.rmtree(os.path.join(copied, "identity"))
     b.restart()
     assert b.id != a.id
-    wait_for(lambda: set(listed(c)) == {a.id, b.id, c.id}, 10, "three nodes")
+    wait_for(lambda: set(listed(c)) == {a.id, b.id, c.id}, "three nodes")
 
 
 def test_unknown_cluster_is_refused():

@@ -89,7 +89,7 @@ class Judge:
                 shown["shadow", thing] = body["version"]
                 if thing == "lamp":
                     self.expect(body["state"]["desired"]["n"] == body["version"] - 1, f"shadow {body}")
-        wait_for(lambda: node.http("GET", "/jobs/v1/jobs")[0] == 200, what="jobs run")
+        wait_for(lambda: node.http("GET", "/jobs/v1/jobs")[0] == 200, "jobs run")
         for thing in node.get("/things/v1/things")["data"]:
             shown["thing", thing["name"]] = True
         for job in node.get("/jobs/v1/jobs")["data"]:

@@ -155,7 +155,7 @@ class World:
     def http(self, method, path, body=None, key=None, value=None):
         """A request that, when its answer is 2xx, has given the register its value."""
         change = self.ask(key, value)
-        connection = http.client.HTTPConnection(*self.node.address("http"), timeout=20)
+        connection = http.client.HTTPConnection(*self.node.address("http"), timeout=60)
         connection.connect()
         self.requests.append((self.place(), connection.sock.getsockname()[1], change))
         connection.request(method, path, json.dumps(body) if body is not None else None)

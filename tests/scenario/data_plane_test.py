@@ -109,7 +109,7 @@ class Caller:
         headers = {"Host": f"localhost:{port}", **(headers or {})}
         if self.key:
             headers.update(self.sign(method, path, body, headers))
-        connection = http.client.HTTPSConnection("localhost", port, timeout=20, context=self.tls)
+        connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=self.tls)
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         data = answer.read()
@@ -191,7 +191,7 @@ def test_messages_and_what_is_kept():
     caller = Caller(node, lamp, lamp)
     with subprocess.Popen([need("mosquitto_sub"), "-p", str(node.port("mqtt")), "-V", "mqttv5", "-q", "1", "-t", "a/#", "-C", "2",
                            "-F", "%t|%p|%q|%C|%R|%D|%F|%P"], stdout=subprocess.PIPE, text=True) as listener:
-        edged.wait_for(lambda: node.get("/pubsub/v1/subscriptions")["data"], what="the subscription")
+        edged.wait_for(lambda: node.get("/pubsub/v1/subscriptions")["data"], "the subscription")
         users = base64.b64encode(b'[{"colour":"red"},{"colour":"blue"}]').decode()
         headers = {"x-amz-mqtt5-user-properties": users, "x-amz-mqtt5-correlation-data": base64.b64encode(b"42").decode(),
                    "x-amz-mqtt5-payload-format-indicator": "UTF8_DATA"}
@@ -292,7 +292,7 @@ class WebSocket:
             self.outcome = str(error)
         else:
             self.mqtt.loop_start()
-            edged.wait_for(lambda: self.outcome is not None, 20, "CONNACK")
+            edged.wait_for(lambda: self.outcome is not None, "CONNACK")
 
 
 def test_a_websocket_is_whoever_signed_for_it():

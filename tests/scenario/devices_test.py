@@ -114,14 +114,14 @@ class Secure:
         """The code of SUBACK."""
         before = len(self.codes)
         self.mqtt.subscribe(topic_filter, 1)
-        return wait_for(lambda: self.codes[before:], what="SUBACK")[0]
+        return wait_for(lambda: self.codes[before:], "SUBACK")[0]
 
 
 class Events:
     """A reader of server-sent events: (event, data)."""
 
     def __init__(self, node, path):
-        self.connection = http.client.HTTPConnection(*node.address("http"), timeout=20)
+        self.connection = http.client.HTTPConnection(*node.address("http"), timeout=60)
         self.connection.request("GET", path)
         self.answer = self.connection.getresponse()
         assert self.answer.status == 200, self.answer.read()
@@ -213,7 +213,7 @@ def test_silence_is_504_and_says_what_to_look_at():
     problem(call(node, "lamp", "set", query="?timeout=0.05"), 504, "device-timeout")
     # an answer that comes too late is nobody's
     device.answer(device.calls[0], "late")
-    wait_for(lambda: figure(node, "devices_answers_ignored_total") == 1, what="the late answer is counted")
+    wait_for(lambda: figure(node, "devices_answers_ignored_total") == 1, "the late answer is counted")
     assert figure(node, 'devices_calls_total{end="late"}') == 2
 
 
@@ -222,7 +222,7 @@ def test_a_device_that_leaves_ends_its_calls():
     make(node, "lamp", "fan")
     device, other = Device(node, "lamp"), Device(node, "fan", silent=True)
     thread, result = later(call, node, "fan", "set")
-    wait_for(lambda: other.calls, what="the call of the other")
+    wait_for(lambda: other.calls, "the call of the other")
     problem(call(node, "lamp", "leave"), 502, "device-left")
     assert device.calls and not result
     other.answer(other.calls[0], '"still here"')
@@ -235,31 +235,31 @@ def test_only_the_device_answers_its_calls():
     make(node, "lamp")
     device, thief = Device(node, "lamp", silent=True), Device(node, "thief")
     thread, result = later(call, node, "lamp", "set")
-    wait_for(lambda: device.calls, what="the call")
+    wait_for(lambda: device.calls, "the call")
     topic = f"devices/lamp/answer/{device.calls[0].topic[-32:]}"
-    thief.mqtt.publish(topic, "mine", 1).wait_for_publish(20)
+    thief.mqtt.publish(topic, "mine", 1).wait_for_publish(60)
     for wrong in (topic[:-1] + "x", topic + "/200", topic + "/409/x", topic + "/", "devices/lamp/answer/1"):
-        device.mqtt.publish(wrong, "wrong", 1).wait_for_publish(20)
-    wait_for(lambda: figure(node, "devices_answers_ignored_total") == 6, what="six answers are ignored")
+        device.mqtt.publish(wrong, "wrong", 1).wait_for_publish(60)
+    wait_for(lambda: figure(node, "devices_answers_ignored_total") == 6, "six answers are ignored")
     assert not result
     device.answer(device.calls[0], '"yes"')
     thread.join(20)
     assert result[0][0] == 200 and result[0][2] == "yes", result
     device.answer(device.calls[0], '"again"')
-    wait_for(lambda: figure(node, "devices_answers_ignored_total") == 7, what="the second answer is ignored")
+    wait_for(lambda: figure(node, "devices_answers_ignored_total") == 7, "the second answer is ignored")
 
 
 def test_a_caller_that_leaves_gives_its_place_back():
     node = Node(args=["--set", "plugins.devices.calls_of_a_thing=1"])
     make(node, "lamp")
     device = Device(node, "lamp", silent=True)
-    connection = http.client.HTTPConnection(*node.address("http"), timeout=20)
+    connection = http.client.HTTPConnection(*node.address("http"), timeout=60)
     connection.request("POST", "/devices/v1/lamp/call/set" + LONG)
-    wait_for(lambda: device.calls, what="the call")
+    wait_for(lambda: device.calls, "the call")
     headers, _ = problem(call(node, "lamp", "set"), 429, "too-many-calls")
     assert headers["retry-after"] == "1"
     connection.close()
-    wait_for(lambda: figure(node, "devices_calls_in_flight") == 0, what="nothing is in flight")
+    wait_for(lambda: figure(node, "devices_calls_in_flight") == 0, "nothing is in flight")
     assert figure(node, 'devices_calls_total{end="cancelled"}') == 1
     device.silent = False
     assert call(node, "lamp", "set")[0] == 200
@@ -270,11 +270,11 @@ def test_a_flood_of_calls_is_bounded():
     make(node, "a", "b")
     devices = [Device(node, "a", silent=True), Device(node, "b", silent=True)]
     callers = [later(call, node, "a", "set") for _ in range(4)]
-    wait_for(lambda: len(devices[0].calls) == 4, what="four calls")
+    wait_for(lambda: len(devices[0].calls) == 4, "four calls")
     for _ in range(20):
         problem(call(node, "a", "set"), 429, "too-many-calls")
     callers += [later(call, node, "b", "set") for _ in range(2)]
-    wait_for(lambda: len(devices[1].calls) == 2, what="two calls")
+    wait_for(lambda: len(devices[1].calls) == 2, "two calls")
     for _ in range(20):
         headers, _ = problem(call(node, "b", "set"), 503, "too-many-calls")
         assert headers["retry-after"] == "1"
@@ -390,17 +390,17 @@ def test_what_waits_is_answered_when_the_plugin_or_the_node_stops():
     events = Events(node, "/devices/v1/lamp/events")
     events.next()
     thread, result = later(call, node, "lamp", "set")
-    wait_for(lambda: device.calls, what="the call")
+    wait_for(lambda: device.calls, "the call")
     os.rename(os.path.join(path, "things.so"), os.path.join(path, "..", "things.so"))
     thread.join(20)
     problem(result[0], 503, "stopping")
     assert events.ended()
-    wait_for(lambda: node.http("GET", "/devices/v1")[0] == 404, what="devices have gone with things")
+    wait_for(lambda: node.http("GET", "/devices/v1")[0] == 404, "devices have gone with things")
     os.rename(os.path.join(path, "..", "things.so"), os.path.join(path, "things.so"))
-    wait_for(lambda: node.http("GET", "/devices/v1")[0] == 200, what="they are back")
+    wait_for(lambda: node.http("GET", "/devices/v1")[0] == 200, "they are back")
     Events(node, "/devices/v1/lamp/events").next()
     thread, result = later(call, node, "lamp", "set")
-    wait_for(lambda: len(device.calls) == 2, what="the second call")
+    wait_for(lambda: len(device.calls) == 2, "the second call")
     assert node.stop(30) == 0, node.log()
     thread.join(20)
     problem(result[0], 503, "stopping")
@@ -433,10 +433,10 @@ def test_the_readme_does_what_it_says():
                                                          stderr=file))
             want = "event: device" if line.startswith("curl") else None
             if want:
-                wait_for(lambda: want in open(printed[line]).read(), what=line)
+                wait_for(lambda: want in open(printed[line]).read(), line)
             else:
-                wait_for(lambda: node.get("/devices/v1/lamp")["connected"], what=line)
-                wait_for(lambda: '"topic":"started"' in open(printed[lines[1]]).read(), what="it has subscribed")
+                wait_for(lambda: node.get("/devices/v1/lamp")["connected"], line)
+                wait_for(lambda: '"topic":"started"' in open(printed[lines[1]]).read(), "it has subscribed")
         else:
             done = subprocess.run(["bash", "-c", command], cwd=path, capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 0, f"{line}: {done.stderr}"
@@ -479,7 +479,7 @@ def family(*settings):
     def known():
         nodes = {n["id"]: n for n in b.get("/mds/v1/nodes?clusters=account")["data"]}
         return a.id in nodes and any(s["name"] == "devices" for s in nodes[a.id].get("services") or [])
-    wait_for(known, 20, "the other node lists the service")
+    wait_for(known, "the other node lists the service")
     return a, b
 
 
@@ -498,11 +498,11 @@ def test_devices_are_reached_through_another_node():
     assert sorted(events.next()[0] for _ in range(2)) == ["delta", "update"]
     # a caller at the other node that leaves gives its place back here
     device.silent = True
-    connection = http.client.HTTPConnection(*b.address("http"), timeout=20)
+    connection = http.client.HTTPConnection(*b.address("http"), timeout=60)
     connection.request("POST", path + "/devices/v1/lamp/call/set" + LONG)
-    wait_for(lambda: figure(a, "devices_calls_in_flight") == 1, what="the call")
+    wait_for(lambda: figure(a, "devices_calls_in_flight") == 1, "the call")
     connection.close()
-    wait_for(lambda: figure(a, "devices_calls_in_flight") == 0, what="nothing is in flight")
+    wait_for(lambda: figure(a, "devices_calls_in_flight") == 0, "nothing is in flight")
 
 
 def test_any_node_finds_a_device():
@@ -528,15 +528,15 @@ def test_any_node_finds_a_device():
     problem(a.http("GET", f"/nodes/{b.id}/devices/v1/lamp"), 404, "no-such-device")
     # a caller that leaves gives its place back at the other node
     device.silent = True
-    connection = http.client.HTTPConnection(*b.address("http"), timeout=20)
+    connection = http.client.HTTPConnection(*b.address("http"), timeout=60)
     connection.request("POST", "/devices/v1/lamp/call/set" + LONG)
-    wait_for(lambda: figure(a, "devices_calls_in_flight") == 1, what="the call")
+    wait_for(lambda: figure(a, "devices_calls_in_flight") == 1, "the call")
     connection.close()
-    wait_for(lambda: figure(a, "devices_calls_in_flight") == 0, what="nothing is in flight")
+    wait_for(lambda: figure(a, "devices_calls_in_flight") == 0, "nothing is in flight")
     assert figure(b, "searches_open") == 0 and figure(b, "proxy_requests_open") == 1  # the events
     # a device of a node that is not there is not unknown
     a.kill()
-    wait_for(lambda: b.http("GET", "/devices/v1/lamp")[2]["type"].endswith(":nodes-silent"), 20, "its node is away")
+    wait_for(lambda: b.http("GET", "/devices/v1/lamp")[2]["type"].endswith(":nodes-silent"), "its node is away")
 
 
 def test_a_killed_node_ends_its_calls_and_knows_its_devices_again():
@@ -545,7 +545,7 @@ def test_a_killed_node_ends_its_calls_and_knows_its_devices_again():
     a.http("PUT", "/devices/v1/lamp/properties", {"desired": {"led": "on"}})
     device, path = Device(a, "lamp", silent=True), f"/nodes/{a.id}"
     thread, result = later(call, b, "lamp", "set", None, LONG, path)
-    wait_for(lambda: device.calls, what="the call")
+    wait_for(lambda: device.calls, "the call")
     a.kill()
     thread.join(20)
     status, headers, body = result[0]

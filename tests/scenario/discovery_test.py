@@ -43,7 +43,7 @@ class network:
 
 
 def agree(nodes, what):
-    wait_for(lambda: agreed(nodes), PATIENCE, what)
+    wait_for(lambda: agreed(nodes), what, PATIENCE)
 
 
 def addresses(node):
@@ -66,7 +66,7 @@ class Avahi:
             file.write(f"[server]\nhost-name={host.name}\nuse-ipv4=yes\nuse-ipv6=yes\n[publish]\npublish-workstation=no\n")
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         host.run(bus, f"--config-file={path}/bus.conf", "--nofork", "--nopidfile", **quiet)
-        wait_for(lambda: os.path.exists(os.path.join(path, "bus")), 10, "a bus")
+        wait_for(lambda: os.path.exists(os.path.join(path, "bus")), "a bus")
         # its pid file is in /run, which each host has for itself
         host.run("unshare", "--mount", "sh", "-c",
                  f"mount -t tmpfs none /run && exec {daemon} --no-drop-root --no-chroot --no-rlimits -f {path}/avahi.conf",
@@ -83,7 +83,7 @@ class Avahi:
         def found():
             seen = self.sees()
             return all(any(node.id[:16] in instance for instance in seen) for node in nodes) and seen
-        return wait_for(found, PATIENCE, what)
+        return wait_for(found, what, PATIENCE)
 
 
 def test_avahi_sees_nodes_beside_it_and_elsewhere():
@@ -104,7 +104,7 @@ def test_avahi_sees_nodes_beside_it_and_elsewhere():
         browser.must_see([a, b, c], "and from elsewhere")
         # who leaves says goodbye
         os.kill(pid_of(a), 15)
-        wait_for(lambda: not any(a.id[:16] in name for name in browser.sees()), PATIENCE, "the goodbye is heard")
+        wait_for(lambda: not any(a.id[:16] in name for name in browser.sees()), "the goodbye is heard", PATIENCE)
 
 
 def pid_of(node):
@@ -131,16 +131,16 @@ def test_several_interfaces():
         right.ip("link", "set", "eth0", "down")
         right.add_interface("eth1", "10.88.0.2/24", "br2")
         m, a, b = (net.start(i, listen=ANY) for i in range(3))
-        wait_for(lambda: m.view() and a.view() and b.view(), PATIENCE, "all run")
-        wait_for(lambda: m.view()[0] == {m.id, a.id, b.id}, PATIENCE, "who is on both networks sees both")
-        wait_for(lambda: m.id in a.view()[0] and m.id in b.view()[0], PATIENCE, "and each sees it")
+        wait_for(lambda: m.view() and a.view() and b.view(), "all run", PATIENCE)
+        wait_for(lambda: m.view()[0] == {m.id, a.id, b.id}, "who is on both networks sees both", PATIENCE)
+        wait_for(lambda: m.id in a.view()[0] and m.id in b.view()[0], "and each sees it", PATIENCE)
         assert sorted(address.split(":")[0] for address in addresses(m)) == ["10.77.0.2", "10.88.0.2"], addresses(m)
         # new nodes there, and the one in the middle is limited to one interface
         for node in (m, b):
             node.host.kill()
         b, m = net.start(2, listen=ANY), net.start(0, 'cluster.interfaces=["eth0"]', listen=ANY)
-        wait_for(lambda: m.view() and m.view()[0] == {m.id, a.id}, PATIENCE, "it sees those at that interface")
-        wait_for(lambda: b.view(), PATIENCE, "the other runs")
+        wait_for(lambda: m.view() and m.view()[0] == {m.id, a.id}, "it sees those at that interface", PATIENCE)
+        wait_for(lambda: b.view(), "the other runs", PATIENCE)
         assert b.view()[0] == {b.id}, "who is at the other is not found"
 
 
@@ -149,32 +149,32 @@ def test_interfaces_that_come_and_go():
         host = net.hosts[1]
         host.ip("link", "del", "eth0")  # only loopback is left
         a, b = net.start(0, listen=ANY), net.start(1, listen=ANY)
-        wait_for(lambda: a.view() and b.view() and b.view()[1] == b.id, PATIENCE, "both run")
+        wait_for(lambda: a.view() and b.view() and b.view()[1] == b.id, "both run", PATIENCE)
         assert b.view()[0] == {b.id}
         for number, address in enumerate(("10.77.0.90/16", "10.77.0.91/16")):  # another address each time
             host.add_interface(f"en{number}", address, "br0")
             agree([a, b], "an interface came")
-            wait_for(lambda: [x.rsplit(":", 1)[0] for x in addresses(a)] == [address[:-3]], PATIENCE, "it is reached there")
+            wait_for(lambda: [x.rsplit(":", 1)[0] for x in addresses(a)] == [address[:-3]], "it is reached there", PATIENCE)
             host.ip("link", "del", f"en{number}")
-            wait_for(lambda: a.view()[0] == {a.id} and b.view()[0] == {b.id}, PATIENCE, "the interface went")
+            wait_for(lambda: a.view()[0] == {a.id} and b.view()[0] == {b.id}, "the interface went", PATIENCE)
 
 
 def test_without_multicast():
     with network(3, wires=True) as net:
         net.network.tell("multicast off")
         a = net.start(0)
-        wait_for(lambda: a.view(), PATIENCE, "the first")
+        wait_for(lambda: a.view(), "the first", PATIENCE)
         lonely = net.start(2)
         b = net.start(1, f'cluster.seeds=["{a.host.address}:{gossip_port(a)}"]')
         agree([a, b], "a configured seed is found")
-        wait_for(lambda: lonely.view() and lonely.view()[1] == lonely.id, PATIENCE, "who knows nobody is alone")
+        wait_for(lambda: lonely.view() and lonely.view()[1] == lonely.id, "who knows nobody is alone", PATIENCE)
         assert lonely.view()[0] == {lonely.id} and lonely.id not in a.view()[0]
         # they have met once, while there was multicast; then there is none any more, and all start anew
         net.network.tell("multicast on")
         agree([a, b, lonely], "multicast is there")
         for node in (a, b, lonely):
             os.kill(pid_of(node), 15)
-        wait_for(lambda: not any(node.host.pids() for node in (a, b, lonely)), PATIENCE, "all have ended")
+        wait_for(lambda: not any(node.host.pids() for node in (a, b, lonely)), "all have ended", PATIENCE)
         net.network.tell("multicast off")
         b.settings = ()
         for node in (a, b, lonely):

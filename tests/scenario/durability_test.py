@@ -41,7 +41,7 @@ class Client:
         self.paho.on_publish = lambda c, u, mid: self.acknowledged.append(mid)
         self.paho.connect(*node.address("mqtt"), 60)
         self.paho.loop_start()
-        wait_for(lambda: self.present is not None, 20, "CONNACK")
+        wait_for(lambda: self.present is not None, "CONNACK")
 
     def on_connect(self, _client, _user, flags, code, *_rest):
         assert code == 0, f"CONNACK {code}"
@@ -58,10 +58,10 @@ class Client:
 
     def publish_and_wait(self, topic, payload, qos=1, retain=False):
         mid = self.publish(topic, payload, qos, retain)
-        wait_for(lambda: mid in self.acknowledged, 20, "PUBACK")
+        wait_for(lambda: mid in self.acknowledged, "PUBACK")
 
     def wait_messages(self, count):
-        wait_for(lambda: len(self.messages) >= count, 30, f"{count} messages")
+        wait_for(lambda: len(self.messages) >= count, f"{count} messages")
         return self.messages
 
     def close(self):
@@ -124,7 +124,7 @@ def test_queued_messages_survive():
     publisher = Client(node)
     for i in range(COUNT):
         publisher.publish("work/a", str(i))
-    wait_for(lambda: len(publisher.acknowledged) == COUNT, 60, f"{COUNT} acknowledgements")
+    wait_for(lambda: len(publisher.acknowledged) == COUNT, f"{COUNT} acknowledgements", 60)
     node.kill()
     publisher.abandon()
     node.start()
@@ -149,7 +149,7 @@ def test_kill_while_publishing():
         for _ in range(150):
             mids[publisher.publish("work/a", str(sent))] = sent
             sent += 1
-        wait_for(lambda: publisher.acknowledged, 20, "the first acknowledgement")
+        wait_for(lambda: publisher.acknowledged, "the first acknowledgement")
         time.sleep(moment.random() * 0.05)
         node.kill()
         assert publisher.closed.wait(20), "the client did not notice"
@@ -158,7 +158,7 @@ def test_kill_while_publishing():
         node.start()
     sleeper = Client(node, "sleeper", clean=False)
     assert sleeper.present, "the session is gone"
-    wait_for(lambda: acknowledged <= {int(m[1]) for m in list(sleeper.messages)}, 30, "what was acknowledged")
+    wait_for(lambda: acknowledged <= {int(m[1]) for m in list(sleeper.messages)}, "what was acknowledged")
     sleeper.close()
 
 
@@ -177,7 +177,7 @@ def test_a_session_cut_off_ends_in_time_however_often_the_node_dies():
         node.kill()
         node.start()
         return not node.get("/pubsub/v1/sessions")["data"]
-    wait_for(gone, expiry + 30, "the end of the session")
+    wait_for(gone, "the end of the session", expiry + 30)
     assert time.monotonic() - away > expiry - 2, "it ended too early"
 
 
@@ -186,9 +186,7 @@ def test_stop_loses_nothing():
     offline_session(node, "sleeper", "work/#")
     publisher = Client(node)
     publisher.publish_and_wait("work/a", "before")
-    start = time.monotonic()
-    assert node.stop() == 0
-    assert time.monotonic() - start < 2
+    assert node.stop(20) == 0
     publisher.abandon()
     node.start()
     sleeper = Client(node, "sleeper", clean=False)

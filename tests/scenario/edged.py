@@ -36,7 +36,10 @@ def folder():
     return path
 
 
-def wait_for(condition, seconds=10, what="condition"):
+HANG = 60  # seconds: only what hangs takes them, on whatever machine, under whatever sanitizer
+
+
+def wait_for(condition, what="condition", seconds=HANG):
     """Polls until condition() is true and returns its value."""
     end = time.monotonic() + seconds
     while True:
@@ -109,7 +112,7 @@ class Node:
         self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=self.env)
         log.close()
 
-    def start(self, seconds=20):
+    def start(self, seconds=HANG):
         path = os.path.join(self.state, "run.json")
         if os.path.exists(path):
             os.unlink(path)
@@ -123,7 +126,7 @@ class Node:
             with open(path) as file:
                 self.run = json.load(file)
             return self.run["pid"] == self.process.pid and self.http("GET", "/readyz")[0] == 200
-        wait_for(ready, seconds, "edged is ready")
+        wait_for(ready, "edged is ready", seconds)
         return self
 
     def address(self, protocol):
@@ -141,7 +144,7 @@ class Node:
     def id(self):
         return self.run["nodeId"]
 
-    def http(self, method, path, body=None, headers=None, seconds=20):
+    def http(self, method, path, body=None, headers=None, seconds=HANG):
         """(status, headers, body) with the body parsed when it is JSON."""
         connection = http.client.HTTPConnection(*self.address("http"), timeout=seconds)
         if isinstance(body, (dict, list)):
@@ -162,13 +165,13 @@ class Node:
 
     def connect(self, protocol="http"):
         """A raw socket to a listener."""
-        return socket.create_connection(self.address(protocol), timeout=20)
+        return socket.create_connection(self.address(protocol), timeout=HANG)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=HANG):
         """Ends it in order and returns the exit code."""
         self.process.terminate()
         return self.process.wait(seconds)

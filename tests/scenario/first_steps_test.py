@@ -114,10 +114,10 @@ def test_a_plugin_dropped_into_the_folder():
     node = Node(plugins=plugins)
     assert node.http("GET", "/hello/v1/greet/world")[0] == 404
     shutil.copy(os.path.join(edged.PLUGINS, "hello.so"), os.path.join(plugins, "hello.so"))
-    wait_for(lambda: node.http("GET", "/hello/v1/greet/world")[0] == 200, 5, "hello answers")
+    wait_for(lambda: node.http("GET", "/hello/v1/greet/world")[0] == 200, "hello answers")
     assert "/hello/v1/greet/{name}" in node.get("/openapi.json")["paths"]
     os.unlink(os.path.join(plugins, "hello.so"))
-    wait_for(lambda: node.http("GET", "/hello/v1/greet/world")[0] == 404, 5, "hello has gone")
+    wait_for(lambda: node.http("GET", "/hello/v1/greet/world")[0] == 404, "hello has gone")
     status, headers, problem = node.http("GET", "/hello/v1/greet/world")
     assert headers["content-type"] == "application/problem+json" and "hello" in json.dumps(problem), problem
 

@@ -31,7 +31,7 @@ class Load:
         told(source, target, before + 1)
         self.sender = Client(source, f"sender{number}")
         self.path, self.source = f"/nodes/{target.id}/edge/v1/account", source
-        wait_for(lambda: source.http("GET", self.path)[0] == 200, 20, "the way to the other node")
+        wait_for(lambda: source.http("GET", self.path)[0] == 200, "the way to the other node")
         self.acknowledged, self.failed, self.calls, self.ending = [], [], 0, threading.Event()
         self.threads = [threading.Thread(target=self.publish), threading.Thread(target=self.call)]
         for thread in self.threads:
@@ -42,7 +42,7 @@ class Load:
         while not self.ending.is_set():
             info = self.sender.client.publish(self.topic, str(number), qos=1)
             try:
-                info.wait_for_publish(20)
+                info.wait_for_publish(60)
             except RuntimeError as problem:  # it is not connected: nothing here ends its connection
                 self.failed.append(("publish", problem))
                 return
@@ -62,13 +62,13 @@ class Load:
 
     def goes_on(self):
         messages, calls = len(self.acknowledged) + 20, self.calls + 20
-        wait_for(lambda: self.failed or (len(self.acknowledged) >= messages and self.calls >= calls), 40, "messages and calls go on")
+        wait_for(lambda: self.failed or (len(self.acknowledged) >= messages and self.calls >= calls), "messages and calls go on")
 
     def end(self):
         self.ending.set()
         for thread in self.threads:
             thread.join()
-        wait_for(lambda: set(self.acknowledged) <= set(self.listener.heard), 20, "what was acknowledged arrives")
+        wait_for(lambda: set(self.acknowledged) <= set(self.listener.heard), "what was acknowledged arrives")
         for client in (self.listener, self.sender):
             client.end()
 
@@ -81,14 +81,14 @@ class Load:
 
 def test_a_hand_over_for_a_pin_costs_nothing():
     nodes = cluster(3)
-    wait_for(lambda: one_supernode(nodes), 20, "one supernode")
+    wait_for(lambda: one_supernode(nodes), "one supernode")
     boss = next(n for n in nodes if n.id == supernode(n))
     source, target = boss, next(n for n in nodes if n is not boss)
     load = Load(source, target)
     pinned = Node(cluster=True, args=["--set", 'cluster.discovery="off"', "--set", "cluster.pin=255", "--set",
                                       f'cluster.seeds=["127.0.0.1:{boss.get("/edge/v1/cluster")["port"]}"]'])
     pinned.edgectl("join", boss.http("POST", "/edge/v1/invites")[2]["token"])
-    wait_for(lambda: one_supernode(nodes + [pinned], pinned.id), 40, "the pinned one is supernode")
+    wait_for(lambda: one_supernode(nodes + [pinned], pinned.id), "the pinned one is supernode")
     assert boss.get("/edge/v1/cluster")["counts"]["handovers"] == 1, "it was handed over"
     load.goes_on()
     load.judge()
@@ -96,13 +96,13 @@ def test_a_hand_over_for_a_pin_costs_nothing():
 
 def test_a_supernode_that_leaves_costs_the_others_nothing():
     nodes = cluster(4)
-    wait_for(lambda: one_supernode(nodes), 20, "one supernode")
+    wait_for(lambda: one_supernode(nodes), "one supernode")
     boss = next(n for n in nodes if n.id == supernode(n))
     rest = [n for n in nodes if n is not boss]
     load = Load(*rest[:2])
     load.goes_on()
     assert boss.stop() == 0
-    wait_for(lambda: one_supernode(rest), 20, "the next one")
+    wait_for(lambda: one_supernode(rest), "the next one")
     assert "handed over" in rest[0].get("/edge/v1/cluster/election")["reason"]
     load.goes_on()
     load.judge()

@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shadows across nodes: each has a home; changes reach it from everywhere, and copies are read while it is off."""
 import json
-import os
 import time
 
 import edged
 from edged import wait_for
-from mesh_test import Client, cluster, publish
+from mesh_test import Client, cluster
 
 TOPIC = "$aws/things/{}/shadow/"
 
@@ -40,15 +39,15 @@ def keeper(nodes, chosen):
         return {(role.get("holder") or {}).get("id") for role in node.get("/edge/v1/roles")["roles"] if role["role"] == "cache"}
     for node in nodes:
         node.edgectl("role", "pin" if node is chosen else "clear", "cache", "self")
-    wait_for(lambda: all(holder(node) == {chosen.id} for node in nodes), 30, "the role is there")
+    wait_for(lambda: all(holder(node) == {chosen.id} for node in nodes), "the role is there")
 
 
 def elsewhere(node, count):
-    wait_for(lambda: figure(node, "edged_shadow_elsewhere") == count, 20, f"{count} shadows are known to be elsewhere")
+    wait_for(lambda: figure(node, "edged_shadow_elsewhere") == count, f"{count} shadows are known to be elsewhere")
 
 
 def copies(node, count):
-    wait_for(lambda: figure(node, "edged_shadow_copies") == count, 20, f"{count} copies are kept")
+    wait_for(lambda: figure(node, "edged_shadow_copies") == count, f"{count} copies are kept")
 
 
 def refused(node, thing):
@@ -71,7 +70,7 @@ def test_a_change_made_anywhere_reaches_the_home_and_all_hear_of_it():
         def there():
             got = [json.loads(m.payload) for m in client.messages if m.topic == TOPIC.format("lamp") + suffix]
             return got if len(got) >= count else None
-        got = wait_for(there, 20, f"{suffix} is heard")
+        got = wait_for(there, f"{suffix} is heard")
         assert len(got) == count, got
         return got[-1]
     for client in (device, listener):
@@ -124,7 +123,7 @@ def test_last_known_shadows_are_read_while_their_home_is_off():
         assert (status, age, body["state"]["reported"]["n"], body["age"]) == (200, "0", i, 0), (age, body)
     assert read(b, "t0")[1] is None, "at a node without copies it is the home's"
     a.kill()
-    wait_for(lambda: refused(b, "t0"), 30, "they know that the home is away")
+    wait_for(lambda: refused(b, "t0"), "they know that the home is away")
     began = time.time()
     for node in (c, b):
         for i in (0, 7, 299):
@@ -135,15 +134,15 @@ def test_last_known_shadows_are_read_while_their_home_is_off():
         assert node.get("/api/things/shadow/ListNamedShadowsForThing/t1")["results"] == ["more"]
         assert node.http("GET", "/shadow/v1/things/t5")[2]["state"]["reported"] == {"n": 5}
     # it grows older, and MQTT says so, too
-    wait_for(lambda: int(read(b, "t0")[1]) > time.time() - began, 20, "it grows older")
+    wait_for(lambda: int(read(b, "t0")[1]) > time.time() - began, "it grows older")
     client = Client(b, "reader", TOPIC.format("t7") + "get/+", TOPIC.format("t7") + "update/+", clean=True)
     client.client.publish(TOPIC.format("t7") + "get", '{"clientToken":"a"}', qos=1)
-    wait_for(lambda: client.messages, 20, "an answer")
+    wait_for(lambda: client.messages, "an answer")
     got = json.loads(client.messages[0].payload)
     assert client.messages[0].topic.endswith("/accepted") and got["age"] > 0 and got["clientToken"] == "a", got
     # a change is refused by whoever is asked, with a code that says to try again
     client.client.publish(TOPIC.format("t7") + "update", '{"state":{"desired":{"x":1}},"clientToken":"b"}', qos=1)
-    wait_for(lambda: len(client.messages) > 1, 20, "an answer")
+    wait_for(lambda: len(client.messages) > 1, "an answer")
     got = json.loads(client.messages[1].payload)
     assert client.messages[1].topic.endswith("update/rejected") and got["code"] == 503 and got["clientToken"] == "b", got
     assert b.http("POST", "/things/t7/shadow", {"state": {"desired": {}}})[1]["x-amzn-errortype"] == "ServiceUnavailableException"
@@ -151,17 +150,17 @@ def test_last_known_shadows_are_read_while_their_home_is_off():
     assert got[0] == 503 and a.id[:8] in got[2]["detail"], got
     # and what is told of them survives the others' ends, once it is on their disks: nobody waits for that
     for node in (c, b):
-        wait_for(lambda n=node: figure(n, "edged_store_queued_bytes") == 0, 20, "it is on the disk")
+        wait_for(lambda n=node: figure(n, "edged_store_queued_bytes") == 0, "it is on the disk")
         node.kill()
         node.restart(c if node is b else None)
-    wait_for(lambda: reported(c, "t299") == {"n": 299}, 20, "the copy is there")
-    wait_for(lambda: reported(b, "t299") == {"n": 299}, 40, "and can be had from another node")
+    wait_for(lambda: reported(c, "t299") == {"n": 299}, "the copy is there")
+    wait_for(lambda: reported(b, "t299") == {"n": 299}, "and can be had from another node")
     assert read(c, "t299")[1] is not None and refused(c, "t299")
     # new things are made meanwhile, elsewhere
     update(b, "fresh", {"reported": {"n": 1}})
     a.restart(c)
-    wait_for(lambda: read(c, "t0")[:2] == (200, "0"), 40, "the home is back, and the copy is as its own")
-    wait_for(lambda: read(b, "t0")[:2] == (200, None), 40, "for all")
+    wait_for(lambda: read(c, "t0")[:2] == (200, "0"), "the home is back, and the copy is as its own")
+    wait_for(lambda: read(b, "t0")[:2] == (200, None), "for all")
     assert update(b, "t0", {"reported": {"n": "back"}})[2]["version"] == 22
     assert reported(a, "t0") == reported(c, "t0") == {"n": "back"}
     elsewhere(a, 1)
@@ -176,7 +175,7 @@ def test_a_shadow_that_two_nodes_have_made_is_united():
     a.kill()
     b.start()
     began = int(time.time())
-    wait_for(lambda: int(time.time()) > began, what="the next second, which is what stamps count")
+    wait_for(lambda: int(time.time()) > began, "the next second, which is what stamps count")
     update(b, "both", {"desired": {"b": 2, "same": "new"}, "reported": {"x": {"b": 2}}})
     for i in range(5):
         update(b, "both", {"reported": {"i": i}})
@@ -188,9 +187,9 @@ def test_a_shadow_that_two_nodes_have_made_is_united():
         return status == 200 and body["state"]["reported"] == {"x": {"a": 1, "b": 2}, "i": 4} and body
     # that which was made first stays
     for node in (a, b):
-        body = wait_for(lambda: united(node), 40, "nothing that was acknowledged is lost")
+        body = wait_for(lambda: united(node), "nothing that was acknowledged is lost")
         assert body["state"]["desired"] == {"a": 1, "b": 2, "same": "new"} and body["version"] == 7, body
-    wait_for(lambda: figure(b, "edged_shadow_elsewhere") == 2 and figure(a, "edged_shadow_elsewhere") == 1, 20, "one home each")
+    wait_for(lambda: figure(b, "edged_shadow_elsewhere") == 2 and figure(a, "edged_shadow_elsewhere") == 1, "one home each")
     assert reported(b, "both", "only-a") == {"more": [1, 2]} and reported(a, "gone") == {"x": 1}
     assert update(b, "both", {"reported": {"i": 5}})[2]["version"] == 8
     assert read(a, "both")[2]["version"] == 8
@@ -199,7 +198,7 @@ def test_a_shadow_that_two_nodes_have_made_is_united():
         node.kill()
     a.start()
     b.restart(a)
-    wait_for(lambda: refused_or_version(b, "both") == 8, 40, "it is as before")
+    wait_for(lambda: refused_or_version(b, "both") == 8, "it is as before")
     assert read(a, "both")[2]["version"] == 8
 
 
@@ -215,12 +214,12 @@ def test_the_role_moves_while_a_home_is_off():
         update(a, f"t{i}", {"reported": {"n": i}})
     copies(c, 40)
     a.kill()
-    wait_for(lambda: refused(b, "t0"), 30, "they know that the home is away")
+    wait_for(lambda: refused(b, "t0"), "they know that the home is away")
     keeper((b, c), b)
     copies(b, 40)
     c.kill()
     for i in (0, 39):
-        wait_for(lambda: int(read(b, f"t{i}")[1] or 0) > 0, 20, "it grows older")
+        wait_for(lambda: int(read(b, f"t{i}")[1] or 0) > 0, "it grows older")
         assert reported(b, f"t{i}") == {"n": i}
 
 
@@ -234,16 +233,15 @@ def test_shadows_of_a_node_that_does_not_come_back_are_taken_over():
     assert c.http("POST", f"/shadow/v1/homes/{b.id}/takeover")[0] in (404, 409)
     assert c.get("/shadow/v1/homes")["data"] == [{"node": a.id, "available": True, "shadows": 5, "copies": 5}]
     a.kill()
-    wait_for(lambda: refused(b, "t0") and refused(c, "t0"), 30, "they know that the home is away")
+    wait_for(lambda: refused(b, "t0") and refused(c, "t0"), "they know that the home is away")
     assert c.http("POST", f"/shadow/v1/homes/{a.id}/takeover")[2] == {"taken": 5, "withoutCopy": 0, "failed": 0}
     elsewhere(c, 0)
-    wait_for(lambda: b.get("/shadow/v1/homes")["data"] == [{"node": c.id, "available": True, "shadows": 5, "copies": 0}], 20,
-             "it is known")
+    wait_for(lambda: b.get("/shadow/v1/homes")["data"] == [{"node": c.id, "available": True, "shadows": 5, "copies": 0}], "it is known")
     assert update(b, "t1", {"reported": {"m": 1}})[2]["version"] == 2
     # it comes back after all, and gives way
     a.restart(c)
     elsewhere(a, 5)
-    wait_for(lambda: reported(a, "t1") == {"n": 1, "m": 1}, 40, "the new home has what both had")
+    wait_for(lambda: reported(a, "t1") == {"n": 1, "m": 1}, "the new home has what both had")
     assert reported(b, "t1") == reported(c, "t1") == {"n": 1, "m": 1}
     assert a.http("GET", "/shadow/v1/things")[2]["data"] == [] and len(c.get("/shadow/v1/things")["data"]) == 5
 
@@ -273,7 +271,7 @@ def test_things_of_the_whole_account_are_listed():
     def expected(node, away=None):
         return [(thing, home.id, home is not away, home is node) for thing, home in sorted(homes.items())]
     for node in nodes:
-        wait_for(lambda n=node: pages(n, 1000) == expected(n), 20, "all are listed, with their homes")
+        wait_for(lambda n=node: pages(n, 1000) == expected(n), "all are listed, with their homes")
         for limit in (1, 7, 30):
             assert pages(node, limit) == expected(node), limit
         assert pages(node, 10, "config") == [("t00", a.id, True, node is a)]
@@ -282,7 +280,7 @@ def test_things_of_the_whole_account_are_listed():
     for query in ("clusters=moon", "clusters=account&state=true", "clusters=account&filter=version%3E1"):
         assert a.http("GET", f"/shadow/v1/things?{query}")[0] == 400, query
     a.kill()
-    wait_for(lambda: pages(b, 8) == expected(b, away=a), 30, "that a home is away is told")
+    wait_for(lambda: pages(b, 8) == expected(b, away=a), "that a home is away is told")
 
 
 def test_bounds_hold_and_are_told():
@@ -290,12 +288,12 @@ def test_bounds_hold_and_are_told():
     keeper((a, b), b)
     for i in range(12):
         update(a, f"t{i}", {"reported": {"text": "x" * 50}})
-    wait_for(lambda: figure(b, "edged_shadow_elsewhere_refused_total") > 2, 20, "they are counted")
+    wait_for(lambda: figure(b, "edged_shadow_elsewhere_refused_total") > 2, "they are counted")
     assert figure(b, "edged_shadow_elsewhere") == 10 and 0 < figure(b, "edged_shadow_copies_bytes") <= 400
     # what is known can be had; of a copy that found no room only the home's is told
     assert reported(b, "t9") == {"text": "x" * 50}
     a.kill()
-    wait_for(lambda: refused(b, "t0"), 30, "it knows that the home is away")
+    wait_for(lambda: refused(b, "t0"), "it knows that the home is away")
     assert read(b, "t9")[0] == 503
 
 

@@ -70,8 +70,8 @@ class Host:
         """GET through edgectl, which needs no key."""
         return json.loads(self.sh(f"edgectl api GET '{path}'"))
 
-    def wait_api(self, path, condition, seconds, what):
+    def wait_api(self, path, condition, what):
         def holds():
             text = self.sh(f"edgectl api GET '{path}'", check=False)
             return text.startswith("{") and condition(json.loads(text))
-        wait_for(holds, seconds, what)
+        wait_for(holds, what)

@@ -33,7 +33,7 @@ def nodes(count, *settings):
         all_nodes.append(node)
     for one in all_nodes:
         for other in all_nodes:
-            wait_for(lambda: one.http("GET", f"/nodes/{other.id}/hello/v1")[0] == 200, 30, "they reach each other")
+            wait_for(lambda: one.http("GET", f"/nodes/{other.id}/hello/v1")[0] == 200, "they reach each other")
     return all_nodes
 
 
@@ -177,7 +177,7 @@ def test_the_other_node_is_killed():
     assert figure(a, "edged_cache_answers_stale_total") == 1
     # still when nobody counts it among the members any more
     wait_for(lambda: not any(node["id"] == b.id and node["reachable"] for node in a.get("/mds/v1/nodes?clusters=linkLocal")["data"]),
-             20, "it is away")
+             "it is away")
     assert Answer(a, fresh).hit and Answer(a, stale).body == b"stale"
 
 
@@ -188,7 +188,7 @@ def test_the_node_with_the_role_has_what_this_one_has_not():
     def holder(node):
         roles = {role["role"]: role for role in node.get("/edge/v1/roles")["roles"]}
         return (roles.get("cache", {}).get("holder") or {}).get("id")
-    wait_for(lambda: holder(a) == holder(keeper) == keeper.id, 30, "the role is there")
+    wait_for(lambda: holder(a) == holder(keeper) == keeper.id, "the role is there")
     kept, gone, unkept = (f"/nodes/{b.id}" + path(name, cc=cc, body=name) for name, cc in (
         ("kept", "max-age=1000"), ("gone", "max-age=0, stale-if-error=1000"), ("unkept", "no-store")))
     for target in (kept, gone, unkept):
@@ -243,10 +243,10 @@ def test_without_the_plugin_requests_pass_as_ever():
     target = f"/nodes/{b.id}" + path("x", cc="max-age=1000", body="hello")
     assert not Answer(a, target).hit and Answer(a, target).hit
     os.unlink(os.path.join(a.plugins, "cache.so"))
-    wait_for(lambda: not Answer(a, target).cache, 20, "the plugin has gone")
+    wait_for(lambda: not Answer(a, target).cache, "the plugin has gone")
     assert Answer(a, target).body == b"hello"
     shutil.copy(os.path.join(edged.PLUGINS, "cache.so"), a.plugins)
-    wait_for(lambda: Answer(a, target).hit, 20, "it is back")
+    wait_for(lambda: Answer(a, target).hit, "it is back")
     # and with room for nothing
     none, other = nodes(2, "plugins.cache.http.bytes=0")
     assert Answer(none, f"/nodes/{other.id}" + path("x", cc="max-age=1000")).headers["Cache-Status"] is None

@@ -98,7 +98,7 @@ def calmly(condition, what):
         if not value:
             time.sleep(NODES / 200)
         return value
-    return wait_for(asked, PATIENCE, what)
+    return wait_for(asked, what, PATIENCE)
 
 
 def agree(nodes, what):
@@ -369,7 +369,7 @@ def test_connections_that_lead_nowhere():
             raise edged.Skip(f"this kernel does not take TCP away: {problem}") from None
         publish(a, "safe/x", ["m1"], 1)
         hears(safe[1:], ["m1"], "the third one has it")
-        wait_for(lambda: states(a)[b] != "connected", 25, "who says something notices")
+        wait_for(lambda: states(a)[b] != "connected", "who says something notices")
         assert "said nothing" in peers(a)[b.id]["lastError"]["text"], peers(a)[b.id]
         assert agreed(c.nodes) and states(a)[third] == "connected" and not safe[0].heard
         tcp("del")
@@ -381,7 +381,7 @@ def test_connections_that_lead_nowhere():
         assert found == {node: [p["since"] for p in peers(node).values()] for node in c.nodes}, "quiet connections stay"
         # a node whose network is gone is given up soon, though nobody has anything to say
         b.host.ip("link", "set", "eth0", "down")
-        wait_for(lambda: states(a)[b] == states(third)[b] == "away", 30, "it is away")
+        wait_for(lambda: states(a)[b] == states(third)[b] == "away", "it is away")
         b.host.ip("link", "set", "eth0", "up")
         b.host.ip("route", "add", "default", "dev", "eth0")
         c.connected(c.nodes)

@@ -30,7 +30,7 @@ def begin(*things):
 
 
 def ready(node):
-    wait_for(lambda: node.http("GET", "/jobs/v1/jobs")[0] == 200, what="jobs run")
+    wait_for(lambda: node.http("GET", "/jobs/v1/jobs")[0] == 200, "jobs run")
     return node
 
 
@@ -49,7 +49,7 @@ def settled(node, name, **counts):
     def there():
         job = node.get(f"/jobs/v1/jobs/{name}")
         return job if all(job["executions"][state] == n for state, n in counts.items()) else None
-    return wait_for(there, what=f"{name}: {counts}")
+    return wait_for(there, f"{name}: {counts}")
 
 
 class Device:
@@ -68,7 +68,7 @@ class Device:
         assert self.subscribed.wait(10), "no SUBACK"
 
     def next(self):
-        return self.got.get(timeout=10)
+        return self.got.get(timeout=60)
 
     def ask(self, suffix, **payload):
         """The answer, (True or False for accepted, payload); what else came before it is dropped."""
@@ -147,7 +147,7 @@ def test_a_roll_out_of_many_goes_on_after_a_crash():
     assert [e["thing"] for e in page["data"] + rest["data"]] == things and "cursor" not in rest
     assert call(node, "DELETE", "/jobs/v1/jobs/all", status=202)["status"] == "DELETION_IN_PROGRESS"
     again(node)
-    wait_for(lambda: node.http("GET", "/jobs/v1/jobs/all")[0] == 404, what="the job is gone")
+    wait_for(lambda: node.http("GET", "/jobs/v1/jobs/all")[0] == 404, "the job is gone")
     assert "edged_jobs_executions 0\n" in node.get("/metrics").decode()
 
 
@@ -259,7 +259,7 @@ def test_the_aws_sdk_does_its_jobs():
         node.edgectl("thing", "create", thing, "--folder", folder)
         for job in ("a", "b"):
             create(node, f"{job}{version}", thing)
-        wait_for(lambda thing=thing: len(node.get(f"/things/{thing}/jobs")["queuedJobs"]) == 2, what="executions")
+        wait_for(lambda thing=thing: len(node.get(f"/things/{thing}/jobs")["queuedJobs"]) == 2, "executions")
         got = node_programs.run("awsjobs.js", node.port("tls"), version, thing, folder, "begin")
         assert got == {"pending": [f"a{version}", f"b{version}"], "document": {"do": f"a{version}"},
                        "stale": "VersionMismatch",
@@ -296,7 +296,7 @@ def test_edgectl_tells_devices_what_to_do():
     node.edgectl("job", "cancel", "up", "--force")
     settled(node, "up", CANCELED=2)
     node.edgectl("job", "delete", "up")
-    wait_for(lambda: "no jobs" in node.edgectl("job", "list"), what="the job is gone")
+    wait_for(lambda: "no jobs" in node.edgectl("job", "list"), "the job is gone")
     node.edgectl("job", "create", "up", path, "nobody", status=1)
     node.edgectl("job", "create", "up", path, status=2)
     node.edgectl("job", "create", "up", path, "lamp", "--rate", "0", status=2)

@@ -17,11 +17,11 @@ def joined(*settings):
     """Two nodes that found each other, the second one joined by the first one's token, through edgectl."""
     args = [word for setting in settings for word in ("--set", setting)]
     a, b = edged.Node(listen=LISTEN, cluster=True, args=args), edged.Node(listen=LISTEN, cluster=True)
-    edged.wait_for(lambda: b.id in str(a.get("/mds/v1/nodes?clusters=linkLocal")), 20, "A sees B")
+    edged.wait_for(lambda: b.id in str(a.get("/mds/v1/nodes?clusters=linkLocal")), "A sees B")
     assert a.get(f"/nodes/{b.id}/edge/v1/node", 403)["type"].endswith("node-not-trusted")
     token = a.http("POST", "/edge/v1/invites")[2]["token"]
     b.edgectl("join", token)
-    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B")
+    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, "A reaches B")
     return a, b, token
 
 
@@ -30,7 +30,7 @@ def test_a_node_serves_through_another():
     assert a.get(f"/nodes/{b.id}/edge/v1/node")["id"] == b.id
     assert a.get(f"/nodes/{b.id[:12]}/edge/v1/node")["id"] == b.id
     assert a.get("/nodes/self/edge/v1/node")["id"] == a.id
-    edged.wait_for(lambda: b.http("GET", f"/nodes/{a.id}/edge/v1/node")[0] == 200, 20, "B reaches A")
+    edged.wait_for(lambda: b.http("GET", f"/nodes/{a.id}/edge/v1/node")[0] == 200, "B reaches A")
     assert a.get(f"/nodes/{b.id}/no/such/path", 404)["type"].endswith("no-route")
 
 
@@ -44,7 +44,7 @@ def test_a_token_works_once_and_membership_lasts():
     b.kill()
     b.restart()
     assert b.get("/edge/v1/account")["account"] == a.get("/edge/v1/account")["account"]
-    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 30, "A reaches B again")
+    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, "A reaches B again")
 
 
 def test_a_dead_node_is_named():
@@ -60,15 +60,15 @@ def listed(node, path="/mds/v1/nodes?clusters=linkLocal"):
 
 def test_nodes_that_joined_trust_each_other_by_themselves():
     a, b = edged.Node(listen=LISTEN, cluster=True), edged.Node(listen=LISTEN, cluster=True)
-    edged.wait_for(lambda: b.id in listed(a) and a.id in listed(b), 20, "they find each other")
+    edged.wait_for(lambda: b.id in listed(a) and a.id in listed(b), "they find each other")
     for node, other in ((a, b), (b, a)):
         stranger = listed(node)[other.id]
         assert not stranger["trusted"] and "services" not in stranger, stranger
     token = a.http("POST", "/edge/v1/invites")[2]["token"]
     b.edgectl("join", token)
-    edged.wait_for(lambda: listed(a)[b.id]["trusted"] and listed(b)[a.id]["trusted"], 5, "trust on both sides")
+    edged.wait_for(lambda: listed(a)[b.id]["trusted"] and listed(b)[a.id]["trusted"], "trust on both sides")
     c = edged.Node(listen=LISTEN, cluster=True)
-    edged.wait_for(lambda: c.id in listed(a) and c.id in listed(b), 20, "a stranger is found")
+    edged.wait_for(lambda: c.id in listed(a) and c.id in listed(b), "a stranger is found")
     for node in (a, b):
         assert not listed(node)[c.id]["trusted"]
     same = [sorted(listed(a, f"/{mds}/v1/nodes?clusters=account")) for mds in ("mds", "mDS")]
@@ -80,22 +80,22 @@ def test_services_of_other_nodes_are_listed():
     for name in ("broker", "shadow"):
         shutil.copy(os.path.join(edged.PLUGINS, f"{name}.so"), own)
     a, b = edged.Node(listen=LISTEN, cluster=True), edged.Node(listen=LISTEN, cluster=True, plugins=own)
-    edged.wait_for(lambda: b.id in listed(a), 20, "A sees B")
+    edged.wait_for(lambda: b.id in listed(a), "A sees B")
     b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
 
     def seen():
         return sorted(s["name"] for s in listed(a)[b.id].get("services", []))
-    edged.wait_for(lambda: seen() == ["broker", "shadow"], 5, "A lists the services of B")
+    edged.wait_for(lambda: seen() == ["broker", "shadow"], "A lists the services of B")
     assert listed(a)[b.id]["services"] == listed(b)[b.id]["services"]
     # B has no hello: any node that has it is asked
-    edged.wait_for(lambda: "hello" in [s["name"] for s in listed(b)[a.id].get("services", [])], 5, "B lists those of A")
+    edged.wait_for(lambda: "hello" in [s["name"] for s in listed(b)[a.id].get("services", [])], "B lists those of A")
     status, headers, _ = b.http("GET", "/any/hello/v1/greet/you")
     assert status == 200 and headers["edged-node"] == a.id, (status, headers)
     assert a.http("GET", "/any/hello/v1/greet/you")[1]["edged-node"] is None
     assert b.get("/any/tea/v1/x", 404)["type"].endswith("service-unknown")
     shutil.copy(os.path.join(edged.PLUGINS, "hello.so"), os.path.join(own, "new"))
     os.rename(os.path.join(own, "new"), os.path.join(own, "hello.so"))
-    edged.wait_for(lambda: seen() == ["broker", "hello", "shadow"], 5, "A lists what was added")
+    edged.wait_for(lambda: seen() == ["broker", "hello", "shadow"], "A lists what was added")
 
 
 def test_a_node_that_hangs_fails_requests_as_soon_as_the_cluster_knows():
@@ -111,8 +111,8 @@ def test_a_node_that_hangs_fails_requests_as_soon_as_the_cluster_knows():
     status, _, problem = answer[0]
     assert status == 502 and b.id in problem["detail"] and "does not answer any more" in problem["detail"], problem
     # Suspicion takes up to 3 x 1.5 s when nobody else is there to agree; the link alone would wait 15 s.
-    assert took < 9, took
-    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B again")
+    assert took < 14, took
+    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, "A reaches B again")
 
 
 def figure(node, name):
@@ -125,7 +125,7 @@ def figure(node, name):
 
 def test_limits_of_links_are_kept_and_shown():
     a, b, _ = joined("cluster.link_requests=1", 'cluster.link_idle="1s"')
-    edged.wait_for(lambda: listed(a)[b.id]["trusted"] and figure(a, "edged_link_requests_open") == 0, 5, "quiet")
+    edged.wait_for(lambda: listed(a)[b.id]["trusted"] and figure(a, "edged_link_requests_open") == 0, "quiet")
     assert figure(a, "edged_account_nodes_trusted") == 1
     assert figure(a, "edged_account_services_bytes") > 10
     passed = figure(a, 'edged_proxy_requests_total{to="others"}')
@@ -140,8 +140,8 @@ def test_limits_of_links_are_kept_and_shown():
         assert problem["type"].endswith("link-busy") and b.id in problem["detail"], problem
         assert figure(a, "edged_links_refused_total") == refused + 1
         assert figure(a, 'edged_proxy_requests_total{to="others"}') == passed + 2
-    edged.wait_for(lambda: figure(a, "edged_link_requests_open") == 0, 5, "the request is cancelled")
-    edged.wait_for(lambda: figure(a, 'edged_links{direction="dialled"}') == 0, 5, "the idle link ends")
+    edged.wait_for(lambda: figure(a, "edged_link_requests_open") == 0, "the request is cancelled")
+    edged.wait_for(lambda: figure(a, 'edged_links{direction="dialled"}') == 0, "the idle link ends")
     assert figure(a, "edged_cluster_members") >= 1 and figure(a, "edged_gossip_received_bytes_total") > 100
 
 
@@ -159,7 +159,7 @@ def test_limits_of_joining_are_kept_and_shown():
     assert "(403)" in problems[0] and "(403)" in problems[1] and "(429)" in problems[2], problems
     assert "Wait 2 s" in problems[2], problems
     assert figure(a, "edged_join_sources_shut") == 1 and figure(a, "edged_joins_refused_total") == 2
-    edged.wait_for(lambda: figure(a, "edged_join_sources_shut") == 0, 5, "the penalty ends")
+    edged.wait_for(lambda: figure(a, "edged_join_sources_shut") == 0, "the penalty ends")
 
 
 edged.main()

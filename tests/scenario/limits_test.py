@@ -104,7 +104,7 @@ def test_rates():
     before = figure(node, "edged_broker_pauses_total")
     publish_all([here], 1000)
     assert figure(node, "edged_broker_pauses_total") == before
-    wait_for(lambda: figure(node, "edged_broker_clients_paused") == 0, what="nobody is paused")
+    wait_for(lambda: figure(node, "edged_broker_clients_paused") == 0, "nobody is paused")
 
 
 def test_connects():
@@ -129,7 +129,7 @@ def test_memory():
     away.sendall(b"\x82\6\0\1\0\1t\1")
     assert take(away, 5) == b"\x90\3\0\1\1"
     away.close()
-    wait_for(lambda: figure(node, "edged_broker_connections") == 0, what="it is away")
+    wait_for(lambda: figure(node, "edged_broker_connections") == 0, "it is away")
     sender = join(node, "sender", user=ann, version=5)
     kept, body = 0, b"\0\1t\0\1\0" + b"x" * 4000
     for _ in range(1000):

@@ -75,7 +75,7 @@ def reload(node):
         return [line for line in node.log().splitlines() if " reload" in line]
     before = len(lines())
     node.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: lines()[before:], what="a line about the reload")
+    wait_for(lambda: lines()[before:], "a line about the reload")
 
 
 def token(alg="HS256", secret=SECRET, **claims):
@@ -98,7 +98,7 @@ def test_a_file_of_users():
     whole = "".join(site.hashes.values()).encode()
     site.write(site.users, whole + b"eve:secret\n")
     reload(n)
-    wait_for(lambda: f"{site.users}:3: " in n.log(), what="the line that is wrong")
+    wait_for(lambda: f"{site.users}:3: " in n.log(), "the line that is wrong")
     assert proxied(n, "f", "bob", "other").reason == OK
     site.people(ann="secret")
     reload(n)
@@ -115,12 +115,12 @@ def test_a_file_that_is_wrong_at_the_start_is_named():
     site.write(site.users, b"# people\nann:secret\n")
     n = site.node(start=False)
     n.launch()
-    wait_for(lambda: f"{site.users}:2: " in n.log(), what="file and line in the log")
+    wait_for(lambda: f"{site.users}:2: " in n.log(), "file and line in the log")
 
 
 def test_the_file_of_mosquitto():
     site = Site()
-    subprocess.run([edged.need("mosquitto_passwd"), "-c", "-b", site.users, "ann", "secret"], check=True, timeout=20)
+    subprocess.run([edged.need("mosquitto_passwd"), "-c", "-b", site.users, "ann", "secret"], check=True, timeout=60)
     os.chmod(site.users, 0o600)
     n = site.node()
     assert proxied(n, "a", "ann", "secret").reason == OK

@@ -39,13 +39,12 @@ def peers(node):
 
 def connected(nodes):
     ids = {n.id for n in nodes}
-    wait_for(lambda: all({i for i, p in peers(n).items() if p["state"] == "connected"} == ids - {n.id} for n in nodes), 40,
-             "all are connected with all")
+    wait_for(lambda: all({i for i, p in peers(n).items() if p["state"] == "connected"} == ids - {n.id} for n in nodes), "all are connected with all")
 
 
 def told(node, other, filters):
     """`node` knows that many filters of `other`, which had `before`."""
-    wait_for(lambda: peers(node)[other.id]["in"]["filters"] == filters, what=f"{filters} filters are told")
+    wait_for(lambda: peers(node)[other.id]["in"]["filters"] == filters, f"{filters} filters are told")
 
 
 def count(node, other):
@@ -73,7 +72,7 @@ class Client:
         properties.SessionExpiryInterval = 0 if self.clean else 1000
         self.client.connect("127.0.0.1", node.port("mqtt"), clean_start=self.clean, properties=properties)
         self.client.loop_start()
-        wait_for(self.ready.is_set, what="it is subscribed")
+        wait_for(self.ready.is_set, "it is subscribed")
 
     def on_connect(self, *_):
         if self.filters:
@@ -86,7 +85,7 @@ class Client:
         self.messages.append(message)
 
     def waits_for(self, *texts):
-        wait_for(lambda: set(texts) <= set(self.heard), 20, f"{texts} are heard, not just {self.heard}")
+        wait_for(lambda: set(texts) <= set(self.heard), f"{texts} are heard, not just {self.heard}")
 
     def end(self):
         self.client.disconnect()
@@ -154,7 +153,7 @@ def test_shared_subscriptions_have_members_on_all_nodes():
     texts = [f"m{i}" for i in range(40)]
     publish(a, "t/x", *texts)
     normal.waits_for(*texts)
-    wait_for(lambda: len(first.heard) + len(second.heard) >= 40, what="the members have all")
+    wait_for(lambda: len(first.heard) + len(second.heard) >= 40, "the members have all")
     assert sorted(first.heard + second.heard) == sorted(texts) and len(normal.heard) == 40
     assert len(first.heard) == len(second.heard) == 20, "they take turns"
     # With a member where it is published nobody else gets any.
@@ -168,7 +167,7 @@ def test_shared_subscriptions_have_members_on_all_nodes():
     local.end()
     b.kill()
     publish(a, "t/x", *(f"n{i}" for i in range(10)))
-    wait_for(lambda: {f"n{i}" for i in range(10)} <= set(second.heard), 20, "all go to the node that is there")
+    wait_for(lambda: {f"n{i}" for i in range(10)} <= set(second.heard), "all go to the node that is there")
     second.end()
     c.kill()
     publish(a, "t/x", "kept")
@@ -177,7 +176,7 @@ def test_shared_subscriptions_have_members_on_all_nodes():
     first.connect(b)
     second.connect(c)
     local.connect(a)
-    wait_for(lambda: "kept" in first.heard + second.heard + local.heard, 40, "what was acknowledged comes to somebody")
+    wait_for(lambda: "kept" in first.heard + second.heard + local.heard, "what was acknowledged comes to somebody")
 
 
 def test_shadow_requests_are_answered_by_one_node_and_answers_are_heard_on_all():
@@ -186,10 +185,10 @@ def test_shadow_requests_are_answered_by_one_node_and_answers_are_heard_on_all()
     there = Client(b, "there", "$aws/things/lamp/shadow/update/accepted", "$aws/things/lamp/shadow/update")
     told(a, b, before + 1)
     publish(a, "$aws/things/lamp/shadow/update", '{"state":{"reported":{"on":true}}}')
-    wait_for(lambda: there.heard, what="the answer is heard on the other node")
+    wait_for(lambda: there.heard, "the answer is heard on the other node")
     assert json.loads(there.heard[0])["version"] == 1, there.heard
     # the request itself stays: both nodes tell of the one shadow that there is (home_test.py has the rest)
-    wait_for(lambda: b.http("GET", "/things/lamp/shadow")[0] == 200, what="it is known on the other node")
+    wait_for(lambda: b.http("GET", "/things/lamp/shadow")[0] == 200, "it is known on the other node")
     assert b.http("GET", "/things/lamp/shadow")[2]["version"] == a.http("GET", "/things/lamp/shadow")[2]["version"] == 1
     assert there.heard[1:] == [], there.heard
 
@@ -210,7 +209,7 @@ def test_what_was_acknowledged_survives_kill_9_of_either_node():
     publish(a, "t/1", *texts[MESSAGES // 2:])
     b.restart(a)
     there.connect(b)
-    wait_for(lambda: len(there.heard) >= 2 * MESSAGES, 60, "all have come")
+    wait_for(lambda: len(there.heard) >= 2 * MESSAGES, "all have come", 60)
     for topic in ("t/1", "t/2"):
         assert in_order([m.payload.decode() for m in there.messages if m.topic == topic], texts) == 0, topic
 
@@ -227,7 +226,7 @@ def test_order_and_exactly_once_while_nodes_die():
         process.stdin.write("".join(t + "\n" for t in texts[:MESSAGES // 2]))
         process.stdin.flush()
         seen = len(there.heard)
-        wait_for(lambda: len(there.heard) > seen, 20, "some have come")
+        wait_for(lambda: len(there.heard) > seen, "some have come")
         there.client.loop_stop()
         b.kill()
         process.communicate("".join(t + "\n" for t in texts[MESSAGES // 2:]), timeout=60)
@@ -237,7 +236,7 @@ def test_order_and_exactly_once_while_nodes_die():
             a.start()
         b.restart(a)
         there.connect(b)
-        wait_for(lambda: len(set(there.heard)) >= (round + 1) * MESSAGES, 60, "all have come")
+        wait_for(lambda: len(set(there.heard)) >= (round + 1) * MESSAGES, "all have come", 60)
     again = in_order(there.heard, [f"{r}-{i}" for r in range(3) for i in range(MESSAGES)])
     assert again == 0, f"{again} came twice"
 
@@ -253,14 +252,14 @@ def test_a_node_that_hangs_costs_its_queue_and_no_more():
     texts = [str(i) for i in range(MESSAGES)]
     for i in range(0, MESSAGES, 50):
         publish(a, "t/x", *texts[i:i + 50])
-        wait_for(lambda: len(quick.heard) == min(i + 50, MESSAGES), 20, "the other node has all")
+        wait_for(lambda: len(quick.heard) == min(i + 50, MESSAGES), "the other node has all")
     out = peers(a)[b.id]["out"]
     assert out["waiting"] + out["inFlight"] <= 120, out
     assert out["dropped"] >= MESSAGES - 120, out
     assert f'edged_mesh_messages_dropped_total{{node="{b.id}",direction="out",reason="queue-full"}} {out["dropped"]}' \
         in a.get("/metrics").decode(), "it is counted"
     os.kill(b.process.pid, signal.SIGCONT)
-    wait_for(lambda: len(slow.heard) == MESSAGES - out["dropped"], 40, "what was kept comes")
+    wait_for(lambda: len(slow.heard) == MESSAGES - out["dropped"], "what was kept comes")
     assert slow.heard == texts[:len(slow.heard)]
     assert quick.heard == texts
 
@@ -278,10 +277,10 @@ def test_a_cut_connection_is_made_again_and_loses_nothing():
         publisher = threading.Thread(target=publish, args=(a, "t/x", *batch))
         publisher.start()
         seen = len(there.heard)
-        wait_for(lambda: len(there.heard) > seen, 20, "some have come")
+        wait_for(lambda: len(there.heard) > seen, "some have come")
         assert a.http("DELETE", session)[0] == 204
         publisher.join()
-        wait_for(lambda: len(set(there.heard)) == len(texts), 40, "all have come")
+        wait_for(lambda: len(set(there.heard)) == len(texts), "all have come")
         if peers(b)[a.id]["in"]["duplicates"] > 0:
             break
     assert peers(b)[a.id]["in"]["duplicates"] > 0, "what was on the way came again"
@@ -296,7 +295,7 @@ def retained(node, topic):
 
 
 def agree(nodes, topic, text):
-    wait_for(lambda: [retained(n, topic) for n in nodes] == [text] * len(nodes), 20, f"{topic} is {text} on all")
+    wait_for(lambda: [retained(n, topic) for n in nodes] == [text] * len(nodes), f"{topic} is {text} on all")
 
 
 def test_retained_messages_are_the_same_on_all_nodes():
@@ -339,7 +338,7 @@ def test_what_was_retained_while_nodes_did_not_see_each_other():
         publish(a, topic, "old", retain=True)
         agree((a, b), topic, "old")
     b.kill()
-    wait_for(lambda: peers(a)[b.id]["state"] != "connected", 20, "it is noticed")
+    wait_for(lambda: peers(a)[b.id]["state"] != "connected", "it is noticed")
     subprocess.run(["mosquitto_pub", "-p", str(a.port("mqtt")), "-t", "r/deleted", "-q", "1", "-r", "-n"], check=True)
     publish(a, "r/changed", "new", retain=True)
     for i in range(300):
@@ -376,10 +375,10 @@ def test_nodes_of_other_accounts_get_nothing():
     a, b = cluster(2)
     seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
     stranger = Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}"])
-    wait_for(lambda: stranger.id in {n["id"] for n in a.get("/mds/v1/nodes?clusters=linkLocal")["data"]}, 10, "it is seen")
+    wait_for(lambda: stranger.id in {n["id"] for n in a.get("/mds/v1/nodes?clusters=linkLocal")["data"]}, "it is seen")
     Client(stranger, "stranger", "#")
     there = Client(b, "there", "t/#")
-    wait_for(lambda: count(a, b) > count(b, a), 10, "interest")
+    wait_for(lambda: count(a, b) > count(b, a), "interest")
     publish(a, "t/x", "1")
     there.waits_for("1")
     assert stranger.get("/mesh/v1/peers")["data"] == []
@@ -395,9 +394,9 @@ def test_more_nodes_than_the_limit_are_left_out():
     def figure(node, name):
         return next(int(line.split()[1]) for line in node.get("/metrics").decode().splitlines() if line.startswith(name + " "))
     for node in (a, b):
-        wait_for(lambda n=node: figure(n, "edged_mesh_nodes_refused_total") > 0, 30, "there is no room for the third one")
+        wait_for(lambda n=node: figure(n, "edged_mesh_nodes_refused_total") > 0, "there is no room for the third one")
         assert figure(node, "edged_mesh_nodes") == 1 and "mesh.nodes" in node.log()
-    wait_for(lambda: figure(c, "edged_mesh_nodes") == 2, 30, "it knows both")
+    wait_for(lambda: figure(c, "edged_mesh_nodes") == 2, "it knows both")
     client = Client(b, "client", "t/#")
     told(a, b, count(b, a) + 1)
     publish(a, "t/x", "1")

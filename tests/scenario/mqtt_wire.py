@@ -91,7 +91,7 @@ class Wire:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(address)
         else:
-            self.socket = socket.create_connection(address, timeout=20)
+            self.socket = socket.create_connection(address, timeout=60)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.port = self.socket.getsockname()[1]
         self.buffer = bytearray()
@@ -144,7 +144,7 @@ class Wire:
         self.buffer += bytes
 
 
-def serve(wires, handle, until, seconds=20):
+def serve(wires, handle, until, seconds=60):
     """Gives each packet that comes to handle(wire, packet), until until() is true."""
     end = time.monotonic() + seconds
     while True:

@@ -27,7 +27,7 @@ def epoch(nodes):
 def probed(nodes, times):
     """Waits until they have looked at each other so often in the mean, which is once or twice a second."""
     before = counts(nodes, "probes")
-    wait_for(lambda: counts(nodes, "probes") >= before + times * len(nodes), PATIENCE + 2 * times, "probes go on")
+    wait_for(lambda: counts(nodes, "probes") >= before + times * len(nodes), "probes go on", PATIENCE + 2 * times)
 
 
 class Cluster:
@@ -57,7 +57,7 @@ class Cluster:
 
     def agree(self, nodes, what):
         begun = time.monotonic()
-        wait_for(lambda: agreed(nodes), PATIENCE, what)
+        wait_for(lambda: agreed(nodes), what, PATIENCE)
         print(f"{what}: {time.monotonic() - begun:.1f} s", flush=True)
 
     def tell(self, command):
@@ -89,7 +89,7 @@ def test_killed_stopped_and_cut_off():
         boss = boss_of(c.nodes)
         c.tell(f"cable {boss.host.number} down")
         c.agree(c.but(boss), "the supernode's cable was pulled")
-        wait_for(lambda: boss.view() == ({boss.id}, boss.id), PATIENCE, "it is alone, and leads itself")
+        wait_for(lambda: boss.view() == ({boss.id}, boss.id), "it is alone, and leads itself", PATIENCE)
         c.tell("heal")
         c.agree(c.nodes, "the cable is in again")
         # the network is cut in two
@@ -121,7 +121,7 @@ def test_one_way_and_bad_links_change_nothing():
         c.tell("delay 0 50")
         probed(c.nodes, 30)
         assert counts(c.nodes, "deaths") == dead
-        wait_for(lambda: agreed(c.nodes), PATIENCE, "through all of it")
+        wait_for(lambda: agreed(c.nodes), "through all of it", PATIENCE)
         assert boss_of(c.nodes) is boss and epoch(c.nodes) == before
         # a death is noticed all the same
         c.tell("loss 100")
@@ -141,14 +141,14 @@ def test_roles_move_when_their_holder_weakens_or_leaves():
             """The node that all say has the role."""
             ids = {holder(node, "networkProxy") for node in nodes}
             return next((n for n in nodes if ids == {n.id} and n is not unlike), None)
-        weak = wait_for(lambda: held(c.nodes), PATIENCE, "somebody is the network's proxy")
+        weak = wait_for(lambda: held(c.nodes), "somebody is the network's proxy", PATIENCE)
         weak.host.ip("route", "del", "default")  # its way to other networks, with all links up
-        leaving = wait_for(lambda: held(c.nodes, weak), PATIENCE + 15, "another one is, which has an uplink")
+        leaving = wait_for(lambda: held(c.nodes, weak), "another one is, which has an uplink", PATIENCE + 15)
         weak.host.ip("route", "add", "default", "dev", "eth0")
-        wait_for(lambda: uplink(c.nodes[0], weak) and uplink(c.nodes[1], weak), PATIENCE + 15, "it has one again")
+        wait_for(lambda: uplink(c.nodes[0], weak) and uplink(c.nodes[1], weak), "it has one again", PATIENCE + 15)
         assert held(c.nodes) is leaving, "and does not take the role back, being no better"
         leaving.host.signal(signal.SIGTERM)
-        wait_for(lambda: held(c.but(leaving)), PATIENCE, "the next one, when it has left")
+        wait_for(lambda: held(c.but(leaving)), "the next one, when it has left", PATIENCE)
 
 
 def uplink(node, other):

@@ -39,7 +39,7 @@ def test_mqttjs_over_websocket_through_another_node():
     seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
     b = Node(cluster=True, args=alone + ["--set", f"cluster.seeds={seeds}"])
     b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
-    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B")
+    edged.wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, "A reaches B")
     for version in (4, 5):
         check_mqttjs(f"ws://127.0.0.1:{a.port('http')}/nodes/{b.id}/mqtt", version)
 

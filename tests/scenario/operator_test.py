@@ -37,7 +37,7 @@ class Client:
         assert self.connected.wait(10), "no CONNACK"
         for filter in filters:
             mid = self.mqtt.subscribe(filter, 1)[1]
-            edged.wait_for(lambda: mid in self.granted, what="SUBACK")
+            edged.wait_for(lambda: mid in self.granted, "SUBACK")
 
     def on_disconnect(self, client, user, reason, *rest):
         self.reason = self.reason or getattr(reason, "value", reason)
@@ -75,7 +75,7 @@ class Events:
         self.over.set()
 
     def wait(self, count):
-        edged.wait_for(lambda: len(self.got) >= count, what=f"{count} events")
+        edged.wait_for(lambda: len(self.got) >= count, f"{count} events")
         return self.got
 
 
@@ -94,7 +94,7 @@ def listings(loops):
     away = Client(n, "away", ["b/1"])
     away.leave()
     Client(n, "lamp", ["c"])
-    edged.wait_for(lambda: names(n, "/pubsub/v1/clients") == ["lamp", "sensor-1", "sensor-2"], what="clients")
+    edged.wait_for(lambda: names(n, "/pubsub/v1/clients") == ["lamp", "sensor-1", "sensor-2"], "clients")
     assert names(n, "/pubsub/v1/clients?clientId=sensor") == ["sensor-1", "sensor-2"]
     assert names(n, "/pubsub/v1/clients?topic=a/x") == ["sensor-1", "sensor-2"]
     assert names(n, "/pubsub/v1/clients?topic=a/x/y") == ["sensor-2"]
@@ -142,7 +142,7 @@ def endings(loops):
     n.restart()
     assert names(n, "/pubsub/v1/sessions?clientId=b") == []
     a = Client(n, "a/b c")
-    edged.wait_for(lambda: a.messages, what="the message after the purge")
+    edged.wait_for(lambda: a.messages, "the message after the purge")
     assert a.messages == [("x", b"later")], a.messages
     assert n.http("DELETE", "/pubsub/v1/sessions/a%2Fb%20c")[0] == 204
     assert a.ended.wait(10) and a.reason == 0x98
@@ -154,7 +154,7 @@ def endings(loops):
         assert n.http("DELETE", f"/connections/c?cleanSession=true&preventWillMessage={prevent}")[0] == 200
         assert c.ended.wait(10) and c.reason == 0x98
         watcher.publish("will", "fence")
-        edged.wait_for(lambda: ("will", b"fence") in watcher.messages, what="the fence")
+        edged.wait_for(lambda: ("will", b"fence") in watcher.messages, "the fence")
         assert watcher.messages == wills + [("will", b"fence")], watcher.messages
         watcher.messages.clear()
     status, headers, answer = n.http("DELETE", "/connections/c")
@@ -183,7 +183,7 @@ def traces(loops):
     other = Client(n, "other", ["x/+"], version=mqtt.MQTTv311)
     client = Client(n, "one", ["x/1"])
     client.publish("x/1", "hello")
-    edged.wait_for(lambda: client.messages and other.messages, what="messages")
+    edged.wait_for(lambda: client.messages and other.messages, "messages")
     assert n.http("POST", "/topics/x/2", "by plugin")[0] == 200
     client.leave()
     got = [e for _, e in one.wait(9)]
@@ -243,7 +243,7 @@ def test_a_slow_reader_of_events_is_bounded():
     other, payload = Client(n, "other"), "x" * 100000
     for i in range(400):  # 40 MB: more than sockets and bounds hold
         other.publish("big", payload, qos=0)
-    edged.wait_for(lambda: b'broker_messages_dropped_total{reason="slow"} 0\n' not in n.get("/metrics"), what="drops")
+    edged.wait_for(lambda: b'broker_messages_dropped_total{reason="slow"} 0\n' not in n.get("/metrics"), "drops")
     held = [line for line in n.get("/metrics").decode().splitlines() if line.startswith("edged_broker_queued_bytes ")]
     assert int(held[0].split()[1]) <= 1 << 20, held
     seen = b""
@@ -257,7 +257,7 @@ def test_a_slow_reader_of_events_is_bounded():
 def test_edgectl():
     n = edged.Node()
     trace = edged.spawn(edged.EDGECTL, "--state", n.state, "trace", "client", "lamp", "--for", "30s")
-    edged.wait_for(lambda: b"edged_broker_traces 1\n" in n.get("/metrics"), what="the trace")
+    edged.wait_for(lambda: b"edged_broker_traces 1\n" in n.get("/metrics"), "the trace")
     lamp = Client(n, "lamp", ["led"])
     table = n.edgectl("clients").splitlines()
     assert table[0].split()[0] == "CLIENT" and table[1].split()[0] == "lamp", table

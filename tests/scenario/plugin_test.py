@@ -41,7 +41,7 @@ def greets(node, version):
 
 def runs(node, version):
     """It answers, and everything that tells of it says the same."""
-    wait_for(lambda: greets(node, version), 5, f"hello {version} answers")
+    wait_for(lambda: greets(node, version), f"hello {version} answers")
     assert "/hello/v1/greet/{name}" in node.get("/openapi.json")["paths"]
     mine = [plugin for plugin in node.get("/edge/v1/plugins")["data"] if plugin.get("name") == "hello"]
     assert [(plugin["version"], plugin["state"]) for plugin in mine] == [(version, "running")], mine
@@ -68,11 +68,11 @@ def test_replacing_a_plugin():
     runs(node, "4.0")
     with open(target, "r+b") as file:  # a copy that was cut short
         file.truncate(5000)
-    wait_for(lambda: "former one goes on" in str(node.get("/edge/v1/plugins")), 5, "the copy is refused")
+    wait_for(lambda: "former one goes on" in str(node.get("/edge/v1/plugins")), "the copy is refused")
     assert greets(node, "4.0")
 
     os.unlink(target)
-    wait_for(lambda: node.http("GET", "/hello/v1")[0] == 404, 5, "hello has gone")
+    wait_for(lambda: node.http("GET", "/hello/v1")[0] == 404, "hello has gone")
     status, headers, problem = node.http("GET", "/hello/v1")
     assert headers["content-type"] == "application/problem+json", headers
     assert problem["status"] == 404 and "hello" in problem["detail"], problem

@@ -18,7 +18,7 @@ def pair(*settings):
     seeds = json.dumps([f"127.0.0.1:{a.get('/edge/v1/cluster')['port']}"])
     b = Node(cluster=True, args=args + ["--set", f"cluster.seeds={seeds}"])
     b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
-    wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, 20, "A reaches B")
+    wait_for(lambda: a.http("GET", f"/nodes/{b.id}/edge/v1/node")[0] == 200, "A reaches B")
     return a, b
 
 
@@ -87,8 +87,8 @@ def test_streams_flow_and_end_on_both_sides():
         receive(stream, f"number {i}".encode())  # each comes at once
     # the client leaves: nothing is open at the other node any more
     stream.close()
-    wait_for(lambda: figure(a, "edged_proxy_requests_open") == 0 and figure(a, "edged_link_requests_open") == 0, 10, "A lets go")
-    wait_for(lambda: figure(b, "edged_http_streams_open") == 0, 10, "B hears that the client left")
+    wait_for(lambda: figure(a, "edged_proxy_requests_open") == 0 and figure(a, "edged_link_requests_open") == 0, "A lets go")
+    wait_for(lambda: figure(b, "edged_http_streams_open") == 0, "B hears that the client left")
     # the other node goes: the client can tell that the answer is not whole
     stream = a.connect()
     stream.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -101,7 +101,7 @@ def test_streams_flow_and_end_on_both_sides():
     except OSError:
         pass
     assert not got.endswith(b"0\r\n\r\n"), "no orderly end"
-    wait_for(lambda: figure(a, "edged_proxy_requests_open") == 0, 10, "A lets go")
+    wait_for(lambda: figure(a, "edged_proxy_requests_open") == 0, "A lets go")
 
 
 def test_a_client_that_does_not_read_holds_little():
@@ -119,7 +119,7 @@ def test_a_client_that_does_not_read_holds_little():
     # others are served meanwhile, over the same link
     assert a.get(f"/nodes/{b.id}/edge/v1/node")["id"] == b.id
     stream.close()
-    wait_for(lambda: b.http("POST", "/topics/flood", b"x")[0] == 200, 10, "nobody is held back any more")
+    wait_for(lambda: b.http("POST", "/topics/flood", b"x")[0] == 200, "nobody is held back any more")
 
 
 def resident(node):

@@ -117,7 +117,7 @@ class Terminal:
                                                     env=self.env, stdout=out, stderr=out, start_new_session=True)
         edged._processes.append(self.processes[line])
         if "sub" in line:
-            wait_for(lambda: self.subscriptions() > before, 10, f"{line}: subscribed")
+            wait_for(lambda: self.subscriptions() > before, f"{line}: subscribed")
 
     def run(self, line):
         done = subprocess.run(["bash", "-c", line], cwd=self.tree, env=self.env, capture_output=True, text=True, timeout=120,
@@ -141,16 +141,16 @@ def type_all(terminal, lines):
         if line.startswith(STREAMS):
             terminal.start(line)
             if "edged" in line or line == "make run":
-                wait_for(lambda: re.search(pattern, terminal.output(line)), 60, f"{line}: {pattern}")
+                wait_for(lambda: re.search(pattern, terminal.output(line)), f"{line}: {pattern}", 60)
         elif line.startswith("rm "):
             terminal.run(line)
             wait_for(lambda: "hello" in terminal.curl("/hello/v1/greet/world") and
-                     "404" in terminal.curl("/hello/v1/greet/world"), 10, "hello is gone")
+                     "404" in terminal.curl("/hello/v1/greet/world"), "hello is gone")
         elif line.startswith(("curl localhost:8083/hello", "curl 'localhost:8083/mds", "curl localhost:8083/nodes",
                                "curl localhost:8084/things")):
-            wait_for(lambda: re.search(pattern, terminal.run(line)), 10, f"{line}: {pattern}")
+            wait_for(lambda: re.search(pattern, terminal.run(line)), f"{line}: {pattern}")
         elif line.startswith("curl localhost:8083/things/lamp"):  # the device's report is on its way
-            wait_for(lambda: re.search(pattern, terminal.run(line)), 5, f"{line}: {pattern}")
+            wait_for(lambda: re.search(pattern, terminal.run(line)), f"{line}: {pattern}")
         else:
             got = terminal.run(line)
             assert re.search(pattern, got), f"{line} printed {got!r}, not {pattern}"
@@ -160,7 +160,7 @@ def type_all(terminal, lines):
     for line in lines:
         if line.startswith(STREAMS):
             pattern = next(p for b, p in EXPECTED if line.startswith(b))
-            wait_for(lambda: re.search(pattern, terminal.output(line)), 10, f"{line}: {pattern}")
+            wait_for(lambda: re.search(pattern, terminal.output(line)), f"{line}: {pattern}")
 
 
 def test_the_first_five_minutes():
@@ -180,9 +180,9 @@ def test_the_first_five_minutes():
         with open(os.path.join(terminal.tree, "build/state/run.json"), encoding="utf-8") as file:
             pid = json.load(file)["pid"]
         os.kill(pid, 9)
-        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 20, "it is dead")
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "it is dead")
         terminal.start("make run")
-        wait_for(lambda: "ready after" in terminal.output("make run"), 60, "it runs again")
+        wait_for(lambda: "ready after" in terminal.output("make run"), "it runs again", 60)
         assert terminal.curl("/things/lamp/shadow") == shadow
     finally:
         terminal.end()

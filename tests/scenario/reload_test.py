@@ -29,11 +29,11 @@ class Configured:
             return [line for line in self.node.log().splitlines() if " reload" in line]
         before = len(lines())
         self.node.process.send_signal(signal.SIGHUP)
-        return wait_for(lambda: lines()[before:], what="a line about the reload")[0]
+        return wait_for(lambda: lines()[before:], "a line about the reload")[0]
 
     def wait_for_listeners(self, *expected):
         """run.json is written right after the line about the reload."""
-        wait_for(lambda: self.listeners() == list(expected), what=f"the listeners {expected}")
+        wait_for(lambda: self.listeners() == list(expected), f"the listeners {expected}")
 
     def listeners(self):
         with open(os.path.join(self.node.state, "run.json")) as file:
@@ -105,7 +105,7 @@ def test_an_error_changes_nothing():
                            ({"http": {"body": "1k"}, "log": {"level": 5}}, "log.level")):
         it.write(net={"listen": [HTTP]}, **wrong)
         assert "nothing was changed" in it.reload()
-        wait_for(lambda: finding in it.node.log(), what="the finding")
+        wait_for(lambda: finding in it.node.log(), "the finding")
         assert it.node.http("POST", "/topics/a", b"x" * 5000)[0] == 200
     os.unlink(it.path)
     assert "nothing was changed" in it.reload()

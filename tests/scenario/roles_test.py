@@ -18,8 +18,8 @@ def account(count):
         nodes.append(Node(cluster=True, args=QUIET + ["--set", f"cluster.seeds={seeds}", "--set", f'cluster.name="n{i}"']))
         nodes[-1].edgectl("join", nodes[0].http("POST", "/edge/v1/invites")[2]["token"])
     for node in nodes:
-        wait_for(lambda: all(n["trusted"] for n in listed(node).values()) and len(listed(node)) == count, 20, "trust")
-    wait_for(lambda: len({supernode(n) for n in nodes} - {None}) == 1 and None not in map(supernode, nodes), 20, "one supernode")
+        wait_for(lambda: all(n["trusted"] for n in listed(node).values()) and len(listed(node)) == count, "trust")
+    wait_for(lambda: len({supernode(n) for n in nodes} - {None}) == 1 and None not in map(supernode, nodes), "one supernode")
     return nodes
 
 
@@ -51,9 +51,9 @@ def test_no_stranger_becomes_supernode_or_gets_a_role():
     assert stranger.http("POST", "/edge/v1/invites")[2]["token"]  # it has an account, of its own
     assert stranger.http("PUT", "/edge/v1/roles/cache", {"wish": "pin"})[0] == 200
     for node in nodes + [stranger]:
-        wait_for(lambda: len(listed(node)) == 3, 20, "all see each other")
-    wait_for(lambda: supernode(stranger) == stranger.id, 20, "it is its own supernode")
-    wait_for(lambda: holder(stranger) == stranger.id, 20, "and has its role there")
+        wait_for(lambda: len(listed(node)) == 3, "all see each other")
+    wait_for(lambda: supernode(stranger) == stranger.id, "it is its own supernode")
+    wait_for(lambda: holder(stranger) == stranger.id, "and has its role there")
     assert [supernode(node) for node in nodes] == [before, before]
     assert holder(nodes[0]) in (nodes[0].id, nodes[1].id)
     # once it has left its account and joined this one it may be both
@@ -62,42 +62,42 @@ def test_no_stranger_becomes_supernode_or_gets_a_role():
         os.unlink(os.path.join(stranger.state, "identity", name))
     stranger.start()
     stranger.edgectl("join", nodes[0].http("POST", "/edge/v1/invites")[2]["token"])
-    wait_for(lambda: {supernode(node) for node in nodes + [stranger]} == {stranger.id}, 20, "its pin counts")
-    wait_for(lambda: all_say(nodes, stranger.id), 20, "so does that of its role")
+    wait_for(lambda: {supernode(node) for node in nodes + [stranger]} == {stranger.id}, "its pin counts")
+    wait_for(lambda: all_say(nodes, stranger.id), "so does that of its role")
 
 
 def test_pins_and_vetoes():
     nodes = account(3)
-    wait_for(lambda: holder(nodes[0]) and all_say(nodes, holder(nodes[0])), 20, "somebody holds the cache")
+    wait_for(lambda: holder(nodes[0]) and all_say(nodes, holder(nodes[0])), "somebody holds the cache")
     pinned = next(n for n in nodes if n.id != holder(nodes[0]) and n.id != supernode(n))
     name = f"n{nodes.index(pinned)}"
     for other in nodes:  # from any node of the account, also from itself
         assert f"pinned to {name}" in other.edgectl("role", "pin", "cache", name)
-    wait_for(lambda: all_say(nodes, pinned.id), 20, "the pin is obeyed, and all are told")
+    wait_for(lambda: all_say(nodes, pinned.id), "the pin is obeyed, and all are told")
     assert "pinned to this node by its operator" in role(nodes[0])["reason"]
     assert [n["id"] for n in role(nodes[0])["pinned"]] == [pinned.id]
     assert pinned.id[:8] in nodes[0].edgectl("roles") and "pinned" in nodes[0].edgectl("why", name)
     # through restarts of the holder, and with another supernode
     pinned.kill()
     alive = [n for n in nodes if n is not pinned]
-    wait_for(lambda: holder(alive[0]) not in (pinned.id, None), 20, "it moves when the holder is lost")
+    wait_for(lambda: holder(alive[0]) not in (pinned.id, None), "it moves when the holder is lost")
     for node in alive:
-        wait_for(lambda: f"{name} ({pinned.id[:8]}) of this account stopped to answer" in node.edgectl("status"), 20, "a warning")
+        wait_for(lambda: f"{name} ({pinned.id[:8]}) of this account stopped to answer" in node.edgectl("status"), "a warning")
     pinned.restart(alive[0])
-    wait_for(lambda: all_say(nodes, pinned.id), 20, "and back")
-    wait_for(lambda: "stopped to answer" not in alive[0].edgectl("status"), 20, "no warning any more")
+    wait_for(lambda: all_say(nodes, pinned.id), "and back")
+    wait_for(lambda: "stopped to answer" not in alive[0].edgectl("status"), "no warning any more")
     boss = next(n for n in nodes if n.id == supernode(n))
     boss.stop()
     rest = [n for n in nodes if n is not boss]
-    wait_for(lambda: all(supernode(n) not in (boss.id, None) for n in rest) and all_say(rest, pinned.id), 20, "the next one obeys it")
+    wait_for(lambda: all(supernode(n) not in (boss.id, None) for n in rest) and all_say(rest, pinned.id), "the next one obeys it")
     # a veto is obeyed at once
     rest[0].edgectl("role", "veto", "cache", pinned.id[:10])
-    wait_for(lambda: holder(rest[0]) not in (pinned.id, None) and all_say(rest, holder(rest[0])), 20, "the veto")
+    wait_for(lambda: holder(rest[0]) not in (pinned.id, None) and all_say(rest, holder(rest[0])), "the veto")
     for node in rest:
         node.edgectl("role", "veto", "cache", "self")
-    wait_for(lambda: all_say(rest, None) and "vetoed" in role(rest[0]).get("reason", ""), 20, "nobody, and it says why")
+    wait_for(lambda: all_say(rest, None) and "vetoed" in role(rest[0]).get("reason", ""), "nobody, and it says why")
     rest[0].edgectl("role", "clear", "cache", "self")
-    wait_for(lambda: all_say(rest, rest[0].id), 20, "again")
+    wait_for(lambda: all_say(rest, rest[0].id), "again")
     # what cannot be read
     assert rest[0].http("PUT", "/edge/v1/roles/butler", {"wish": "pin"})[0] == 404
     assert rest[0].http("PUT", "/edge/v1/roles/cache", {"wish": "please"})[0] == 400

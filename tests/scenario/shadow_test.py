@@ -32,7 +32,7 @@ class Device:
         assert self.connected.wait(10), "no CONNACK"
         for filter in filters:
             mid = self.mqtt.subscribe(filter, 1)[1]
-            edged.wait_for(lambda: mid in self.granted, what="SUBACK")
+            edged.wait_for(lambda: mid in self.granted, "SUBACK")
 
     def publish(self, topic, payload=""):
         self.mqtt.publish(topic, payload if isinstance(payload, (str, bytes)) else json.dumps(payload), 1)
@@ -40,7 +40,7 @@ class Device:
     def next(self, suffix=None):
         """The next message, or the next one whose topic ends so."""
         while True:
-            topic, body = self.got.get(timeout=10)
+            topic, body = self.got.get(timeout=60)
             if suffix is None or topic.endswith(suffix):
                 return topic, body
 
@@ -48,9 +48,9 @@ class Device:
         """Nothing came: a message that goes the same way arrives first."""
         topic = "fence/" + str(id(self))
         mid = self.mqtt.subscribe(topic, 1)[1]
-        edged.wait_for(lambda: mid in self.granted, what="SUBACK")
+        edged.wait_for(lambda: mid in self.granted, "SUBACK")
         self.publish(topic, "1")
-        assert self.got.get(timeout=10)[0] == topic
+        assert self.got.get(timeout=60)[0] == topic
 
 
 class Mqtt:
@@ -321,7 +321,7 @@ class Events:
     """Server-sent events of a path."""
 
     def __init__(self, node, path):
-        self.connection = http.client.HTTPConnection(*node.address("http"), timeout=20)
+        self.connection = http.client.HTTPConnection(*node.address("http"), timeout=60)
         self.connection.request("GET", path)
         self.answer = self.connection.getresponse()
         assert self.answer.status == 200, self.answer.read()
@@ -422,7 +422,7 @@ def connectivity(loops):
         n.get("/shadow/v1/things?" + wrong, status=400)
     assert n.get("/shadow/v1/things/sensor-01")["connected"] is True
     devices[0].mqtt.disconnect()
-    edged.wait_for(lambda: not n.get("/shadow/v1/things/sensor-01")["connected"], what="the disconnect")
+    edged.wait_for(lambda: not n.get("/shadow/v1/things/sensor-01")["connected"], "the disconnect")
 
 
 def test_connectivity():

@@ -39,8 +39,8 @@ def account(clocks):
     b.edgectl("join", a.http("POST", "/edge/v1/invites")[2]["token"])
     all_trust((a, b))
     assert b.id in a.edgectl("signer", "add", b.id[:12])
-    wait_for(lambda: b.get("/edge/v1/account")["canInvite"], 5, "it may sign")
-    wait_for(lambda: signers(a) == signers(b) and signers(b)[b.id], 5, "both have the list")
+    wait_for(lambda: b.get("/edge/v1/account")["canInvite"], "it may sign")
+    wait_for(lambda: signers(a) == signers(b) and signers(b)[b.id], "both have the list")
     return a, b
 
 
@@ -89,7 +89,7 @@ class Thief:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.load_cert_chain(os.path.join(self.path, chain), os.path.join(self.path, "node.pem"))
-        with context.wrap_socket(socket.create_connection(other.address("tls"), timeout=20)) as stream:
+        with context.wrap_socket(socket.create_connection(other.address("tls"), timeout=60)) as stream:
             stream.sendall(b"GET /edge/v1/node HTTP/1.1\r\nHost: localhost\r\n\r\n")
             return int(stream.recv(4096).split()[1])
 
@@ -108,14 +108,14 @@ def test_a_signer_stands_in_for_the_founder():
     assert len(chain_of(c)) == 2, "its certificate and the signer's"
     d = node(clocks[3], b)
     code = d.edgectl("pair").strip()
-    wait_for(lambda: d.id in listed(b), 20, "they find each other")
+    wait_for(lambda: d.id in listed(b), "they find each other")
     assert d.id in b.edgectl("pair", d.id[:12], code)
     there = (b, c, d)
     all_trust(there)
     for one in there:
         for other in there:
             assert one.get(f"/nodes/{other.id}/edge/v1/node")["id"] == other.id
-        wait_for(lambda: signers(one) == signers(b), 5, "all have the list")
+        wait_for(lambda: signers(one) == signers(b), "all have the list")
     assert {one.get("/edge/v1/account")["account"] for one in there} == {b.get("/edge/v1/account")["account"]}
     # a client that knows the account's CA believes the chain that a node shows, as any TLS library does
     with open(private(c, "account.json")) as file:
@@ -138,7 +138,7 @@ def test_a_signer_stands_in_for_the_founder():
         one.args += holder_seed(b)
         restart(one)
     for one in there:
-        wait_for(lambda: until(one) > ends[one] + 4 * DAY, 60, "it renews")
+        wait_for(lambda: until(one) > ends[one] + 4 * DAY, "it renews", 60)
     assert figure(c, "edged_certificate_renewals_total") == 1 and len(chain_of(c)) == 2
     all_trust(there)
     assert reaches(c, d) and reaches(d, b)
@@ -159,18 +159,18 @@ def test_a_signer_stands_in_for_the_founder():
     late.sign()
     a.edgectl("remove", b.id)
     for one in (a, c, d):
-        wait_for(lambda: b.id not in listed(one), 5, "it is out")
+        wait_for(lambda: b.id not in listed(one), "it is out")
         late.sign()
         assert late.status(one) == 401
         assert figure(one, "edged_account_signers") == 0 and figure(one, "edged_account_signers_former") == 1
     # who came in by it goes on, and has a certificate of the founder soon
     assert reaches(c, d) and reaches(d, c) and reaches(a, c) and reaches(c, a)
     for one in (c, d):
-        wait_for(lambda: len(chain_of(one)) == 1, 90, "a certificate from elsewhere")
+        wait_for(lambda: len(chain_of(one)) == 1, "a certificate from elsewhere", 90)
     all_trust((a, c, d))
     # and so after a restart
     restart(c)
-    wait_for(lambda: c.http("GET", "/readyz")[0] == 200, 20, "it is back")
+    wait_for(lambda: c.http("GET", "/readyz")[0] == 200, "it is back")
     assert late.status(c) == 401
 
 
@@ -200,18 +200,18 @@ def test_the_accounts_key_is_off_line():
     restart(b)
     a.args += holder_seed(b)
     restart(a)
-    wait_for(lambda: until(a) > ends + 4 * DAY, 60, "the founder renews")
+    wait_for(lambda: until(a) > ends + 4 * DAY, "the founder renews", 60)
     assert len(chain_of(a)) == 2
     # it comes back for a moment: the founder becomes a signer itself, and goes on without it
     assert a.stop() == 0
     shutil.move(os.path.join(safe, KEY), private(a, KEY))
     a.args += holder_seed(b)
     a.start()
-    wait_for(lambda: a.get("/edge/v1/account")["canInvite"], 5, "it may sign")
+    wait_for(lambda: a.get("/edge/v1/account")["canInvite"], "it may sign")
     assert a.id in a.edgectl("signer", "add", a.id)
     all_trust((a, b))
     assert b.id in a.edgectl("signer", "remove", b.id)
-    wait_for(lambda: not b.get("/edge/v1/account")["canInvite"] and not os.path.exists(private(b, "signer.pem")), 5, "none any more")
+    wait_for(lambda: not b.get("/edge/v1/account")["canInvite"] and not os.path.exists(private(b, "signer.pem")), "none any more")
     assert a.stop() == 0
     shutil.move(private(a, KEY), safe)
     a.start()

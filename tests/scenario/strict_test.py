@@ -53,7 +53,7 @@ def back(node, name, **options):
             return Device(node, name, **options)
         except AssertionError:
             return None
-    return edged.wait_for(attempt, 20, "CONNACK")
+    return edged.wait_for(attempt, "CONNACK")
 
 
 def publish(node, topic, payload):
@@ -75,7 +75,7 @@ def test_a_client_id_connects_once_a_second():
             return False
         first.subscribe("x")  # it is still there
         return True
-    edged.wait_for(refused, 30, "a CONNECT that comes too soon")
+    edged.wait_for(refused, "a CONNECT that comes too soon")
 
 
 def test_stored_messages_are_paced_and_new_ones_are_not():

@@ -34,7 +34,7 @@ def test_the_service():
         hung = host.pid()
         host.sh(f"kill -STOP {hung}")
         wait_for(lambda: host.pid() not in ("0", hung) and host.sh("systemctl is-active edged", check=False) == "active",
-                 30, "the watchdog has started it again")
+                 "the watchdog has started it again")
         assert host.sh("mosquitto_sub -h 127.0.0.1 -t kept -C 1 -W 5") == "here"
 
         # Port 443, where some SDKs look for Greengrass discovery, with the drop-in that is installed for it.

@@ -77,14 +77,14 @@ class Client:
     def subscribe(self, topic_filter, qos=1):
         """The code of SUBACK."""
         mid = self.mqtt.subscribe(topic_filter, qos)[1]
-        return edged.wait_for(lambda: (self.results.get(mid),) if mid in self.results else None, what="SUBACK")[0]
+        return edged.wait_for(lambda: (self.results.get(mid),) if mid in self.results else None, "SUBACK")[0]
 
     def publish(self, topic, text, qos=1, retain=False):
         info = self.mqtt.publish(topic, text, qos, retain)
-        info.wait_for_publish(20)
+        info.wait_for_publish(60)
 
     def expect(self, *messages):
-        edged.wait_for(lambda: len(self.messages) >= len(messages), 20, f"{messages}, have {self.messages}")
+        edged.wait_for(lambda: len(self.messages) >= len(messages), f"{messages}, have {self.messages}")
         assert self.messages == list(messages), self.messages
         self.messages.clear()
 
@@ -92,7 +92,7 @@ class Client:
         """Nothing has come: whatever was on the way comes before the answer to this."""
         self.mqtt.unsubscribe("nothing")
         mid = self.mqtt.subscribe(f"{self.mqtt._client_id.decode()}/quiet", 0)[1]
-        edged.wait_for(lambda: mid in self.results or self.ended.is_set(), what="an answer")
+        edged.wait_for(lambda: mid in self.results or self.ended.is_set(), "an answer")
         assert self.messages == [], self.messages
 
     def leave(self):

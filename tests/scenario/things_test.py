@@ -188,7 +188,7 @@ def https(node, method, path, body=None, folder=None, headers=None):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if folder:
         context.load_cert_chain(os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem"))
-    connection = http.client.HTTPSConnection("127.0.0.1", node.port("tls"), context=context, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", node.port("tls"), context=context, timeout=60)
     connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
     answer = connection.getresponse()
     text = answer.read()
@@ -212,7 +212,7 @@ def test_a_new_device_is_paired():
     assert https(node, "POST", "/things/v1/pair", introduction)[0] == 403
     assert https(node, "GET", "/things/v1/things")[0] == 401
     operator = edged.spawn(edged.EDGECTL, "--state", node.state, "thing", "pair", "--for", "30s", stdin=subprocess.PIPE)
-    edged.wait_for(lambda: node.get("/things/v1/pairing")["open"], 10, "the window is open")
+    edged.wait_for(lambda: node.get("/things/v1/pairing")["open"], "the window is open")
     assert https(node, "POST", "/things/v1/pair", {"name": "fan", "csr": csr[:-40]})[0] == 400
     status, waiting = https(node, "POST", "/things/v1/pair", introduction)
     assert status == 202, waiting

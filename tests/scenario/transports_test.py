@@ -90,7 +90,7 @@ class Place:
         seeds = json.dumps([f"127.0.0.1:{self.node.get('/edge/v1/cluster')['port']}"])
         other = edged.Node(cluster=True, args=("--set", 'cluster.discovery="off"', "--set", f"cluster.seeds={seeds}"))
         other.edgectl("join", self.node.http("POST", "/edge/v1/invites")[2]["token"])
-        wait_for(lambda: other.http("GET", f"/nodes/{self.node.id}/edge/v1/node")[0] == 200, 20, "it reaches the node")
+        wait_for(lambda: other.http("GET", f"/nodes/{self.node.id}/edge/v1/node")[0] == 200, "it reaches the node")
         return other
 
     def path(self, way):
@@ -104,10 +104,10 @@ class Place:
             return s
         if way.listener == "unix":
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(20)
+            s.settimeout(60)
             s.connect(self.socket)
         else:
-            s = socket.create_connection(self.node.address(way.listener), timeout=20)
+            s = socket.create_connection(self.node.address(way.listener), timeout=60)
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if way.first:
             s.sendall(way.first(None))
@@ -159,16 +159,16 @@ class Client:
 
     def subscribe(self, filter, qos=2):
         mid = self.mqtt.subscribe(filter, qos)[1]
-        wait_for(lambda: mid in self.granted, 20, what="SUBACK")
+        wait_for(lambda: mid in self.granted, "SUBACK")
         return self
 
     def publish(self, topic, payload, qos=1, retain=False):
         info = self.mqtt.publish(topic, payload, qos, retain)
-        info.wait_for_publish(20)
+        info.wait_for_publish(60)
         assert info.is_published(), "not acknowledged"
 
     def expect(self, wanted):
-        wait_for(lambda: len(self.messages) >= len(wanted), 20, f"{len(wanted)} messages")
+        wait_for(lambda: len(self.messages) >= len(wanted), f"{len(wanted)} messages")
         assert self.messages == wanted, self.messages[:10]
 
     def vanish(self):
@@ -192,7 +192,7 @@ def all_qos_both_ways(connect, topic):
         a.publish(name, payload, qos)
     for client in (a, b):
         for qos in (0, 1, 2):  # order is kept within a QoS
-            wait_for(lambda: len(client.messages) >= len(wanted), 20, "all messages")
+            wait_for(lambda: len(client.messages) >= len(wanted), "all messages")
             assert [m for m in client.messages if m[2] == qos] == [m for m in wanted if m[2] == qos]
         client.leave()
 
@@ -203,7 +203,7 @@ def retained(connect, topic):
     b = connect("b").subscribe(topic)
     b.expect([(topic, b"kept", 1, True)])
     a.publish(topic, b"", retain=True)
-    wait_for(lambda: len(b.messages) == 2, what="the message that clears it")
+    wait_for(lambda: len(b.messages) == 2, "the message that clears it")
     c = connect("c").subscribe(topic).subscribe(topic + "/mark")
     a.publish(topic + "/mark", b"")
     c.expect([(topic + "/mark", b"", 1, False)])
@@ -254,7 +254,7 @@ def large(connect, topic):
     payload = os.urandom(200_000)
     for qos in (0, 1, 2):
         a.publish(topic, payload, qos)
-    wait_for(lambda: len(a.messages) == 3, 20, "three large messages")
+    wait_for(lambda: len(a.messages) == 3, "three large messages")
     assert sorted(m[2] for m in a.messages) == [0, 1, 2] and all(m[1] == payload for m in a.messages)
     a.leave()
 
@@ -407,7 +407,7 @@ def test_who_never_finishes_its_connect_is_gone():
         except TimeoutError as error:
             raise AssertionError(f"{name} stays") from error
         s.close()
-    wait_for(lambda: figure(place.node, "edged_connections{") + figure(place.node, "edged_connections ") == 1, what="nobody left")
+    wait_for(lambda: figure(place.node, "edged_connections{") + figure(place.node, "edged_connections ") == 1, "nobody left")
 
 
 def test_mosquitto_over_a_unix_socket():

@@ -41,7 +41,7 @@ def test_state_folder_not_writable():
 
 
 def test_usage():
-    done = subprocess.run([edged.EDGED, "--pluggins", "x"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([edged.EDGED, "--pluggins", "x"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "--plugins" in done.stderr, done
 
 
@@ -51,7 +51,7 @@ def test_configuration_error():
         file.write('{\n  // a comment\n  "log": { "levle": "debug" }\n}\n')
     node = Node(args=["--config", config], start=False)
     fails(node, 1, f"{config}:3:", "log.levle", "level")
-    checked = subprocess.run([*node.command(), "--check"], capture_output=True, text=True, timeout=10)
+    checked = subprocess.run([*node.command(), "--check"], capture_output=True, text=True, timeout=60)
     assert checked.returncode == 1 and "levle" in checked.stderr, checked
 
 

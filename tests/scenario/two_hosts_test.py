@@ -27,8 +27,7 @@ def test_two_boards_on_one_network():
         begin = time.monotonic()
         b.sh("systemctl start edged")
         for host in a, b:
-            host.wait_api(NODES, lambda found: names(found) == {a.name, b.name} and len(supernodes(found)) == 1, 10,
-                          "each lists the other, and one supernode")
+            host.wait_api(NODES, lambda found: names(found) == {a.name, b.name} and len(supernodes(found)) == 1, "each lists the other, and one supernode")
         print(f"found each other {time.monotonic() - begin:.1f} s after the start of the second")
         assert supernodes(a.api(NODES)) == supernodes(b.api(NODES))
         assert " is supernode " in b.api("/edge/v1/cluster/election")["reason"]
@@ -37,21 +36,20 @@ def test_two_boards_on_one_network():
         b.sh(f"edgectl join {token}")
         b.sh("edgectl shadow update lamp '{\"state\":{\"reported\":{\"led\":\"on\"}}}'")
         other = b.api("/edge/v1/node")["id"]
-        a.wait_api(f"/nodes/{other}/things/lamp/shadow", lambda shadow: "state" in shadow, 10, "A reads B's shadow")
+        a.wait_api(f"/nodes/{other}/things/lamp/shadow", lambda shadow: "state" in shadow, "A reads B's shadow")
         assert a.api(f"/nodes/{other}/things/lamp/shadow")["state"] == {"reported": {"led": "on"}}
 
         # The plug of the supernode is pulled; then it comes back, knowing what it knew.
         leader, rest = (a, b) if supernodes(a.api(NODES)) == [a.name] else (b, a)
         begin = time.monotonic()
         lab("kill", leader.name)
-        rest.wait_api(NODES, lambda found: supernodes(found) == [rest.name], 10, "the other takes over")
+        rest.wait_api(NODES, lambda found: supernodes(found) == [rest.name], "the other takes over")
         print(f"took over within {time.monotonic() - begin:.1f} s")
         lab("boot", leader.name)
         leader.drop_in("users", "PrivateUsers=no")
         leader.sh("systemctl start edged")
         for host in a, b:
-            host.wait_api(NODES, lambda found: names(found) == {a.name, b.name} and len(supernodes(found)) == 1, 15,
-                          "both are there again")
+            host.wait_api(NODES, lambda found: names(found) == {a.name, b.name} and len(supernodes(found)) == 1, "both are there again")
         assert json.loads(b.sh("edgectl --json shadow get lamp"))["state"]["reported"] == {"led": "on"}
 
 
