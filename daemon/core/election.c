@@ -288,7 +288,7 @@ static void decide(struct election *e)
 
 static void ask_one(struct election *e, const struct member *m)
 {
-	struct gossip_message message = { .type = GOSSIP_PREVOTE, .epoch = e->seen };
+	struct gossip_message message = { .type = GOSSIP_PREVOTE, .epoch = e->epoch ? e->seen : 0 };
 	members_send(e->members, m, &message);
 	e->asked++;
 }
@@ -321,14 +321,16 @@ static void ask(struct election *e)
 	e->ask_until = e->now + e->options.ask_ms;
 }
 
-static void on_prevote(struct election *e, struct member *from)
+static void on_prevote(struct election *e, struct member *from, const struct gossip_message *message)
 {
 	if (e->phase == ELECTION_LEADING)
 		election_send_beacon(e, from, false);
 	bool candidate = e->phase == ELECTION_WAITING || e->phase == ELECTION_ASKING;
 	if (candidate && may_lead(e, from) && election_fitter(e, from, NULL))
 		wait_again(e, e->options.ask_ms + e->options.beacon_ms);
-	send_leader(e, from, hearing_left(e));
+	/* One that missed beacons wants to know who hears the supernode now. One that never had any has not been met by it yet, and
+	 * does well to wait. */
+	send_leader(e, from, message->epoch ? hearing_left(e) : lease_left(e));
 }
 
 /* Beacons are missing, maybe for loss alone: the supernode is asked for one while the lease still holds. When to be called. */
@@ -363,7 +365,7 @@ static void on_hearsay(struct election *e, struct member *from, const struct gos
 	struct member *m = members_find_short(e->members, message->target);
 	if (m && election_is_peer(e, m) && message->epoch >= e->seen) {
 		follow(e, m, message->epoch, clamp_rest(message->lease_ms), ELECTION_BY_FOUND);
-	} else if (!m && e->strangers++ < STRANGERS) {
+	} else if ((!m || m->state == MEMBER_HEARD) && e->strangers++ < STRANGERS) {
 		wait_again(e, clamp_rest(message->lease_ms)); /* we may still get to know it */
 	} else if (++e->refusals >= e->asked) {
 		decide(e);
@@ -563,7 +565,7 @@ void election_receive(
 	if (message->type == GOSSIP_BEACON)
 		on_beacon(e, from, message);
 	else if (message->type == GOSSIP_PREVOTE)
-		on_prevote(e, from);
+		on_prevote(e, from, message);
 	else if (message->type == GOSSIP_LEADER)
 		on_leader(e, from, message);
 	else if (message->type == GOSSIP_HANDOVER)

@@ -59,7 +59,7 @@ struct node_description {
 	X(DUPLICATE, 10) /* address: somebody there has your id */                                           \
 	X(BEACON, 11)    /* epoch, lease, [grants or their hash]: I am the supernode */                      \
 	X(LEADER, 12)    /* epoch, target, lease left: whom I hear as supernode (0 left: nobody) */          \
-	X(PREVOTE, 13)   /* epoch: whom do you hear as supernode? */                                         \
+	X(PREVOTE, 13)   /* epoch, 0: I have had no supernode so far: whom do you hear as supernode? */      \
 	X(HANDOVER, 14)  /* epoch, grants: be the supernode after me */                                      \
 	X(RESIGN, 15)    /* epoch, target: I am no longer the supernode, it is to be */                      \
 	X(ROLES, 16)     /* epoch: I do not have the grants of that hash, tell me */

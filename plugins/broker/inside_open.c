@@ -38,7 +38,7 @@ static int remove_others(struct session *s, const char *const *filters, size_t c
 	char text[FILTER_TEXT + 1];
 	const char **sorted = malloc((count + 1) * sizeof(*sorted)), *key = text;
 	int r = sorted ? 0 : -ENOMEM;
-	if (!r) {
+	if (!r && count) { /* without any, filters may be NULL */
 		memcpy(sorted, filters, count * sizeof(*sorted));
 		qsort(sorted, count, sizeof(*sorted), by_text);
 	}

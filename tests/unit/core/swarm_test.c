@@ -462,6 +462,34 @@ static void who_is_back_soon_after_its_death_is_met_at_once(void **state)
 	}
 }
 
+/* It is told of a supernode that it has not met: as after a restart, when the others first make sure that its former process is
+ * gone. It waits for that one a while, and takes no office. */
+static void who_hears_of_a_supernode_waits_to_meet_it(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct sim *sim = cluster_of(7, SEED + i);
+		unsigned leader = leader_of(sim, 0), newcomer = (leader + 1) % 7,
+		         friend = (leader + 2 + i % 5) % 7;
+		uint64_t epoch = election_epoch(swarm_election(sim->nodes[leader].swarm));
+		sim_kill(sim, newcomer);
+		sim_run(sim, 6000);
+		for (unsigned k = 0; k < 7; k++)
+			sim->blocked[newcomer][k] = sim->blocked[k][newcomer] = k != friend;
+		sim_start(sim, newcomer);
+		for (unsigned k = 0; k < 7; k++)
+			if (k != newcomer)
+				sim_hint(sim, newcomer, k);
+		sim_run(sim, 1500);
+		for (unsigned k = 0; k < 7; k++)
+			sim->blocked[newcomer][k] = sim->blocked[k][newcomer] = false;
+		sim_run(sim, 4000);
+		assert_int_equal(leader_of(sim, newcomer), leader);
+		assert_int_equal(election_epoch(swarm_election(sim->nodes[leader].swarm)), epoch);
+		sim_free(sim);
+	}
+}
+
 /* A node that listens on loopback only is known to its own host, which must not tell others of it, nor keep comparing
  * tables with them because of it. */
 static void who_is_on_loopback_only_is_not_told_to_others(void **state)
@@ -819,6 +847,7 @@ int main(void)
 		cmocka_unit_test(a_lone_leader_wins_no_followers),
 		cmocka_unit_test(what_arrives_after_the_goodbye_raises_nobody),
 		cmocka_unit_test(who_is_back_soon_after_its_death_is_met_at_once),
+		cmocka_unit_test(who_hears_of_a_supernode_waits_to_meet_it),
 		cmocka_unit_test(who_is_on_loopback_only_is_not_told_to_others),
 		cmocka_unit_test(link_local_addresses_heard_over_ipv4_are_left_out),
 		cmocka_unit_test(a_duplicate_id_is_reported_and_harms_nobody),
