@@ -103,6 +103,7 @@ def test_a_change_made_anywhere_reaches_the_home_and_all_hear_of_it():
     heard(device, "delete/accepted")
     assert [read(node, "lamp")[0] for node in (a, b, c)] == [404] * 3
     update(c, "lamp", {"reported": {"led": "new"}})
+    elsewhere(b, 2)  # it hears of it a moment later
     assert read(b, "lamp")[2]["version"] == 4
     assert figure(a, "edged_shadow_elsewhere") == 0
     device.end(), listener.end()
