@@ -454,32 +454,43 @@ static bool has_copy(const struct sim *sim, unsigned i)
 	return false;
 }
 
-/* Two in one group (that can hear each other) must not go on leading in the same epoch. */
+static bool leads(const struct sim *sim, unsigned i)
+{
+	const struct sim_node *node = &sim->nodes[i];
+	return node->swarm && election_leads(swarm_election(node->swarm)) && !has_copy(sim, i);
+}
+
+/* Do both lead one epoch, and can they hear each other? */
+static bool share_an_epoch(const struct sim *sim, unsigned i, unsigned j)
+{
+	return leads(sim, i) && leads(sim, j) && sim->group[i] == sim->group[j] && !sim->blocked[i][j] &&
+	       !sim->blocked[j][i] &&
+	       election_epoch(swarm_election(sim->nodes[i].swarm)) ==
+	               election_epoch(swarm_election(sim->nodes[j].swarm));
+}
+
+/* Two that can hear each other must not go on leading in the same epoch: how long the same two did. */
 static void check_epochs(struct sim *sim)
 {
-	bool shared = false;
+	sim->shared_now = 0;
 	for (unsigned i = 0; i < sim->count; i++) {
-		const struct sim_node *a = &sim->nodes[i];
-		if (!a->swarm || !election_leads(swarm_election(a->swarm)) || has_copy(sim, i))
+		struct sim_node *node = &sim->nodes[i];
+		unsigned j = leads(sim, i) ? i + 1 : sim->count;
+		while (j < sim->count && !share_an_epoch(sim, i, j))
+			j++;
+		if (j == sim->count) {
+			node->shares_with = 0;
 			continue;
-		for (unsigned j = i + 1; j < sim->count; j++) {
-			const struct sim_node *b = &sim->nodes[j];
-			if (!b->swarm || !election_leads(swarm_election(b->swarm)) || has_copy(sim, j))
-				continue;
-			shared |= sim->group[i] == sim->group[j] && !sim->blocked[i][j] &&
-			          !sim->blocked[j][i] &&
-			          election_epoch(swarm_election(a->swarm)) ==
-			                  election_epoch(swarm_election(b->swarm));
 		}
+		if (node->shares_with != j) {
+			node->shares_with = j; /* never 0: it is the higher one */
+			node->shares_since = sim->now;
+			sim->shared_epochs++;
+		}
+		sim->shared_now++;
+		if (sim->now - node->shares_since > sim->shared_longest)
+			sim->shared_longest = sim->now - node->shares_since;
 	}
-	if (shared && !sim->shared_since) {
-		sim->shared_since = sim->now;
-		sim->shared_epochs++;
-	}
-	if (shared && sim->now - sim->shared_since > sim->shared_longest)
-		sim->shared_longest = sim->now - sim->shared_since;
-	if (!shared)
-		sim->shared_since = 0;
 }
 
 void sim_run(struct sim *sim, uint64_t ms)
@@ -490,7 +501,7 @@ void sim_run(struct sim *sim, uint64_t ms)
 		sim->now = event.at > sim->now ? event.at : sim->now;
 		uint64_t before_changes = sim->leader_changes;
 		deliver(sim, &event);
-		if (sim->leader_changes != before_changes || sim->shared_since)
+		if (sim->leader_changes != before_changes || sim->shared_now)
 			check_epochs(sim);
 	}
 	sim->now = end;

@@ -29,6 +29,8 @@ struct sim_node {
 	/* what it reported */
 	unsigned joined, left, failed, supernodes, roles, duplicates, own_duplicates;
 	uint64_t sent, sent_bytes, ticks;
+	unsigned shares_with; /* the higher of two that lead one epoch, 0: none */
+	uint64_t shares_since;
 	bool save_fails;
 	bool trusting; /* takes all for its kin, whatever they are */
 };
@@ -49,8 +51,8 @@ struct sim {
 	bool barred[SIM_MAX];           /* all others refuse it */
 	struct swarm_options options;
 	uint64_t leader_changes;
-	/* epochs that two nodes led at the same time: how often, and since when now */
-	uint64_t shared_epochs, shared_since, shared_longest;
+	/* epochs that two nodes led at the same time and hearing each other: how often, now, and how long at most */
+	uint64_t shared_epochs, shared_now, shared_longest;
 	uint64_t node_ms; /* that nodes have run; see sim_node_ms() */
 	/* Told of all that nodes report; may be NULL. Reading is allowed there. */
 	void (*told)(void *arg, unsigned node, const struct swarm_event *event);
