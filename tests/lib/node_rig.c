@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/cert.h"
 #include "cluster/pair_exchange.h"
 #include "io/dial.h"
 
@@ -605,4 +606,30 @@ void join_ok(struct world *w, unsigned inviter, unsigned node)
 	struct client *client = join(w, node, token);
 	if (client->status != 200)
 		fail_msg("%d: %s", client->status, client->body.ptr);
+}
+
+/* --- who a node is, and whom it believes --- */
+
+struct identity *identity_of(const struct world *w, unsigned i)
+{
+	return w->node[i].identity;
+}
+
+const char *id_of(const struct world *w, unsigned i)
+{
+	return identity_node_id(identity_of(w, i));
+}
+
+bool judge(const struct world *w, unsigned who, unsigned whom)
+{
+	CLEANUP(X509_freep) X509 *certificate = NULL, *issuer = NULL;
+	char id[NODE_ID_LEN + 1];
+	const char *pem = identity_certificate_pem(identity_of(w, whom));
+	assert_int_equal(cert_read_chain(edged_str(pem), &certificate, &issuer), 0);
+	return identity_judge(identity_of(w, who), certificate, issuer, id);
+}
+
+int take_removed(const struct world *w, unsigned i, unsigned from)
+{
+	return identity_take_removed(identity_of(w, i), identity_removed_text(identity_of(w, from)));
 }

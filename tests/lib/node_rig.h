@@ -16,6 +16,7 @@
 #include "cluster/pairing.h"
 #include "cluster/peers.h"
 #include "cluster/proxy.h"
+#include "cluster/removal.h"
 #include "cluster/token.h"
 #include "io/loop.h"
 #include "io/tls.h"
@@ -116,5 +117,13 @@ unsigned secure_addresses(void *arg, char (*ret)[64], unsigned max);
 struct client *join(struct world *w, unsigned node, const char *token);
 void invite(struct world *w, unsigned node, const char *body, char token[TOKEN_TEXT_MAX]);
 void join_ok(struct world *w, unsigned inviter, unsigned node);
+
+/* --- who a node is, and whom it believes --- */
+struct identity *identity_of(const struct world *world, unsigned node);
+const char *id_of(const struct world *world, unsigned node);
+/* Does `who` believe the chain of certificates that `whom` shows? */
+bool judge(const struct world *world, unsigned who, unsigned whom);
+/* The node gets the list of removed nodes that `from` has: as identity_take_removed(). */
+int take_removed(const struct world *world, unsigned node, unsigned from);
 
 #endif

@@ -12,11 +12,6 @@
 #include "cluster/trust.h"
 #include "node_rig.h"
 
-static const char *id_of(const struct world *w, unsigned i)
-{
-	return identity_node_id(w->node[i].identity);
-}
-
 static bool trusts(const struct world *w, unsigned i, unsigned other)
 {
 	return peers_trusted(w->node[i].peers, id_of(w, other));

@@ -117,11 +117,6 @@ static int setup(void **state)
 	return r ? r : proxy_set_cache(w->node[0].proxy, "fake", &functions, &fake);
 }
 
-static const char *id_of(const struct world *w, unsigned node)
-{
-	return identity_node_id(w->node[node].identity);
-}
-
 /* Each exchange has its end. */
 static void assert_over(const struct world *w)
 {

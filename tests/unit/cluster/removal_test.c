@@ -26,30 +26,11 @@ static uint64_t wall(void *arg)
 	return wall_ms;
 }
 
-static struct identity *node(struct world *w, unsigned i)
-{
-	return w->node[i].identity;
-}
-
-static bool judge(struct world *w, unsigned who, unsigned whom)
-{
-	CLEANUP(X509_freep) X509 *certificate = NULL, *issuer = NULL;
-	char id[NODE_ID_LEN + 1];
-	const char *pem = identity_certificate_pem(node(w, whom));
-	assert_int_equal(cert_read_chain(edged_str(pem), &certificate, &issuer), 0);
-	return identity_judge(node(w, who), certificate, issuer, id);
-}
-
 static void remove_ok(struct world *w, unsigned holder, const char *id)
 {
 	struct err err = { "" };
-	if (identity_remove(node(w, holder), id, &err))
+	if (identity_remove(identity_of(w, holder), id, &err))
 		fail_msg("%s", err.text);
-}
-
-static int take(struct world *w, unsigned i, unsigned from)
-{
-	return identity_take_removed(node(w, i), identity_removed_text(node(w, from)));
 }
 
 /* Three of one account; all know each other's certificates. */
@@ -57,7 +38,7 @@ static void account_of_three(struct world *w)
 {
 	wall_ms = clock_wall_ms();
 	for (unsigned i = 0; i < NODES; i++)
-		identity_set_clock(node(w, i), wall, NULL);
+		identity_set_clock(identity_of(w, i), wall, NULL);
 	join_ok(w, 0, 1);
 	join_ok(w, 0, 2);
 	for (unsigned i = 0; i < NODES; i++)
@@ -70,17 +51,20 @@ static void a_removed_node_is_believed_by_nobody(void **state)
 	struct world *w = *state;
 	struct err err = { "" };
 	account_of_three(w);
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
 	assert_false(judge(w, 0, 2));
 	assert_true(judge(w, 1, 2)); /* it has not heard of it */
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	assert_false(judge(w, 1, 2));
 	assert_true(judge(w, 1, 0));
 	assert_true(judge(w, 0, 1));
-	assert_int_equal(identity_remove(node(w, 0), identity_node_id(node(w, 2)), &err), -EALREADY);
-	assert_int_equal(identity_remove(node(w, 0), identity_node_id(node(w, 0)), &err), -EINVAL);
-	assert_int_equal(identity_remove(node(w, 0), "nonsense", &err), -EINVAL);
-	assert_int_equal(identity_remove(node(w, 1), identity_node_id(node(w, 2)), &err), -EACCES);
+	assert_int_equal(
+	        identity_remove(identity_of(w, 0), identity_node_id(identity_of(w, 2)), &err), -EALREADY);
+	assert_int_equal(
+	        identity_remove(identity_of(w, 0), identity_node_id(identity_of(w, 0)), &err), -EINVAL);
+	assert_int_equal(identity_remove(identity_of(w, 0), "nonsense", &err), -EINVAL);
+	assert_int_equal(
+	        identity_remove(identity_of(w, 1), identity_node_id(identity_of(w, 2)), &err), -EACCES);
 	/* and so after a restart */
 	struct identity *again;
 	assert_int_equal(identity_open(w->node[1].folder, &again, &err), 0);
@@ -96,8 +80,8 @@ static void no_clock_brings_it_back(void **state)
 	account_of_three(w);
 	uint64_t began = wall_ms;
 	wall_ms += 3 * DAY;
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
-	assert_int_equal(take(w, 1, 0), 0);
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	for (uint64_t day = 0; day < 4000; day++) {
 		wall_ms = began - 2000 * DAY + day * DAY;
 		assert_false(judge(w, 1, 2));
@@ -109,7 +93,7 @@ static void its_certificate_is_not_renewed(void **state)
 {
 	struct world *w = *state;
 	account_of_three(w);
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
 	wall_ms += 5 * DAY; /* two thirds have passed */
 	const uint64_t renewals = join_counts(w->node[2].join).renewals;
 	struct client *client = ask(w, 0, 2, "POST", "/nodes/n0/edge/v1/account/renew", "{}");
@@ -123,17 +107,17 @@ static void an_invite_brings_it_back(void **state)
 	struct world *w = *state;
 	struct err err = { "" };
 	account_of_three(w);
-	remove_ok(w, 0, identity_node_id(node(w, 1)));
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
-	uint64_t version = identity_removed(node(w, 0))->version;
-	assert_int_equal(identity_readmit(node(w, 0), identity_node_id(node(w, 2)), &err), 0);
-	assert_true(identity_removed(node(w, 0))->version > version);
-	assert_int_equal(identity_removed(node(w, 0))->count, 1);
+	remove_ok(w, 0, identity_node_id(identity_of(w, 1)));
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
+	uint64_t version = identity_removed(identity_of(w, 0))->version;
+	assert_int_equal(identity_readmit(identity_of(w, 0), identity_node_id(identity_of(w, 2)), &err), 0);
+	assert_true(identity_removed(identity_of(w, 0))->version > version);
+	assert_int_equal(identity_removed(identity_of(w, 0))->count, 1);
 	assert_true(judge(w, 0, 2));
 	assert_false(judge(w, 0, 1));
-	version = identity_removed(node(w, 0))->version;
-	assert_int_equal(identity_readmit(node(w, 0), identity_node_id(node(w, 2)), &err), 0);
-	assert_int_equal(identity_removed(node(w, 0))->version, version);
+	version = identity_removed(identity_of(w, 0))->version;
+	assert_int_equal(identity_readmit(identity_of(w, 0), identity_node_id(identity_of(w, 2)), &err), 0);
+	assert_int_equal(identity_removed(identity_of(w, 0))->version, version);
 }
 
 /* --- lists that are not taken --- */
@@ -143,49 +127,49 @@ static void old_lists_are_not_taken(void **state)
 	struct world *w = *state;
 	struct err err = { "" };
 	account_of_three(w);
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
 	CLEANUP(buf_fini) struct buf first = BUF_EMPTY, second = BUF_EMPTY;
-	struct edged_slice text = identity_removed_text(node(w, 0));
+	struct edged_slice text = identity_removed_text(identity_of(w, 0));
 	assert_int_equal(buf_add(&first, text.ptr, text.len), 0);
-	assert_int_equal(identity_readmit(node(w, 0), identity_node_id(node(w, 2)), &err), 0);
-	text = identity_removed_text(node(w, 0));
+	assert_int_equal(identity_readmit(identity_of(w, 0), identity_node_id(identity_of(w, 2)), &err), 0);
+	text = identity_removed_text(identity_of(w, 0));
 	assert_int_equal(buf_add(&second, text.ptr, text.len), 0);
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
-	assert_int_equal(take(w, 1, 0), 0);
-	assert_int_equal(take(w, 1, 0), REMOVED_KNOWN);
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
+	assert_int_equal(take_removed(w, 1, 0), 0);
+	assert_int_equal(take_removed(w, 1, 0), REMOVED_KNOWN);
 	/* the one in which it was free: whoever kept it gains nothing */
-	assert_int_equal(identity_take_removed(node(w, 1), buf_slice(&second)), REMOVED_KNOWN);
-	assert_int_equal(identity_take_removed(node(w, 1), buf_slice(&first)), REMOVED_KNOWN);
+	assert_int_equal(identity_take_removed(identity_of(w, 1), buf_slice(&second)), REMOVED_KNOWN);
+	assert_int_equal(identity_take_removed(identity_of(w, 1), buf_slice(&first)), REMOVED_KNOWN);
 	assert_false(judge(w, 1, 2));
 	/* a holder whose clock went back goes on with higher numbers */
-	uint64_t version = identity_removed(node(w, 0))->version;
+	uint64_t version = identity_removed(identity_of(w, 0))->version;
 	wall_ms -= 100 * DAY;
-	assert_int_equal(identity_readmit(node(w, 0), identity_node_id(node(w, 2)), &err), 0);
-	assert_true(identity_removed(node(w, 0))->version > version);
+	assert_int_equal(identity_readmit(identity_of(w, 0), identity_node_id(identity_of(w, 2)), &err), 0);
+	assert_true(identity_removed(identity_of(w, 0))->version > version);
 }
 
 static void forged_lists_are_not_taken(void **state)
 {
 	struct world *w = *state;
 	account_of_three(w);
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
-	struct edged_slice good = identity_removed_text(node(w, 0));
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
+	struct edged_slice good = identity_removed_text(identity_of(w, 0));
 	for (size_t i = 0; i < good.len; i++) { /* each byte, also those of the signature */
 		CLEANUP(free_charp) char *bad = malloc(good.len);
 		memcpy(bad, good.ptr, good.len);
 		bad[i] = (char)(bad[i] == 'a' ? 'b' : 'a');
-		int r = identity_take_removed(node(w, 1), edged_slice(bad, good.len));
+		int r = identity_take_removed(identity_of(w, 1), edged_slice(bad, good.len));
 		assert_true(r == -EBADMSG || r == -EINVAL || r == -ESTALE);
 	}
 	for (size_t n = 0; n < good.len; n++)
-		assert_true(identity_take_removed(node(w, 1), edged_slice(good.ptr, n)) < 0);
+		assert_true(identity_take_removed(identity_of(w, 1), edged_slice(good.ptr, n)) < 0);
 	CLEANUP(buf_fini) struct buf longer = BUF_EMPTY;
 	assert_int_equal(buf_add(&longer, good.ptr, good.len), 0);
 	assert_int_equal(buf_add_str(&longer, "\n"), 0);
-	assert_int_equal(identity_take_removed(node(w, 1), buf_slice(&longer)), -EINVAL);
-	assert_int_equal(identity_removed(node(w, 1))->version, 0);
+	assert_int_equal(identity_take_removed(identity_of(w, 1), buf_slice(&longer)), -EINVAL);
+	assert_int_equal(identity_removed(identity_of(w, 1))->version, 0);
 	assert_true(judge(w, 1, 2));
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 }
 
 /* Signed by the key of another account, and by a node's own. */
@@ -200,19 +184,19 @@ static void lists_of_others_are_not_taken(void **state)
 	struct removal_list *list = (void *)memory;
 	*list = (struct removal_list){ .version = wall_ms * 2, .count = 1 };
 	assert_int_equal(cert_key_new(&key), 0);
-	assert_int_equal(removal_list_write(list, identity_account_id(node(w, 0)), key, &text), 0);
-	assert_int_equal(identity_take_removed(node(w, 1), buf_slice(&text)), -EBADMSG);
+	assert_int_equal(removal_list_write(list, identity_account_id(identity_of(w, 0)), key, &text), 0);
+	assert_int_equal(identity_take_removed(identity_of(w, 1), buf_slice(&text)), -EBADMSG);
 	buf_fini(&text);
-	assert_int_equal(removal_list_write(list, identity_node_id(node(w, 0)), key, &text), 0);
-	assert_int_equal(identity_take_removed(node(w, 1), buf_slice(&text)), -ESTALE);
+	assert_int_equal(removal_list_write(list, identity_node_id(identity_of(w, 0)), key, &text), 0);
+	assert_int_equal(identity_take_removed(identity_of(w, 1), buf_slice(&text)), -ESTALE);
 	/* a node of no account takes none */
 	struct identity *stranger;
 	char folder[128];
 	snprintf(folder, sizeof(folder), "%s/stranger", w->root);
 	assert_int_equal(identity_open(folder, &stranger, &err), 0);
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
-	assert_int_equal(identity_take_removed(stranger, identity_removed_text(node(w, 0))), -ESTALE);
-	assert_int_equal(identity_remove(stranger, identity_node_id(node(w, 2)), &err), -EACCES);
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
+	assert_int_equal(identity_take_removed(stranger, identity_removed_text(identity_of(w, 0))), -ESTALE);
+	assert_int_equal(identity_remove(stranger, identity_node_id(identity_of(w, 2)), &err), -EACCES);
 	identity_free(stranger);
 	snprintf(folder, sizeof(folder), "%s/stranger/node.pem", w->root);
 	assert_int_equal(remove(folder), 0);
@@ -231,18 +215,19 @@ static void the_list_is_bounded_and_its_lines_end(void **state)
 		node_id_format(hash, id);
 		remove_ok(w, 0, id);
 	}
-	assert_int_equal(identity_remove(node(w, 0), identity_node_id(node(w, 2)), &err), -ENOSPC);
-	assert_true(identity_removed_text(node(w, 0)).len <= REMOVALS_TEXT);
-	assert_int_equal(take(w, 1, 0), 0);
-	assert_int_equal(identity_removed(node(w, 1))->count, REMOVALS_MAX);
+	assert_int_equal(
+	        identity_remove(identity_of(w, 0), identity_node_id(identity_of(w, 2)), &err), -ENOSPC);
+	assert_true(identity_removed_text(identity_of(w, 0)).len <= REMOVALS_TEXT);
+	assert_int_equal(take_removed(w, 1, 0), 0);
+	assert_int_equal(identity_removed(identity_of(w, 1))->count, REMOVALS_MAX);
 	/* one more than there may be, rightly signed, is no list */
 	static char text[REMOVALS_TEXT + 2];
 	memset(text, 'x', sizeof(text));
-	assert_int_equal(identity_take_removed(node(w, 1), edged_slice(text, sizeof(text))), -EINVAL);
+	assert_int_equal(identity_take_removed(identity_of(w, 1), edged_slice(text, sizeof(text))), -EINVAL);
 	/* once no certificate of theirs can be good any more, their lines go */
 	wall_ms += 38 * DAY;
-	remove_ok(w, 0, identity_node_id(node(w, 2)));
-	assert_int_equal(identity_removed(node(w, 0))->count, 1);
+	remove_ok(w, 0, identity_node_id(identity_of(w, 2)));
+	assert_int_equal(identity_removed(identity_of(w, 0))->count, 1);
 }
 
 /* --- the way of a list --- */
@@ -258,7 +243,7 @@ static bool source(void *arg, uint64_t above, const char *but, char ret_id[NODE_
 	struct world *w = ((struct node *)arg)->world;
 	bool found = false;
 	for (unsigned i = sources; i-- > 0 && claimed > above;) {
-		const char *id = identity_node_id(node(w, source_of[i]));
+		const char *id = identity_node_id(identity_of(w, source_of[i]));
 		if (found && strcmp(id, but) == 0)
 			continue;
 		snprintf(ret_id, NODE_ID_LEN + 1, "%s", id);
@@ -311,7 +296,7 @@ static bool has_asked(struct world *w)
 }
 static bool has_list(struct world *w)
 {
-	return identity_removed(node(w, 1))->version > 0;
+	return identity_removed(identity_of(w, 1))->version > 0;
 }
 
 static void a_list_is_fetched_from_who_tells_of_it(void **state)
@@ -324,7 +309,7 @@ static void a_list_is_fetched_from_who_tells_of_it(void **state)
 	struct client *client = ask(w, 0, 0, "DELETE", "/mds/v1/nodes/n2", "");
 	assert_int_equal(client->status, 200);
 	assert_int_equal(removed_calls, 1);
-	claimed = identity_removed(node(w, 0))->version;
+	claimed = identity_removed(identity_of(w, 0))->version;
 	sources = 0;
 	removals_look(asking); /* nobody tells of news */
 	run_a_while(w);
@@ -340,12 +325,12 @@ static void a_list_is_fetched_from_who_tells_of_it(void **state)
 	assert_int_equal(removed_calls, 2);
 	assert_int_equal(changed_calls, 2);
 	/* a list that names this node itself makes it no trouble of its own */
-	remove_ok(w, 0, identity_node_id(node(w, 1)));
-	assert_int_equal(take(w, 1, 0), 0);
+	remove_ok(w, 0, identity_node_id(identity_of(w, 1)));
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	assert_int_equal(removed_calls, 3); /* by the holder */
 	client = ask(w, 0, 1, "GET", "/edge/v1/account/removed", "");
 	assert_int_equal(client->status, 200);
-	assert_non_null(strstr(client->body.ptr, identity_node_id(node(w, 2))));
+	assert_non_null(strstr(client->body.ptr, identity_node_id(identity_of(w, 2))));
 	removals_free(asking);
 	removals_free(holder);
 }
@@ -373,14 +358,14 @@ static void who_lies_about_its_list_is_passed_over(void **state)
 		removals_look(asking); /* its word alone does not make it asked again */
 		run_a_while(w);
 		assert_int_equal(told_count, 1);
-		assert_int_equal(identity_removed(node(w, 1))->version, 0);
+		assert_int_equal(identity_removed(identity_of(w, 1))->version, 0);
 		removals_free(asking);
 	}
 	/* one that knows is asked next, at once */
 	asking = make(w, 1);
 	removals_look(asking);
 	run_until(w, has_asked);
-	claimed = identity_removed(node(w, 0))->version;
+	claimed = identity_removed(identity_of(w, 0))->version;
 	sources = 2;
 	source_of[1] = 0;
 	removals_look(asking);

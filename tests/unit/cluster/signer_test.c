@@ -29,42 +29,19 @@ static uint64_t wall(void *arg)
 	return wall_ms;
 }
 
-static struct identity *node(struct world *w, unsigned i)
-{
-	return w->node[i].identity;
-}
-
-static const char *id_of(struct world *w, unsigned i)
-{
-	return identity_node_id(node(w, i));
-}
-
-static bool judge(struct world *w, unsigned who, unsigned whom)
-{
-	CLEANUP(X509_freep) X509 *certificate = NULL, *issuer = NULL;
-	char id[NODE_ID_LEN + 1];
-	const char *pem = identity_certificate_pem(node(w, whom));
-	assert_int_equal(cert_read_chain(edged_str(pem), &certificate, &issuer), 0);
-	return identity_judge(node(w, who), certificate, issuer, id);
-}
-
-static int take(struct world *w, unsigned i, unsigned from)
-{
-	return identity_take_removed(node(w, i), identity_removed_text(node(w, from)));
-}
-
 /* Node `to` gets a certificate from node `from`, without any wire. */
 static int enrol(struct world *w, unsigned from, unsigned to)
 {
 	CLEANUP(buf_fini) struct buf request = BUF_EMPTY, pem = BUF_EMPTY;
 	struct err err = { "" };
-	assert_int_equal(identity_request(node(w, to), &request), 0);
-	int r = identity_sign(node(w, from), buf_slice(&request), id_of(w, to), edged_str("box"), &pem);
+	assert_int_equal(identity_request(identity_of(w, to), &request), 0);
+	int r = identity_sign(
+	        identity_of(w, from), buf_slice(&request), id_of(w, to), edged_str("box"), &pem);
 	if (r)
 		return r;
-	const struct identity_grant grant = { identity_account_id(node(w, from)), buf_slice(&pem),
-		edged_str(identity_ca_pem(node(w, from))), identity_ca_holder(node(w, from)) };
-	return identity_adopt(node(w, to), &grant, &err);
+	const struct identity_grant grant = { identity_account_id(identity_of(w, from)), buf_slice(&pem),
+		edged_str(identity_ca_pem(identity_of(w, from))), identity_ca_holder(identity_of(w, from)) };
+	return identity_adopt(identity_of(w, to), &grant, &err);
 }
 
 /* It has heard that it is a signer: it gets its certificate from node 0. */
@@ -72,19 +49,19 @@ static void certify(struct world *w, unsigned i)
 {
 	CLEANUP(buf_fini) struct buf request = BUF_EMPTY, pem = BUF_EMPTY;
 	struct err err = { "" };
-	assert_true(identity_signer_due(node(w, i)));
-	assert_int_equal(identity_signer_request(node(w, i), &request), 0);
-	assert_int_equal(identity_sign_signer(node(w, 0), buf_slice(&request), id_of(w, i), &pem), 0);
-	if (identity_signer_adopt(node(w, i), buf_slice(&pem), &err))
+	assert_true(identity_signer_due(identity_of(w, i)));
+	assert_int_equal(identity_signer_request(identity_of(w, i), &request), 0);
+	assert_int_equal(identity_sign_signer(identity_of(w, 0), buf_slice(&request), id_of(w, i), &pem), 0);
+	if (identity_signer_adopt(identity_of(w, i), buf_slice(&pem), &err))
 		fail_msg("%s", err.text);
-	assert_false(identity_signer_due(node(w, i)));
-	assert_true(identity_can_sign(node(w, i)));
+	assert_false(identity_signer_due(identity_of(w, i)));
+	assert_true(identity_can_sign(identity_of(w, i)));
 }
 
 static void set_clocks(struct world *w)
 {
 	for (unsigned i = 0; i < NODES; i++)
-		identity_set_clock(node(w, i), wall, NULL);
+		identity_set_clock(identity_of(w, i), wall, NULL);
 }
 
 /* Node 0 holds the account's key, node 1 is a signer, node 2 is of no account. */
@@ -93,12 +70,12 @@ static void account_with_signer(struct world *w)
 	struct err err = { "" };
 	wall_ms = clock_wall_ms();
 	set_clocks(w);
-	assert_int_equal(identity_create_account(node(w, 0), &err), 0);
+	assert_int_equal(identity_create_account(identity_of(w, 0), &err), 0);
 	assert_int_equal(enrol(w, 0, 1), 0);
-	assert_false(identity_can_sign(node(w, 1)));
-	assert_int_equal(identity_add_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(take(w, 1, 0), 0);
-	assert_false(identity_can_sign(node(w, 1)));
+	assert_false(identity_can_sign(identity_of(w, 1)));
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
+	assert_false(identity_can_sign(identity_of(w, 1)));
 	certify(w, 1);
 }
 
@@ -125,9 +102,9 @@ static void a_signer_signs_as_the_ca_does(void **state)
 	for (unsigned i = 0; i < NODES; i++)
 		for (unsigned j = 0; j < NODES; j++)
 			assert_true(judge(w, i, j));
-	assert_string_equal(identity_account_id(node(w, 2)), identity_account_id(node(w, 0)));
-	assert_string_equal(identity_ca_holder(node(w, 2)), id_of(w, 0));
-	assert_false(identity_can_sign(node(w, 2)));
+	assert_string_equal(identity_account_id(identity_of(w, 2)), identity_account_id(identity_of(w, 0)));
+	assert_string_equal(identity_ca_holder(identity_of(w, 2)), id_of(w, 0));
+	assert_false(identity_can_sign(identity_of(w, 2)));
 	assert_int_equal(enrol(w, 2, 1), -EACCES);
 	snprintf(path, sizeof(path), "%s/signer.pem", w->node[1].folder);
 	assert_int_equal(stat(path, &st), 0);
@@ -146,12 +123,16 @@ static void its_key_is_one_of_its_own(void **state)
 	struct world *w = *state;
 	CLEANUP(buf_fini) struct buf request = BUF_EMPTY, pem = BUF_EMPTY;
 	account_with_signer(w);
-	assert_int_equal(identity_request(node(w, 1), &request), 0);
-	assert_int_equal(identity_sign_signer(node(w, 0), buf_slice(&request), id_of(w, 1), &pem), -EINVAL);
+	assert_int_equal(identity_request(identity_of(w, 1), &request), 0);
+	assert_int_equal(
+	        identity_sign_signer(identity_of(w, 0), buf_slice(&request), id_of(w, 1), &pem), -EINVAL);
 	request.ptr[request.len - 1] ^= 1;
-	assert_int_equal(identity_sign_signer(node(w, 0), buf_slice(&request), id_of(w, 1), &pem), -EINVAL);
-	assert_int_equal(identity_sign_signer(node(w, 0), buf_slice(&request), id_of(w, 0), &pem), -ENOENT);
-	assert_int_equal(identity_sign_signer(node(w, 1), buf_slice(&request), id_of(w, 1), &pem), -EACCES);
+	assert_int_equal(
+	        identity_sign_signer(identity_of(w, 0), buf_slice(&request), id_of(w, 1), &pem), -EINVAL);
+	assert_int_equal(
+	        identity_sign_signer(identity_of(w, 0), buf_slice(&request), id_of(w, 0), &pem), -ENOENT);
+	assert_int_equal(
+	        identity_sign_signer(identity_of(w, 1), buf_slice(&request), id_of(w, 1), &pem), -EACCES);
 	assert_int_equal(pem.len, 0);
 }
 
@@ -161,23 +142,23 @@ static void only_the_accounts_key_makes_signers(void **state)
 	struct err err = { "" };
 	char id[NODE_ID_LEN + 1];
 	account_with_signer(w);
-	assert_int_equal(identity_add_signer(node(w, 1), id_of(w, 2), &err), -EACCES);
-	assert_int_equal(identity_drop_signer(node(w, 1), id_of(w, 1), &err), -EACCES);
-	assert_int_equal(identity_remove(node(w, 1), id_of(w, 2), &err), -EACCES);
-	assert_int_equal(identity_add_signer(node(w, 0), "nonsense", &err), -EINVAL);
-	assert_int_equal(identity_add_signer(node(w, 0), id_of(w, 1), &err), -EALREADY);
-	assert_int_equal(identity_drop_signer(node(w, 0), id_of(w, 2), &err), -ENOENT);
-	assert_int_equal(identity_remove(node(w, 0), id_of(w, 2), &err), 0);
-	assert_int_equal(identity_add_signer(node(w, 0), id_of(w, 2), &err), -EKEYREVOKED);
+	assert_int_equal(identity_add_signer(identity_of(w, 1), id_of(w, 2), &err), -EACCES);
+	assert_int_equal(identity_drop_signer(identity_of(w, 1), id_of(w, 1), &err), -EACCES);
+	assert_int_equal(identity_remove(identity_of(w, 1), id_of(w, 2), &err), -EACCES);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), "nonsense", &err), -EINVAL);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id_of(w, 1), &err), -EALREADY);
+	assert_int_equal(identity_drop_signer(identity_of(w, 0), id_of(w, 2), &err), -ENOENT);
+	assert_int_equal(identity_remove(identity_of(w, 0), id_of(w, 2), &err), 0);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id_of(w, 2), &err), -EKEYREVOKED);
 	for (uint8_t i = 1; i < SIGNERS_MAX; i++) {
 		const uint8_t hash[32] = { i, 7 };
 		node_id_format(hash, id);
-		assert_int_equal(identity_add_signer(node(w, 0), id, &err), 0);
+		assert_int_equal(identity_add_signer(identity_of(w, 0), id, &err), 0);
 	}
 	node_id_format((const uint8_t[32]){ 99 }, id);
-	assert_int_equal(identity_add_signer(node(w, 0), id, &err), -ENOSPC);
-	assert_int_equal(take(w, 1, 0), 0); /* the list reads as it was written */
-	assert_int_equal(identity_removed(node(w, 1))->signer_count, SIGNERS_MAX);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id, &err), -ENOSPC);
+	assert_int_equal(take_removed(w, 1, 0), 0); /* the list reads as it was written */
+	assert_int_equal(identity_removed(identity_of(w, 1))->signer_count, SIGNERS_MAX);
 }
 
 /* Each signer must have room among the former ones. */
@@ -190,18 +171,18 @@ static void former_signers_are_bounded(void **state)
 	for (uint8_t i = 0; i < FORMER_SIGNERS_MAX - 1; i++) {
 		const uint8_t hash[32] = { i, 8 };
 		node_id_format(hash, id);
-		assert_int_equal(identity_add_signer(node(w, 0), id, &err), 0);
-		assert_int_equal(identity_drop_signer(node(w, 0), id, &err), 0);
+		assert_int_equal(identity_add_signer(identity_of(w, 0), id, &err), 0);
+		assert_int_equal(identity_drop_signer(identity_of(w, 0), id, &err), 0);
 	}
 	node_id_format((const uint8_t[32]){ 99 }, id);
-	assert_int_equal(identity_add_signer(node(w, 0), id, &err), -ENOSPC);
-	assert_int_equal(identity_drop_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(identity_removed(node(w, 0))->former_count, FORMER_SIGNERS_MAX);
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id, &err), -ENOSPC);
+	assert_int_equal(identity_drop_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(identity_removed(identity_of(w, 0))->former_count, FORMER_SIGNERS_MAX);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	/* they end by themselves */
 	wall_ms += 396 * DAY;
-	assert_int_equal(identity_add_signer(node(w, 0), id, &err), 0);
-	assert_int_equal(identity_removed(node(w, 0))->former_count, 0);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id, &err), 0);
+	assert_int_equal(identity_removed(identity_of(w, 0))->former_count, 0);
 }
 
 /* --- chains --- */
@@ -254,7 +235,7 @@ static void chain_init(struct world *w, unsigned holder, struct chain *c)
 static bool believed(struct world *w, const struct chain *c, X509 *issuer)
 {
 	char id[NODE_ID_LEN + 1];
-	bool trusted = identity_judge(node(w, 0), c->leaf, issuer, id);
+	bool trusted = identity_judge(identity_of(w, 0), c->leaf, issuer, id);
 	assert_string_equal(id, c->leaf_id); /* whose key it is shows in any case */
 	return trusted;
 }
@@ -341,8 +322,8 @@ static void a_node_is_no_issuer(void **state)
 	chain_init(w, 0, &c);
 	X509_free(TAKE(c.issuer));
 	EVP_PKEY_free(TAKE(c.issuer_key));
-	assert_int_equal(cert_read(edged_str(identity_certificate_pem(node(w, 1))), &c.issuer), 0);
-	assert_int_equal(cert_read_key(edged_str(identity_key_pem(node(w, 1))), &c.issuer_key), 0);
+	assert_int_equal(cert_read(edged_str(identity_certificate_pem(identity_of(w, 1))), &c.issuer), 0);
+	assert_int_equal(cert_read_key(edged_str(identity_key_pem(identity_of(w, 1))), &c.issuer_key), 0);
 	make_leaf(&c, wall_ms - DAY, wall_ms + DAY);
 	assert_false(believed(w, &c, c.issuer));
 	assert_true(judge(w, 0, 1));
@@ -350,8 +331,8 @@ static void a_node_is_no_issuer(void **state)
 	CLEANUP(chain_fini) struct chain d;
 	char id[NODE_ID_LEN + 1];
 	chain_init(w, 0, &d);
-	assert_false(identity_judge(node(w, 0), d.issuer, NULL, id));
-	assert_false(identity_judge(node(w, 0), d.issuer, d.ca, id));
+	assert_false(identity_judge(identity_of(w, 0), d.issuer, NULL, id));
+	assert_false(identity_judge(identity_of(w, 0), d.issuer, d.ca, id));
 }
 
 static void there_is_one_level_of_them(void **state)
@@ -378,11 +359,11 @@ static void a_signer_of_another_account_is_none(void **state)
 	struct err err = { "" };
 	CLEANUP(chain_fini) struct chain c;
 	account_with_signer(w);
-	assert_int_equal(identity_create_account(node(w, 2), &err), 0);
+	assert_int_equal(identity_create_account(identity_of(w, 2), &err), 0);
 	chain_init(w, 2, &c);
 	assert_false(believed(w, &c, c.issuer));
 	char id[NODE_ID_LEN + 1];
-	assert_true(identity_judge(node(w, 2), c.leaf, c.issuer, id));
+	assert_true(identity_judge(identity_of(w, 2), c.leaf, c.issuer, id));
 }
 
 /* As with the certificates of nodes: who was known is borne for 30 days. */
@@ -404,7 +385,7 @@ static void an_intermediate_ends(void **state)
 	assert_false(believed(w, &d, d.issuer));
 	make_leaf(&d, wall_ms - 3 * DAY, wall_ms - 2 * DAY);
 	assert_false(believed(w, &d, d.issuer));
-	identity_set_mono(node(w, 0), wall, NULL); /* it ran all the time */
+	identity_set_mono(identity_of(w, 0), wall, NULL); /* it ran all the time */
 	wall_ms += 30 * DAY;
 	assert_false(believed(w, &c, c.issuer));
 }
@@ -417,7 +398,7 @@ static void a_removed_node_is_refused_whoever_signed(void **state)
 	account_with_signer(w);
 	chain_init(w, 0, &c);
 	assert_true(believed(w, &c, c.issuer));
-	assert_int_equal(identity_remove(node(w, 0), c.leaf_id, &err), 0);
+	assert_int_equal(identity_remove(identity_of(w, 0), c.leaf_id, &err), 0);
 	assert_false(believed(w, &c, c.issuer));
 	make_leaf(&c, wall_ms - DAY, wall_ms + DAY); /* a new one for the same key */
 	assert_false(believed(w, &c, c.issuer));
@@ -431,13 +412,13 @@ static void an_intermediate_of_a_removed_node_is_refused(void **state)
 	CLEANUP(chain_fini) struct chain c;
 	wall_ms = clock_wall_ms();
 	set_clocks(w);
-	assert_int_equal(identity_create_account(node(w, 0), &err), 0);
+	assert_int_equal(identity_create_account(identity_of(w, 0), &err), 0);
 	assert_int_equal(enrol(w, 0, 1), 0);
 	chain_init(w, 0, &c);
-	assert_int_equal(identity_remove(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(identity_removed(node(w, 0))->former_count, 0);
+	assert_int_equal(identity_remove(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(identity_removed(identity_of(w, 0))->former_count, 0);
 	assert_false(believed(w, &c, c.issuer));
-	assert_int_equal(identity_readmit(node(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(identity_readmit(identity_of(w, 0), id_of(w, 1), &err), 0);
 	assert_true(believed(w, &c, c.issuer));
 }
 
@@ -448,22 +429,22 @@ static void a_joining_node_checks_the_inviters_chain(void **state)
 	struct err err = { "" };
 	account_with_signer(w);
 	chain_init(w, 0, &c);
-	assert_int_equal(identity_create_account(node(w, 2), &err), 0);
+	assert_int_equal(identity_create_account(identity_of(w, 2), &err), 0);
 	chain_init(w, 2, &other);
 	uint8_t *leaf = NULL, *issuer = NULL, *foreign = NULL;
 	int n = i2d_X509(c.leaf, &leaf), m = i2d_X509(c.issuer, &issuer),
 	    k = i2d_X509(other.issuer, &foreign);
-	const struct edged_slice ca = edged_str(identity_ca_pem(node(w, 0))), none = edged_slice(NULL, 0),
-	                         leaf_der = edged_slice(leaf, (size_t)n),
+	const struct edged_slice ca = edged_str(identity_ca_pem(identity_of(w, 0))),
+	                         none = edged_slice(NULL, 0), leaf_der = edged_slice(leaf, (size_t)n),
 	                         issuer_der = edged_slice(issuer, (size_t)m);
-	const char *account = identity_account_id(node(w, 0));
+	const char *account = identity_account_id(identity_of(w, 0));
 	assert_true(identity_signed_by(ca, account, leaf_der, issuer_der));
 	assert_false(identity_signed_by(ca, account, leaf_der, none));
 	assert_false(identity_signed_by(ca, account, leaf_der, edged_slice(foreign, (size_t)k)));
 	assert_false(identity_signed_by(ca, account, leaf_der, edged_slice(issuer, 10)));
-	assert_false(identity_signed_by(ca, identity_account_id(node(w, 2)), leaf_der, issuer_der));
-	assert_false(identity_signed_by(edged_str(identity_ca_pem(node(w, 2))),
-	        identity_account_id(node(w, 2)), leaf_der, issuer_der));
+	assert_false(identity_signed_by(ca, identity_account_id(identity_of(w, 2)), leaf_der, issuer_der));
+	assert_false(identity_signed_by(edged_str(identity_ca_pem(identity_of(w, 2))),
+	        identity_account_id(identity_of(w, 2)), leaf_der, issuer_der));
 	OPENSSL_free(leaf);
 	OPENSSL_free(issuer);
 	OPENSSL_free(foreign);
@@ -477,29 +458,30 @@ static void what_a_node_is_given_must_be_such_a_chain(void **state)
 	struct err err = { "" };
 	account_with_signer(w);
 	chain_init(w, 0, &c);
-	assert_int_equal(identity_request(node(w, 2), &request), 0);
+	assert_int_equal(identity_request(identity_of(w, 2), &request), 0);
 	assert_int_equal(
-	        identity_sign(node(w, 1), buf_slice(&request), id_of(w, 2), edged_str("box"), &pem), 0);
-	struct identity_grant grant = { identity_account_id(node(w, 0)), buf_slice(&pem),
-		edged_str(identity_ca_pem(node(w, 0))), id_of(w, 0) };
+	        identity_sign(identity_of(w, 1), buf_slice(&request), id_of(w, 2), edged_str("box"), &pem),
+	        0);
+	struct identity_grant grant = { identity_account_id(identity_of(w, 0)), buf_slice(&pem),
+		edged_str(identity_ca_pem(identity_of(w, 0))), id_of(w, 0) };
 	const char *second = strstr(pem.ptr + 1, "-----BEGIN");
 	assert_non_null(second);
 	grant.certificate_pem = edged_slice(pem.ptr, (size_t)(second - pem.ptr));
-	assert_int_equal(identity_adopt(node(w, 2), &grant, &err), -EINVAL);
+	assert_int_equal(identity_adopt(identity_of(w, 2), &grant, &err), -EINVAL);
 	CLEANUP(buf_fini) struct buf other = BUF_EMPTY;
 	assert_int_equal(buf_add(&other, pem.ptr, (size_t)(second - pem.ptr)), 0);
 	assert_int_equal(cert_write(c.issuer, &other), 0);
 	grant.certificate_pem = buf_slice(&other);
-	assert_int_equal(identity_adopt(node(w, 2), &grant, &err), -EINVAL);
-	assert_string_equal(identity_account_id(node(w, 2)), "");
+	assert_int_equal(identity_adopt(identity_of(w, 2), &grant, &err), -EINVAL);
+	assert_string_equal(identity_account_id(identity_of(w, 2)), "");
 	grant.certificate_pem = buf_slice(&pem);
-	assert_int_equal(identity_adopt(node(w, 2), &grant, &err), 0);
+	assert_int_equal(identity_adopt(identity_of(w, 2), &grant, &err), 0);
 	/* the signer's own: of that key, and for this node */
 	buf_clear(&other);
 	assert_int_equal(cert_write(c.issuer, &other), 0);
-	assert_int_equal(identity_signer_adopt(node(w, 1), buf_slice(&other), &err), -EINVAL);
-	assert_int_equal(identity_signer_adopt(node(w, 1), buf_slice(&pem), &err), -EINVAL);
-	assert_true(identity_can_sign(node(w, 1)));
+	assert_int_equal(identity_signer_adopt(identity_of(w, 1), buf_slice(&other), &err), -EINVAL);
+	assert_int_equal(identity_signer_adopt(identity_of(w, 1), buf_slice(&pem), &err), -EINVAL);
+	assert_true(identity_can_sign(identity_of(w, 1)));
 }
 
 /* --- its life --- */
@@ -510,26 +492,27 @@ static void a_signer_renews_and_ends(void **state)
 	CLEANUP(X509_freep) X509 *leaf = NULL, *issuer = NULL;
 	uint64_t until = wall_ms + 365 * DAY;
 	account_with_signer(w);
-	until = identity_removed(node(w, 0))->signers[0].until_ms;
+	until = identity_removed(identity_of(w, 0))->signers[0].until_ms;
 	assert_in_range(until - wall_ms, 364 * DAY, 365 * DAY);
 	wall_ms += 243 * DAY;
-	assert_false(identity_signer_due(node(w, 1)));
+	assert_false(identity_signer_due(identity_of(w, 1)));
 	wall_ms += DAY;
-	assert_true(identity_signer_due(node(w, 1)));
-	assert_true(identity_can_sign(node(w, 1)));
+	assert_true(identity_signer_due(identity_of(w, 1)));
+	assert_true(identity_can_sign(identity_of(w, 1)));
 	/* the holder is away: it signs on, and nothing outlives its certificate */
 	wall_ms += 120 * DAY;
 	assert_int_equal(enrol(w, 1, 2), 0);
-	assert_int_equal(cert_read_chain(edged_str(identity_certificate_pem(node(w, 2))), &leaf, &issuer), 0);
+	assert_int_equal(
+	        cert_read_chain(edged_str(identity_certificate_pem(identity_of(w, 2))), &leaf, &issuer), 0);
 	assert_int_equal(cert_until(leaf), cert_until(issuer));
 	assert_true(cert_until(leaf) < wall_ms + 2 * DAY);
 	assert_true(judge(w, 1, 2));
 	wall_ms += 2 * DAY;
-	assert_false(identity_can_sign(node(w, 1)));
+	assert_false(identity_can_sign(identity_of(w, 1)));
 	assert_int_equal(enrol(w, 1, 2), -EACCES);
 	certify(w, 1);
 	assert_int_equal(enrol(w, 1, 2), 0);
-	assert_true(identity_removed(node(w, 0))->signers[0].until_ms > until + 300 * DAY);
+	assert_true(identity_removed(identity_of(w, 0))->signers[0].until_ms > until + 300 * DAY);
 }
 
 /* Would node 0 believe a node that it never heard of, which node 1 signs for? */
@@ -544,9 +527,10 @@ static bool a_stranger_is_believed(struct world *w)
 	assert_int_equal(cert_key_point(key, point), 0);
 	cert_point_id(point, id);
 	assert_int_equal(cert_request(key, &request), 0);
-	assert_int_equal(identity_sign(node(w, 1), buf_slice(&request), id, edged_str("box"), &pem), 0);
+	assert_int_equal(
+	        identity_sign(identity_of(w, 1), buf_slice(&request), id, edged_str("box"), &pem), 0);
 	assert_int_equal(cert_read_chain(buf_slice(&pem), &leaf, &issuer), 0);
-	return identity_judge(node(w, 0), leaf, issuer, id);
+	return identity_judge(identity_of(w, 0), leaf, issuer, id);
 }
 
 /* Whether the holder takes the right from it or the node from the account. */
@@ -558,31 +542,31 @@ static void known_nodes_of_a_former_signer_go_elsewhere(struct world *w, bool wh
 	account_with_signer(w);
 	assert_int_equal(enrol(w, 1, 2), 0);
 	assert_true(judge(w, 0, 2) && judge(w, 1, 2) && judge(w, 2, 1) && judge(w, 2, 0));
-	identity_tick(node(w, 2), &renew);
+	identity_tick(identity_of(w, 2), &renew);
 	assert_false(renew);
 	/* a thief has its key */
 	chain_init(w, 0, &c);
 	make_leaf(&c, wall_ms - DAY, wall_ms + 6 * DAY);
-	assert_int_equal(whole ? identity_remove(node(w, 0), id_of(w, 1), &err)
-	                       : identity_drop_signer(node(w, 0), id_of(w, 1), &err),
+	assert_int_equal(whole ? identity_remove(identity_of(w, 0), id_of(w, 1), &err)
+	                       : identity_drop_signer(identity_of(w, 0), id_of(w, 1), &err),
 	        0);
-	assert_int_equal(take(w, 2, 0), 0);
+	assert_int_equal(take_removed(w, 2, 0), 0);
 	assert_false(believed(w, &c, c.issuer));
 	make_leaf(&c, wall_ms + DAY, wall_ms + 6 * DAY);
 	assert_false(believed(w, &c, c.issuer));
-	assert_int_equal(identity_time(node(w, 0)), wall_ms); /* it does not move the time either */
-	assert_true(judge(w, 0, 2));                          /* known before */
+	assert_int_equal(identity_time(identity_of(w, 0)), wall_ms); /* it does not move the time either */
+	assert_true(judge(w, 0, 2));                                 /* known before */
 	assert_true(judge(w, 0, 1) == !whole);
 	assert_true(judge(w, 2, 1) == !whole);
 	/* it gets a certificate elsewhere, at once, not at two thirds */
-	identity_tick(node(w, 2), &renew);
+	identity_tick(identity_of(w, 2), &renew);
 	assert_true(renew);
-	assert_int_equal(take(w, 1, 0), 0);
-	assert_false(identity_can_sign(node(w, 1)));
+	assert_int_equal(take_removed(w, 1, 0), 0);
+	assert_false(identity_can_sign(identity_of(w, 1)));
 	assert_int_equal(enrol(w, 1, 2), -EACCES);
 	assert_int_equal(file_read(w->node[1].folder, "signer.pem", &(struct buf)BUF_EMPTY, NULL), -ENOENT);
 	assert_int_equal(enrol(w, 0, 2), 0);
-	identity_tick(node(w, 2), &renew);
+	identity_tick(identity_of(w, 2), &renew);
 	assert_false(renew);
 	/* whatever the clock says, the thief's nodes are nobody's */
 	uint64_t began = wall_ms;
@@ -602,17 +586,17 @@ static void a_signer_is_taken_the_right(void **state)
 	CLEANUP(chain_fini) struct chain c;
 	chain_init(w, 0, &c);
 	assert_false(believed(w, &c, c.issuer));
-	assert_int_equal(identity_add_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	certify(w, 1);
 	assert_false(believed(w, &c, c.issuer));
 	assert_true(a_stranger_is_believed(w));
 	reopen(w, 1);
 	/* and once more */
-	assert_int_equal(identity_drop_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(identity_removed(node(w, 0))->former_count, 1);
-	assert_int_equal(identity_add_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(identity_drop_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(identity_removed(identity_of(w, 0))->former_count, 1);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	certify(w, 1);
 	assert_true(a_stranger_is_believed(w));
 }
@@ -628,9 +612,9 @@ static void a_signer_is_removed(void **state)
 	/* the line of the node ends after 37 days; what it could sign does not */
 	wall_ms += 38 * DAY;
 	node_id_format((const uint8_t[32]){ 99 }, id);
-	assert_int_equal(identity_remove(node(w, 0), id, &err), 0);
-	assert_int_equal(identity_removed(node(w, 0))->count, 1);
-	assert_int_equal(identity_removed(node(w, 0))->former_count, 1);
+	assert_int_equal(identity_remove(identity_of(w, 0), id, &err), 0);
+	assert_int_equal(identity_removed(identity_of(w, 0))->count, 1);
+	assert_int_equal(identity_removed(identity_of(w, 0))->former_count, 1);
 	make_leaf(&c, wall_ms - 30 * DAY, wall_ms - 29 * DAY);
 	assert_false(believed(w, &c, c.issuer));
 	/* nor does it when the node is invited anew */
@@ -645,10 +629,10 @@ static void the_time_of_grace_counts_from_the_removal(void **state)
 	struct world *w = *state;
 	struct err err = { "" };
 	account_with_signer(w);
-	identity_set_mono(node(w, 0), wall, NULL);
+	identity_set_mono(identity_of(w, 0), wall, NULL);
 	assert_int_equal(enrol(w, 1, 2), 0);
 	assert_true(judge(w, 0, 2));
-	assert_int_equal(identity_drop_signer(node(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(identity_drop_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
 	wall_ms += 29 * DAY;
 	assert_true(judge(w, 0, 2));
 	wall_ms += 2 * DAY;
@@ -667,16 +651,17 @@ static void a_clock_that_goes_back_leaves_no_signer(void **state)
 	uint8_t point[CERT_POINT];
 	char id[NODE_ID_LEN + 1];
 	account_with_signer(w);
-	assert_int_equal(identity_drop_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(identity_add_signer(node(w, 0), id_of(w, 1), &err), 0);
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(identity_drop_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(identity_add_signer(identity_of(w, 0), id_of(w, 1), &err), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	wall_ms += 4 * DAY;
 	certify(w, 1);
 	assert_int_equal(cert_key_new(&key), 0);
 	assert_int_equal(cert_key_point(key, point), 0);
 	cert_point_id(point, id);
 	assert_int_equal(cert_request(key, &request), 0);
-	assert_int_equal(identity_sign(node(w, 1), buf_slice(&request), id, edged_str("box"), &pem), 0);
+	assert_int_equal(
+	        identity_sign(identity_of(w, 1), buf_slice(&request), id, edged_str("box"), &pem), 0);
 	assert_int_equal(cert_read_chain(buf_slice(&pem), &leaf, &issuer), 0);
 	wall_ms -= 3 * DAY;
 	assert_int_equal(identity_open(w->node[0].folder, &holder, &err), 0);
@@ -704,7 +689,7 @@ static void without_the_key_signers_do_all_but_two_things(void **state)
 	identity_set_clock(founder, wall, NULL);
 	assert_false(identity_holds_ca(founder));
 	assert_false(identity_can_sign(founder));
-	assert_string_equal(identity_account_id(founder), identity_account_id(node(w, 0)));
+	assert_string_equal(identity_account_id(founder), identity_account_id(identity_of(w, 0)));
 	assert_int_equal(identity_add_signer(founder, id_of(w, 2), &err), -EACCES);
 	assert_int_equal(identity_drop_signer(founder, id_of(w, 1), &err), -EACCES);
 	assert_int_equal(identity_remove(founder, id_of(w, 1), &err), -EACCES);
@@ -716,18 +701,19 @@ static void without_the_key_signers_do_all_but_two_things(void **state)
 	CLEANUP(buf_fini) struct buf request = BUF_EMPTY, pem = BUF_EMPTY;
 	assert_int_equal(identity_request(founder, &request), 0);
 	assert_int_equal(
-	        identity_sign(node(w, 1), buf_slice(&request), id_of(w, 0), edged_str("box"), &pem), 0);
-	const struct identity_grant grant = { identity_account_id(node(w, 1)), buf_slice(&pem),
-		edged_str(identity_ca_pem(node(w, 1))), identity_ca_holder(node(w, 1)) };
+	        identity_sign(identity_of(w, 1), buf_slice(&request), id_of(w, 0), edged_str("box"), &pem),
+	        0);
+	const struct identity_grant grant = { identity_account_id(identity_of(w, 1)), buf_slice(&pem),
+		edged_str(identity_ca_pem(identity_of(w, 1))), identity_ca_holder(identity_of(w, 1)) };
 	assert_int_equal(identity_adopt(founder, &grant, &err), 0);
 	identity_tick(founder, &renew);
 	assert_false(renew);
 	identity_free(founder);
 	/* the signer signs for itself */
-	uint64_t before = identity_certificate_until(node(w, 1));
-	identity_tick(node(w, 1), &renew);
+	uint64_t before = identity_certificate_until(identity_of(w, 1));
+	identity_tick(identity_of(w, 1), &renew);
 	assert_false(renew);
-	assert_true(identity_certificate_until(node(w, 1)) > before);
+	assert_true(identity_certificate_until(identity_of(w, 1)) > before);
 	assert_true(judge(w, 2, 1));
 	/* the key comes back */
 	assert_int_equal(rename(away, here), 0);

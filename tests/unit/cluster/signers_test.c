@@ -20,30 +20,6 @@
 
 #define DAY TRUST_DAY_MS
 
-static struct identity *node(struct world *w, unsigned i)
-{
-	return w->node[i].identity;
-}
-
-static const char *id_of(struct world *w, unsigned i)
-{
-	return identity_node_id(node(w, i));
-}
-
-static bool judge(struct world *w, unsigned who, unsigned whom)
-{
-	CLEANUP(X509_freep) X509 *certificate = NULL, *issuer = NULL;
-	char id[NODE_ID_LEN + 1];
-	const char *pem = identity_certificate_pem(node(w, whom));
-	assert_int_equal(cert_read_chain(edged_str(pem), &certificate, &issuer), 0);
-	return identity_judge(node(w, who), certificate, issuer, id);
-}
-
-static int take(struct world *w, unsigned i, unsigned from)
-{
-	return identity_take_removed(node(w, i), identity_removed_text(node(w, from)));
-}
-
 static struct signers *signers[NODES];
 static struct removals *lists[NODES];
 
@@ -52,7 +28,7 @@ static bool source(void *arg, uint64_t above, const char *but, char ret_id[NODE_
 	struct world *w = ((struct node *)arg)->world;
 	(void)but;
 	snprintf(ret_id, NODE_ID_LEN + 1, "%s", id_of(w, 0));
-	return identity_removed(node(w, 0))->version > above;
+	return identity_removed(identity_of(w, 0))->version > above;
 }
 
 static void removed(void *arg, const char *node_id)
@@ -90,7 +66,7 @@ static void unmake(void)
 
 static bool one_signs(struct world *w)
 {
-	return identity_can_sign(node(w, 1));
+	return identity_can_sign(identity_of(w, 1));
 }
 
 static bool one_gave_up(struct world *w)
@@ -140,7 +116,7 @@ static void a_node_is_made_a_signer_over_links(void **state)
 	assert_int_equal(ask(w, 0, 0, "DELETE", SIGNERS_PATH "/n1", "")->status, 200);
 	removals_look(lists[1]);
 	run_a_while(w);
-	assert_false(identity_can_sign(node(w, 1)));
+	assert_false(identity_can_sign(identity_of(w, 1)));
 	assert_problem(ask(w, 0, 1, "POST", "/edge/v1/invites", ""), 409, "account-key-elsewhere");
 	assert_int_equal(signers_counts(signers[1]).former, 1);
 	unmake();
@@ -152,7 +128,7 @@ static void one_that_gets_no_certificate_tries_again(void **state)
 	make(w);
 	join_ok(w, 0, 1);
 	assert_int_equal(ask(w, 0, 0, "PUT", SIGNERS_PATH "/n1", "")->status, 200);
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	w->refuse_dial = true;
 	run_until(w, one_gave_up);
 	w->refuse_dial = false;
@@ -205,7 +181,7 @@ static void a_signer_takes_nodes_in_while_the_holder_is_away(void **state)
 	run_until(w, one_signs);
 	leave(w);
 	join_ok(w, 1, 2);
-	assert_string_equal(identity_account_id(node(w, 2)), identity_account_id(node(w, 0)));
+	assert_string_equal(identity_account_id(identity_of(w, 2)), identity_account_id(identity_of(w, 0)));
 	assert_true(judge(w, 0, 2) && judge(w, 1, 2) && judge(w, 2, 1) && judge(w, 2, 0));
 	assert_int_equal(join_counts(w->node[1].join).joined, 1);
 	assert_problem(ask(w, 0, 2, "POST", "/edge/v1/invites", ""), 409, "account-key-elsewhere");
@@ -254,14 +230,15 @@ static void a_node_renews_at_a_signer_while_the_holder_is_away(void **state)
 	assert_int_equal(ask(w, 0, 0, "PUT", SIGNERS_PATH "/n1", "")->status, 200);
 	removals_look(lists[1]);
 	run_until(w, one_signs);
-	assert_int_equal(take(w, 2, 0), 0);
+	assert_int_equal(take_removed(w, 2, 0), 0);
 	for (unsigned i = 1; i < NODES; i++)
-		identity_set_clock(node(w, i), five_days_on, NULL);
+		identity_set_clock(identity_of(w, i), five_days_on, NULL);
 	leave(w);
 	begin_anew(w, 2);
 	run_until(w, two_renewed);
 	assert_int_equal(join_counts(w->node[2].join).renewal_failures, 0);
-	assert_int_equal(cert_read_chain(edged_str(identity_certificate_pem(node(w, 2))), &leaf, &issuer), 0);
+	assert_int_equal(
+	        cert_read_chain(edged_str(identity_certificate_pem(identity_of(w, 2))), &leaf, &issuer), 0);
 	assert_true(cert_is_signer(issuer, id));
 	assert_string_equal(id, id_of(w, 1));
 	assert_true(judge(w, 1, 2) && judge(w, 0, 2));
@@ -279,13 +256,13 @@ static void a_signer_does_not_take_back_who_was_removed(void **state)
 	assert_int_equal(ask(w, 0, 0, "PUT", SIGNERS_PATH "/n1", "")->status, 200);
 	removals_look(lists[1]);
 	run_until(w, one_signs);
-	assert_int_equal(identity_remove(node(w, 0), id_of(w, 2), &err), 0);
-	assert_int_equal(take(w, 1, 0), 0);
+	assert_int_equal(identity_remove(identity_of(w, 0), id_of(w, 2), &err), 0);
+	assert_int_equal(take_removed(w, 1, 0), 0);
 	invite(w, 1, "", token);
 	struct client *client = join(w, 2, token);
 	assert_problem(client, 502, "inviter-refused");
 	assert_non_null(strstr(client->body.ptr, id_of(w, 0)));
-	assert_string_equal(identity_account_id(node(w, 2)), "");
+	assert_string_equal(identity_account_id(identity_of(w, 2)), "");
 	invite(w, 0, "", token);
 	assert_int_equal(join(w, 2, token)->status, 200);
 	unmake();
