@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <jansson.h>
 #include "base/log.h"
+#include "cluster/answer.h"
 #include "cluster/identity.h"
 #include "cluster/link.h"
 #include "cluster/owner.h"
@@ -174,10 +174,7 @@ static void on_timer(void *arg)
 static json_t *time_json(uint64_t ms)
 {
 	char text[32];
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm tm;
-	gmtime_r(&seconds, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	answer_time(ms, text);
 	return json_string(text);
 }
 
@@ -187,17 +184,6 @@ static json_t *removal_json(const struct removal *removal)
 	node_id_format(removal->id, id);
 	return json_pack("{s:s,s:o,s:o}", "id", id, "since", time_json(removal->since_ms), "until",
 	        time_json(removal->until_ms));
-}
-
-static int reply_json(const struct removals *removals, edged_handle request, json_t *json)
-{
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	if (!text)
-		return -ENOMEM;
-	int r = request_reply(removals->deps.requests, request, 200, "application/json", edged_str(text));
-	free(text);
-	return r;
 }
 
 static int serve_list(void *self, edged_handle request)
@@ -212,7 +198,7 @@ static int serve_list(void *self, edged_handle request)
 			json_decref(json);
 			json = NULL;
 		}
-	return reply_json(removals, request, json);
+	return answer_json(removals->deps.requests, request, 200, json);
 }
 
 static int refuse(const struct removals *removals, edged_handle request, const struct node_record *node,
@@ -260,7 +246,7 @@ static int serve_remove(void *self, edged_handle request)
 		return refuse(removals, request, &node, r, err.text);
 	log_notice("cluster", "node %s (%s) was removed from account %s", node.id, node.name,
 	        identity_account_id(removals->deps.identity));
-	return reply_json(removals, request,
+	return answer_json(removals->deps.requests, request, 200,
 	        json_pack("{s:s,s:s,s:s,s:I}", "id", node.id, "name", node.name, "account",
 	                identity_account_id(removals->deps.identity), "version",
 	                (json_int_t)version_of(removals)));
