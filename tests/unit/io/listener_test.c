@@ -267,7 +267,7 @@ static void auto_tells_protocols_apart_by_their_first_bytes(void **state)
 	for (int i = 2; i < 6; i++)
 		assert_string_equal(answers[i], "");
 	assert_int_equal(opened, 2);
-	assert_true(clock_mono_ms() - start < 5000);
+	assert_true(clock_mono_ms() - start < 60000);
 }
 
 static void ask_four(void)
