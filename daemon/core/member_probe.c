@@ -4,7 +4,7 @@
 
 #include "core/member_impl.h"
 
-enum { TIMEOUT_MIN = 50, TIMEOUT_MAX = 250, LATE = 200, CALL_ALONE = 1000, CALL = 500 };
+enum { TIMEOUT_MIN = 50, TIMEOUT_MAX = 250, LATE = 200, CALL_ALONE = 1000, CALL = 300 };
 
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
@@ -436,33 +436,43 @@ static uint64_t call_period(const struct members *ms, uint64_t age)
 	return base * (1 + ms->live); /* all members together call at the same rate, however many they are */
 }
 
-/* Calls the dead one that waited longest; a network that healed becomes one again by the first that answers.
- */
-static uint64_t call_dead(struct members *ms)
+/* The dead one that was not called for longest, NULL: there is none; and how long the latest is dead. */
+static struct member *longest_dead(const struct members *ms, uint64_t *ret_age)
 {
 	struct member *longest = NULL;
-	uint64_t youngest = UINT64_MAX;
+	*ret_age = UINT64_MAX;
 	for (unsigned i = 0; i < ms->count; i++) {
 		struct member *m = ms->all[i];
 		if (m->state != MEMBER_DEAD)
 			continue;
-		youngest = sooner(youngest, ms->now - m->since_ms);
+		*ret_age = sooner(*ret_age, ms->now - m->since_ms);
 		if (!longest || m->retry_ms < longest->retry_ms)
 			longest = m;
 	}
-	if (!longest)
+	return longest;
+}
+
+/* A network that healed becomes one again by the first dead one that answers. When to be called. */
+static uint64_t call_dead(struct members *ms)
+{
+	uint64_t age;
+	struct member *m = ms->count > ms->live + ms->heard ? longest_dead(ms, &age) : NULL;
+	if (!m) {
+		ms->next_call = UINT64_MAX;
 		return UINT64_MAX;
-	uint64_t every = call_period(ms, youngest);
+	}
+	uint64_t every = call_period(ms, age);
+	/* Those who lost somebody lost it together: they must not all call at once, and then nobody for long. */
 	if (ms->next_call > ms->now + every + every / 2)
-		ms->next_call = ms->now + every;
+		ms->next_call = ms->now + members_random_below(ms, every + every / 2);
 	if (ms->next_call > ms->now)
 		return ms->next_call;
-	longest->retry_ms = ms->now;
-	member_new_seq(ms, longest);
-	member_ping(ms, longest, &longest->addr);
-	for (unsigned i = 0; i < longest->try_count; i++)
-		if (!peer_addr_eq(&longest->tries[i], &longest->addr))
-			member_ping(ms, longest, &longest->tries[i]);
+	m->retry_ms = ms->now;
+	member_new_seq(ms, m);
+	member_ping(ms, m, &m->addr);
+	for (unsigned i = 0; i < m->try_count; i++)
+		if (!peer_addr_eq(&m->tries[i], &m->addr))
+			member_ping(ms, m, &m->tries[i]);
 	ms->next_call = ms->now + every / 2 + members_random_below(ms, every);
 	return ms->next_call;
 }
@@ -487,7 +497,5 @@ uint64_t members_probe_tick(struct members *ms, bool sending)
 		next = sooner(next, round_due(ms));
 	if (ms->heard)
 		next = sooner(next, call_unknown(ms));
-	if (ms->count > ms->live + ms->heard)
-		next = sooner(next, call_dead(ms));
-	return next;
+	return sooner(next, call_dead(ms));
 }

@@ -496,6 +496,7 @@ static void check_epochs(struct sim *sim)
 void sim_run(struct sim *sim, uint64_t ms)
 {
 	uint64_t end = sim->now + ms;
+	check_epochs(sim); /* links may work that did not */
 	while (sim->queued && sim->heap[0].at <= end) {
 		struct sim_event event = pop(sim);
 		sim->now = event.at > sim->now ? event.at : sim->now;

@@ -283,6 +283,23 @@ static void each_side_of_a_cut_goes_on_and_they_merge(void **state)
 	assert_true(median_of(cut, ARRAY_LEN(cut)) <= 3000);
 }
 
+/* Who lost many at once must not call them at once and then nobody for long, whenever the network heals. */
+static void a_cut_is_over_soon_after_it_heals(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 20; n++) {
+		struct sim *sim = cluster_of(20, SEED + n);
+		for (unsigned i = 10; i < 20; i++)
+			sim->group[i] = 1;
+		assert_true(sim_until_agreed(sim, 0, 10000) <= 6000);
+		assert_true(sim_until_agreed(sim, 1, 10000) <= 6000);
+		sim_run(sim, n * 250);
+		memset(sim->group, 0, sizeof(sim->group));
+		assert_true(sim_until_agreed(sim, 0, 10000) <= 2500);
+		sim_free(sim);
+	}
+}
+
 static void one_way_links_kill_nobody(void **state)
 {
 	(void)state;
@@ -839,6 +856,7 @@ int main(void)
 		cmocka_unit_test(half_of_a_large_cluster_is_missed_soon),
 		cmocka_unit_test(a_pause_of_a_second_kills_nobody),
 		cmocka_unit_test(each_side_of_a_cut_goes_on_and_they_merge),
+		cmocka_unit_test(a_cut_is_over_soon_after_it_heals),
 		cmocka_unit_test(one_way_links_kill_nobody),
 		cmocka_unit_test(a_leaving_supernode_hands_over_at_once),
 		cmocka_unit_test(a_better_class_takes_over_after_a_minute),
