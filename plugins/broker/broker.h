@@ -95,8 +95,8 @@ struct broker {
 	bool relieving;         /* atomic: pressure_relieve() is going from shard to shard */
 	struct shared shared;   /* with several loops */
 	struct presence presence;
-	uint64_t stamp;    /* atomic: the newest, see stamp.h */
-	uint64_t key[2];   /* of the hash tables */
+	uint64_t stamp, stamp_reserved; /* atomic: the newest, and what is on the disk, see stamp.h */
+	uint64_t key[2];                /* of the hash tables */
 	uint64_t next_row; /* atomic: keys in the store, of sessions, messages and queue entries */
 	struct compaction compaction;
 	struct interest interest; /* main loop */

@@ -670,6 +670,31 @@ static void the_newer_retained_message_stays(void **state)
 	options.apart = false;
 }
 
+/* Others have it, and clients have seen it; what is published afterwards is newer all the same. */
+static void what_a_power_cut_took_was_older(void **state)
+{
+	(void)state;
+	options.apart = true;
+	start();
+	uint64_t ahead = wall_ms() + 3600 * 1000, lost = (ahead + 25000) << 16;
+	put_retained("1", ahead << 16, false);
+	fake_auto_commit(host, false);
+	put_retained("2", lost, false);
+	kill_and_open();
+	RETAINED("r=1 ");
+	SEND(join(4, "p", CLEAN), "\x31\4\0\1r3");
+	RETAINED("r=3 ");
+	assert_true(last_stamp > lost);
+	/* It does not run away when the daemon dies again and again and nothing is published. */
+	uint64_t then = last_stamp;
+	for (int i = 0; i < 10; i++)
+		kill_and_open();
+	SEND(join(4, "p", CLEAN), "\x31\4\0\1r4");
+	RETAINED("r=4 ");
+	assert_true(last_stamp > then && last_stamp < then + (UINT64_C(120000) << 16));
+	options.apart = false;
+}
+
 static void what_was_deleted_stays_so(void **state)
 {
 	(void)state;
@@ -718,6 +743,7 @@ int main(void)
 		T(shared_messages_go_to_other_nodes),
 		T(shared_messages_go_to_other_nodes_from_any_loop),
 		T(the_newer_retained_message_stays),
+		T(what_a_power_cut_took_was_older),
 		T(what_was_deleted_stays_so),
 		T(sessions_have_names),
 		T(there_may_be_as_many_as_the_limit_says),

@@ -152,6 +152,15 @@ static int read_user(struct load *load, struct edged_slice key, struct edged_sli
 	return users_set(&load->broker->users, key, &credential);
 }
 
+static int read_clock(struct load *load, struct edged_slice key, struct edged_slice value)
+{
+	uint64_t reserved;
+	if (!read_clock_row(value, &reserved))
+		return discard(load, "clock", key);
+	stamp_restore(load->broker, reserved);
+	return 0;
+}
+
 /* --- the sequence ---------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -162,6 +171,7 @@ static const struct {
 	{ "subs", read_sub },
 	{ "retained", read_retained },
 	{ "users", read_user },
+	{ "clock", read_clock },
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
 

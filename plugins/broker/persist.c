@@ -4,6 +4,7 @@
 #include "persist.h"
 #include "rights.h"
 #include "shard.h"
+#include "stamp.h"
 
 enum { FORMAT = 1 }; /* first byte of every value, for what may come */
 #define KEY_MAX 1024
@@ -106,6 +107,15 @@ int persist_message(struct broker *b, struct message *m)
 	return r;
 }
 
+static int put_clock(struct broker *b, uint64_t reserved)
+{
+	uint8_t value[9];
+	struct writer v = writer(value, sizeof(value));
+	write_u8(&v, FORMAT);
+	write_u64(&v, reserved);
+	return b->store->put(b->host, "clock", edged_str("stamp"), edged_slice(value, sizeof(value)));
+}
+
 int persist_retained(struct broker *b, const struct message *m)
 {
 	size_t n = room_for(m);
@@ -118,7 +128,8 @@ int persist_retained(struct broker *b, const struct message *m)
 	        b->host, "retained", message_topic(m), edged_slice(bytes, (size_t)(w.at - bytes)));
 	if (bytes != small)
 		free(bytes);
-	return r;
+	uint64_t reserved = r ? 0 : stamp_reserve(b, m->stamp);
+	return reserved ? put_clock(b, reserved) : r;
 }
 
 int persist_retained_gone(struct broker *b, struct edged_slice topic)
@@ -305,6 +316,14 @@ bool read_session_row(struct edged_slice value, struct session_row *ret)
 	ret->principal = read_bytes(&r, read_left(&r));
 	return !r.failed && format == FORMAT && ret->row != 0 && ret->row <= ROW_MAX &&
 	       ret->principal.len <= EDGED_PRINCIPAL_MAX + 5;
+}
+
+bool read_clock_row(struct edged_slice value, uint64_t *ret_reserved)
+{
+	struct reader r = reader(value.ptr, value.len);
+	bool known = read_u8(&r) == FORMAT;
+	*ret_reserved = read_u64(&r);
+	return known && !r.failed;
 }
 
 bool read_sub_row(struct edged_slice key, struct edged_slice value, struct sub_row *ret)

@@ -7,6 +7,7 @@
  *   subs       session row, filter    options, subscription identifier
  *   retained   topic                  message
  *   users      name                   what proves the password, see users.h
+ *   clock      "stamp"                what stamp_reserve() said last, see stamp.h
  *
  * Messages that wait (and who wrote them), and what became of them, are in the log "messages" (record.h): they come and go often, and are in
  * memory as well. The log is read at start only. Session rows, messages and queue entries are numbered in one row.
@@ -63,5 +64,6 @@ struct sub_row {
 	uint8_t options;
 };
 bool read_sub_row(struct edged_slice key, struct edged_slice value, struct sub_row *ret);
+bool read_clock_row(struct edged_slice value, uint64_t *ret_reserved);
 
 #endif

@@ -2,6 +2,8 @@
 #include "stamp.h"
 
 #define AHEAD_MS (366 * 24 * 3600 * UINT64_C(1000))
+/* Clocks that are no further from each other than half of it matter to nobody, even in the moment before a power cut. */
+#define RESERVE (UINT64_C(60000) << STAMP_MS)
 
 uint64_t stamp_new(struct broker *b)
 {
@@ -22,4 +24,21 @@ bool stamp_seen(struct broker *b, uint64_t stamp)
 	                               &b->stamp, &last, stamp, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		;
 	return true;
+}
+
+uint64_t stamp_reserve(struct broker *b, uint64_t stamp)
+{
+	uint64_t has = __atomic_load_n(&b->stamp_reserved, __ATOMIC_RELAXED), next = stamp + RESERVE;
+	if (stamp + RESERVE / 2 <= has)
+		return 0;
+	return __atomic_compare_exchange_n(
+	               &b->stamp_reserved, &has, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+	               ? next
+	               : 0; /* another loop does */
+}
+
+void stamp_restore(struct broker *b, uint64_t reserved)
+{
+	b->stamp_reserved = reserved;
+	(void)stamp_seen(b, reserved);
 }

@@ -3,6 +3,9 @@
  * When a retained message was published, for nodes that have to agree which one is the newest: a hybrid logical clock, which is
  * the wall clock in ms and a count in the low 16 bits, and never behind a stamp that was seen. So what is published after
  * something else was seen is newer, whatever the clocks of the two nodes say. Any loop.
+ *
+ * It does not go back when the daemon dies: a number ahead of it is on the disk, and it goes on from there. What a power cut
+ * took with it, after other nodes or clients had it, was older.
  */
 #ifndef BROKER_STAMP_H
 #define BROKER_STAMP_H
@@ -15,5 +18,9 @@
 uint64_t stamp_new(struct broker *broker);
 /* It came from elsewhere. False: it is so far ahead that it must be a mistake, and is not taken. */
 bool stamp_seen(struct broker *broker, uint64_t stamp);
+/* The number to be written with a message of this stamp, 0: none. */
+uint64_t stamp_reserve(struct broker *broker, uint64_t stamp);
+/* What was on the disk. */
+void stamp_restore(struct broker *broker, uint64_t reserved);
 
 #endif
