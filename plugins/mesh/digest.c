@@ -30,5 +30,6 @@ const struct digest *digest_of_all(struct mesh *m)
 		return &m->digest;
 	m->digest = (struct digest){ .made = true, .version = version };
 	session->retained(session->ctx, edged_slice(NULL, 0), add_message, m);
+	m->digest.sum = hash_add(HASH_START, edged_slice(m->digest.parts, sizeof(m->digest.parts)));
 	return &m->digest;
 }

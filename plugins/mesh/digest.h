@@ -11,6 +11,7 @@ struct digest {
 	bool made;
 	uint64_t version; /* of what it was made of, see edged_session_1.retained_version() */
 	uint64_t parts[DIGEST_PARTS];
+	uint64_t sum; /* of all parts */
 };
 
 /* Which part a topic belongs to. */

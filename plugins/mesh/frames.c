@@ -121,6 +121,19 @@ bool read_mesh_message(struct edged_slice body, struct mesh_message *ret)
 	       (!ret->newer || (ret->retain && !ret->qos));
 }
 
+void write_mesh_ping(struct writer *w, uint64_t sum)
+{
+	write_frame_head(w, FRAME_PING, PING_BODY);
+	write_u64(w, sum);
+}
+
+bool read_mesh_ping(struct edged_slice body, uint64_t *ret_sum)
+{
+	struct reader r = reader(body.ptr, body.len);
+	*ret_sum = read_u64(&r);
+	return whole(&r);
+}
+
 void write_mesh_digest(struct writer *w, const uint64_t parts[DIGEST_PARTS])
 {
 	write_frame_head(w, FRAME_DIGEST, DIGEST_BODY);

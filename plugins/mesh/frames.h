@@ -21,7 +21,7 @@ enum frame_type {
 	FRAME_COMPLETE,
 	FRAME_MESSAGE,
 	FRAME_ACK,
-	FRAME_PING, /* without body; answered with */
+	FRAME_PING, /* what the digest comes to, see digest.h; of former versions without body. Answered with */
 	FRAME_PONG,
 	FRAME_DIGEST,  /* of the retained messages; who has others than that sends them */
 	FRAME_CHANNEL, /* what a plugin says to that of the other node, see edged/cap_channel.h */
@@ -77,6 +77,10 @@ struct mesh_message {
 #define MESSAGE_FIXED (1 + 2 + 8 + 4 + 8 + 2 + 4 + 4)
 void write_mesh_message_head(struct writer *w, const struct mesh_message *message);
 bool read_mesh_message(struct edged_slice body, struct mesh_message *ret);
+
+#define PING_BODY 8
+void write_mesh_ping(struct writer *w, uint64_t sum);
+bool read_mesh_ping(struct edged_slice body, uint64_t *ret_sum);
 
 #define DIGEST_PARTS 256
 #define DIGEST_BODY  (8 * DIGEST_PARTS)

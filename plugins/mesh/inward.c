@@ -100,8 +100,12 @@ static int hand_in(struct peer *p, const struct mesh_message *m)
 		.stamp = m->stamp,
 		.newer = m->newer,
 		.share = m->share };
-	return session->publish(
+	uint64_t had = m->newer ? session->retained_version(session->ctx) : 0;
+	int r = session->publish(
 	        session->ctx, p->session, &message, m->qos == 2 ? m->id : 0, m->qos ? kept : NULL, p);
+	if (m->newer && session->retained_version(session->ctx) != had)
+		p->sync.learned = true;
+	return r;
 }
 
 /* It comes again, and is none that was here. */
@@ -279,6 +283,14 @@ static void take_channel(struct peer *p, struct edged_slice body)
 		channel->heard(channel->ctx, p->id, name, bytes);
 }
 
+static void take_ping(struct peer *p, struct edged_slice body)
+{
+	uint64_t sum;
+	peer_pong(p);
+	if (read_mesh_ping(body, &sum))
+		sync_compare(p, sum);
+}
+
 /* Until both sides have told all their filters nothing else may come. Types that are not known are of later versions. */
 void inward_frame(struct peer *p, const struct mesh_frame *f)
 {
@@ -314,7 +326,7 @@ void inward_frame(struct peer *p, const struct mesh_frame *f)
 		take_channel(p, f->body);
 		break;
 	case FRAME_PING:
-		peer_pong(p);
+		take_ping(p, f->body);
 		break;
 	case FRAME_SYNCED:
 		sync_done(p);

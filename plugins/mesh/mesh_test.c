@@ -360,6 +360,13 @@ static void frames_are_read_as_they_were_written(void **state)
 	assert_true(ack_back.kind == ACK_PUBREC && ack_back.reason == 0x83 && ack_back.id == 300);
 	assert_false(read_mesh_ack(edged_slice(f.body.ptr, 3), &ack_back));
 
+	uint64_t sum;
+	w = writer(bytes, sizeof(bytes));
+	write_mesh_ping(&w, UINT64_C(1) << 63);
+	f = frame_of(bytes, (size_t)(w.at - bytes), FRAME_PING);
+	assert_true(read_mesh_ping(f.body, &sum) && sum == UINT64_C(1) << 63);
+	assert_false(read_mesh_ping(edged_slice(NULL, 0), &sum)); /* of former versions */
+
 	struct edged_slice name, said;
 	w = writer(bytes, sizeof(bytes));
 	write_mesh_channel_head(&w, edged_str("shadow"), 3);

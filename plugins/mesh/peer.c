@@ -392,15 +392,16 @@ static void check_alive(struct peer *p)
 {
 	uint64_t now = now_of(p), silent = p->unheard_ms ? now - p->unheard_ms : 0;
 	bool quiet_for_long = !p->there || now - p->heard_ms >= QUIET_MS;
-	uint8_t ping[FRAME_HEAD];
+	uint8_t ping[FRAME_HEAD + PING_BODY];
 	struct writer w = writer(ping, sizeof(ping));
 	if (silent >= (p->there ? DEAD_MS : GONE_MS)) {
 		peer_fail(p, "it has said nothing for %d s", (int)(silent / 1000));
 		return;
 	}
-	write_frame_head(&w, FRAME_PING, 0);
-	if (p->unheard_ms ? silent >= PING_MS : quiet_for_long)
-		peer_write(p, ping, sizeof(ping));
+	if (!(p->unheard_ms ? silent >= PING_MS : quiet_for_long))
+		return;
+	write_mesh_ping(&w, digest_of_all(p->mesh)->sum);
+	peer_write(p, ping, sizeof(ping));
 }
 
 static int open_session(struct peer *p)

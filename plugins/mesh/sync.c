@@ -56,8 +56,11 @@ static void choose_all(struct peer *p)
 {
 	struct mesh *m = p->mesh;
 	struct choice c = { .sync = &p->sync, .ours = digest_of_all(m), .travel = &m->settings.travel };
-	if (memcmp(c.ours->parts, p->sync.theirs, sizeof(c.ours->parts)) != 0)
+	if (memcmp(c.ours->parts, p->sync.theirs, sizeof(c.ours->parts)) != 0) {
 		m->session->retained(m->session->ctx, edged_slice(NULL, 0), choose, &c);
+		if (!p->sync.counted) /* what we told it is long ago: it may be we who lack something */
+			p->sync.told = false;
+	}
 	if (c.failed)
 		m->log->log(m->host, EDGED_WARNING,
 		        "no memory to send node %.8s all the retained messages that it lacks", p->id);
@@ -121,9 +124,36 @@ static void count_out(struct peer *p)
 	mesh_look(p->mesh);
 }
 
+/* The others are told again. */
+static void tell_others(struct peer *p)
+{
+	const struct mesh *m = p->mesh;
+	if (!p->sync.learned)
+		return;
+	p->sync.learned = false;
+	for (size_t i = 0; i < m->peer_count; i++)
+		if (m->peers[i] != p)
+			m->peers[i]->sync.told = false;
+	mesh_look(p->mesh);
+}
+
 void sync_done(struct peer *p)
 {
 	count_out(p);
+	tell_others(p);
+}
+
+/* Nodes that let different topics travel differ always: once for each change is enough. */
+void sync_compare(struct peer *p, uint64_t sum)
+{
+	struct sync *s = &p->sync;
+	uint64_t ours = digest_of_all(p->mesh)->sum;
+	if (ours == sum || (s->compared_ours == ours && s->compared_theirs == sum))
+		return;
+	s->compared_ours = ours;
+	s->compared_theirs = sum;
+	s->told = false;
+	sync_step(p);
 }
 
 /* --- the way of it --------------------------------------------------------------------------------------------------------- */
@@ -145,6 +175,7 @@ void sync_begin(struct peer *p)
 void sync_end(struct peer *p)
 {
 	count_out(p);
+	tell_others(p);
 	drop_topics(&p->sync);
 	drop_theirs(&p->sync);
 	p->sync.told = p->sync.answering = false;
@@ -180,10 +211,10 @@ void sync_step(struct peer *p)
 	struct edged_session_figures f = figures_of(p);
 	if (f.acknowledged + f.dropped < s->backlog && f.waiting + f.in_flight)
 		return;
-	if (!s->told && p->mesh->syncing < SYNC_MOST)
-		tell_digest(p);
 	if (s->asked)
 		choose_all(p);
+	if (!s->told && !s->counted && p->mesh->syncing < SYNC_MOST)
+		tell_digest(p);
 	if (s->answering)
 		send_some(p);
 }

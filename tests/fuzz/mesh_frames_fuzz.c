@@ -62,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)read_mesh_complete(f.body, &complete);
 		(void)read_mesh_ack(f.body, &ack);
 		(void)read_mesh_digest(f.body, digest);
+		(void)read_mesh_ping(f.body, &digest[0]);
 		check_message(f.body);
 		check_filters(f.body);
 		data += f.size;
