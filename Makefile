@@ -313,6 +313,16 @@ $(BUILD)/tests/sim $(BUILD)/tests/sim-figures: $(BUILD)/obj/tests/lib/sim.o $(BU
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lm
 
+# The plugins themselves, on hosts in memory: what they ask libc for is the program's
+.PHONY: sim-messages
+sim-messages: $(BUILD)/tests/sim-messages ## simulate messages between nodes under trouble, as make sim does
+	$(Q)$(BUILD)/tests/sim-messages $(SIM_SECONDS) $(SIM_SEED)
+$(BUILD)/tests/sim-messages: $(call objects,$(patsubst %,tests/sim/%.c,messages fleet client)) $(BUILD)/lib/testlib.a $(BUILD)/lib/base.a \
+		| $(BUILD)/plugins/broker.so $(BUILD)/plugins/mesh.so
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OUR_LD) $(LDFLAGS) $(WRAP) -rdynamic -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
 # --- fuzzing: each target names in its first line the layers (and plugins/NAME) that it is linked with; NAME_fuzz has NAME.c
 # beside it, if there is one
 FUZZ_SECONDS ?= 60

@@ -68,13 +68,8 @@ static void furnish(struct world *w)
 
 static struct row *pick_row(const struct world *w, uint8_t n)
 {
-	unsigned count = 0;
-	for (const struct row *row = w->disk->rows; row; row = row->next)
-		count++;
-	struct row *row = w->disk->rows;
-	for (unsigned i = count ? n % count : 0; i; i--)
-		row = row->next;
-	return row;
+	const struct rows *rows = &w->disk->rows;
+	return rows->count ? rows->all[n % rows->count] : NULL;
 }
 
 /* A row of the same table with as many bytes of the input, under the same key or another one. */

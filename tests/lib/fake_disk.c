@@ -36,18 +36,43 @@ static void free_row(struct row *row)
 	free(row);
 }
 
-/* value.ptr NULL deletes. */
-void fake_apply(struct row **at, const char *table, struct edged_slice key, const struct edged_slice *value)
+/* Where it is, or belongs. */
+static size_t place(const struct rows *rows, const char *table, struct edged_slice key)
 {
-	while (*at && compare(*at, table, key) < 0)
-		at = &(*at)->next;
-	if (*at && compare(*at, table, key) == 0) {
-		struct row *old = *at;
-		*at = old->next;
-		free_row(old);
+	size_t low = 0, high = rows->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (compare(rows->all[middle], table, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	if (!value)
-		return;
+	return low;
+}
+
+static void take_out(struct rows *rows, size_t at)
+{
+	free_row(rows->all[at]);
+	rows->count--;
+	memmove(rows->all + at, rows->all + at + 1, (rows->count - at) * sizeof(rows->all[0]));
+}
+
+static void put_in(struct rows *rows, size_t at, struct row *row)
+{
+	if (rows->count == rows->size) {
+		rows->size = rows->size ? 2 * rows->size : 16;
+		heap_spare(true);
+		rows->all = realloc(rows->all, rows->size * sizeof(rows->all[0]));
+		heap_spare(false);
+		assert(rows->all);
+	}
+	memmove(rows->all + at + 1, rows->all + at, (rows->count - at) * sizeof(rows->all[0]));
+	rows->all[at] = row;
+	rows->count++;
+}
+
+static struct row *new_row(const char *table, struct edged_slice key, struct edged_slice value)
+{
 	heap_spare(true);
 	struct row *row = calloc(1, sizeof(*row));
 	heap_spare(false);
@@ -55,30 +80,38 @@ void fake_apply(struct row **at, const char *table, struct edged_slice key, cons
 	snprintf(row->table, sizeof(row->table), "%s", table);
 	row->key = fake_copy(key.ptr, key.len);
 	row->key_len = key.len;
-	row->value = fake_copy(value->ptr, value->len);
-	row->value_len = value->len;
-	row->next = *at;
-	*at = row;
+	row->value = fake_copy(value.ptr, value.len);
+	row->value_len = value.len;
+	return row;
 }
 
-void fake_rows_free(struct row *rows)
+void fake_apply(struct rows *rows, const char *table, struct edged_slice key, const struct edged_slice *value)
 {
-	while (rows) {
-		struct row *next = rows->next;
-		free_row(rows);
-		rows = next;
-	}
+	size_t at = place(rows, table, key);
+	if (at < rows->count && compare(rows->all[at], table, key) == 0)
+		take_out(rows, at);
+	if (value)
+		put_in(rows, at, new_row(table, key, *value));
 }
 
-struct row *fake_rows_copy(const struct row *rows)
+void fake_rows_free(struct rows *rows)
 {
-	struct row *first = NULL, **at = &first;
-	for (; rows; rows = rows->next) {
-		struct edged_slice value = edged_slice(rows->value, rows->value_len);
-		fake_apply(at, rows->table, edged_slice(rows->key, rows->key_len), &value);
-		at = &(*at)->next;
+	for (size_t i = 0; i < rows->count; i++)
+		free_row(rows->all[i]);
+	free(rows->all);
+	*rows = (struct rows){ 0 };
+}
+
+struct rows fake_rows_copy(const struct rows *rows)
+{
+	struct rows copy = { 0 };
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct row *row = rows->all[i];
+		put_in(&copy, i,
+		        new_row(row->table, edged_slice(row->key, row->key_len),
+		                edged_slice(row->value, row->value_len)));
 	}
-	return first;
+	return copy;
 }
 
 /* Keys that sort by it. */
@@ -95,7 +128,7 @@ struct fake_disk *fake_disk_new(void)
 
 void fake_disk_free(struct fake_disk *disk)
 {
-	fake_rows_free(disk->rows);
+	fake_rows_free(&disk->rows);
 	free(disk);
 }
 
@@ -107,16 +140,18 @@ void fake_disk_at_start(struct fake_disk *disk, int result)
 size_t fake_disk_rows(const struct fake_disk *disk, const char *table)
 {
 	size_t n = 0;
-	for (const struct row *row = disk->rows; row; row = row->next)
-		n += strcmp(row->table, table) == 0;
+	for (size_t i = 0; i < disk->rows.count; i++)
+		n += strcmp(disk->rows.all[i]->table, table) == 0;
 	return n;
 }
 
 size_t fake_disk_rows_of(const struct fake_disk *disk, const char *table, uint8_t first)
 {
 	size_t n = 0;
-	for (const struct row *row = disk->rows; row; row = row->next)
+	for (size_t i = 0; i < disk->rows.count; i++) {
+		const struct row *row = disk->rows.all[i];
 		n += strcmp(row->table, table) == 0 && row->value_len && (uint8_t)row->value[0] == first;
+	}
 	return n;
 }
 
@@ -132,33 +167,28 @@ void fake_trim(struct fake_disk *disk, const char *log, uint64_t position)
 {
 	char key[8];
 	fake_position(position, key);
-	for (struct row **at = &disk->rows; *at;) {
-		struct row *row = *at;
-		if (strcmp(row->table, log) != 0 || memcmp(row->key, key, sizeof(key)) >= 0) {
-			at = &row->next;
-			continue;
-		}
-		*at = row->next;
-		free_row(row);
-	}
+	size_t begin = place(&disk->rows, log, edged_slice(NULL, 0)),
+	       end = place(&disk->rows, log, edged_slice(key, sizeof(key)));
+	while (end > begin)
+		take_out(&disk->rows, --end);
 }
 
 uint64_t fake_begin(const struct fake_disk *disk, const char *log)
 {
-	for (const struct row *row = disk->rows; row; row = row->next) {
-		if (strcmp(row->table, log) != 0)
-			continue;
-		uint64_t position = 0;
-		for (int i = 0; i < 8; i++)
-			position = position << 8 | (uint8_t)row->key[i];
-		return position;
-	}
-	return disk->end;
+	size_t at = place(&disk->rows, log, edged_slice(NULL, 0));
+	const struct row *row = at < disk->rows.count ? disk->rows.all[at] : NULL;
+	if (!row || strcmp(row->table, log) != 0)
+		return disk->end;
+	uint64_t position = 0;
+	for (int i = 0; i < 8; i++)
+		position = position << 8 | (uint8_t)row->key[i];
+	return position;
 }
 
 bool fake_disk_damage(struct fake_disk *disk, const char *table, size_t n, size_t byte)
 {
-	for (struct row *row = disk->rows; row; row = row->next) {
+	for (size_t i = 0; i < disk->rows.count; i++) {
+		struct row *row = disk->rows.all[i];
 		if (strcmp(row->table, table) != 0 || n--)
 			continue;
 		if (byte >= row->value_len)

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +31,15 @@ static const char *config_string(struct edged_host *host, const char *name)
 	return fake_text(fake(host)->settings, fake(host)->plugin->settings, name);
 }
 
-static const struct edged_config_1 config_cap = {
-	.struct_size = sizeof(config_cap), .string = config_string, .integer = config_integer
-};
+static struct edged_slice config_json(struct edged_host *host, const char *name)
+{
+	return fake_json(fake(host)->plugin->settings, name);
+}
+
+static const struct edged_config_1 config_cap = { .struct_size = sizeof(config_cap),
+	.string = config_string,
+	.integer = config_integer,
+	.json = config_json };
 
 static int64_t *figure(struct edged_host *host, enum edged_metric_type type, const char *name,
         const char *labels, const char *help)
@@ -47,14 +54,27 @@ static int64_t *figure(struct edged_host *host, enum edged_metric_type type, con
 
 static const struct edged_metrics_1 metrics_cap = { sizeof(metrics_cap), figure };
 
-int64_t fake_figure(const struct fake_host *host, const char *name, const char *labels)
+static const int64_t *find_figure(const struct fake_host *host, const char *name, const char *labels)
 {
 	char full[100];
 	snprintf(full, sizeof(full), "%s{%s}", name, labels ? labels : "");
 	for (size_t i = 0; i < host->figure_count; i++)
 		if (strcmp(host->figures[i].name, full) == 0)
-			return host->figures[i].word;
-	fprintf(stderr, "no figure %s\n", full);
+			return &host->figures[i].word;
+	return NULL;
+}
+
+bool fake_has_figure(const struct fake_host *host, const char *name, const char *labels)
+{
+	return find_figure(host, name, labels) != NULL;
+}
+
+int64_t fake_figure(const struct fake_host *host, const char *name, const char *labels)
+{
+	const int64_t *word = find_figure(host, name, labels);
+	if (word)
+		return *word;
+	fprintf(stderr, "no figure %s{%s}\n", name, labels ? labels : "");
 	abort();
 }
 
@@ -167,6 +187,7 @@ struct fake_peer { /* also the stream */
 	struct fake_peer *next;
 	struct fake_host *host;
 	struct edged_peer peer;
+	const struct edged_stream_handler *handler;
 	void *conn;
 	unsigned loop, to;
 	uint8_t *in, *out;
@@ -185,7 +206,7 @@ static struct fake_peer *peer_of(const struct edged_stream *stream)
 static int stream_serve(
         struct edged_host *host, const char *protocol, const struct edged_stream_handler *handler, void *self)
 {
-	assert(strcmp(protocol, "mqtt") == 0);
+	(void)protocol; /* a host's plugin has one */
 	fake(host)->handler = handler;
 	fake(host)->handler_self = self;
 	return 0;
@@ -311,7 +332,7 @@ static const struct edged_stream_1 stream_cap = {
 static void show_bytes(struct fake_peer *p)
 {
 	uint8_t *exact = fake_copy(p->in, p->in_len);
-	ssize_t used = p->host->handler->data(p->conn, exact, p->in_len);
+	ssize_t used = p->handler->data(p->conn, exact, p->in_len);
 	free(exact);
 	if (used < 0) {
 		p->closing = true;
@@ -340,12 +361,12 @@ static bool step_peer(struct fake_peer *p)
 	f->loop = p->loop;
 	if (p->closing) {
 		p->open = false;
-		f->handler->closed(p->conn, p->reason);
+		p->handler->closed(p->conn, p->reason);
 		return true;
 	}
 	if (p->was_full && stream_queued((struct edged_stream *)p) < p->low) {
 		p->was_full = false;
-		f->handler->drained(p->conn);
+		p->handler->drained(p->conn);
 		return true;
 	}
 	if (!p->paused && p->in_len && p->in_len != p->in_seen) {
@@ -383,7 +404,10 @@ static void fail_joints(struct op *ops)
 	}
 }
 
-static void run_ops(struct fake_host *f, int result, bool scans_only)
+#define ALL UINT_MAX
+
+/* commits: so many at most, and what was written before them. Reads are answered in any case. */
+static void run_ops(struct fake_host *f, int result, unsigned commits)
 {
 	struct op *ops = fake_take_ops(f), *kept = NULL, **keep = &kept;
 	fail_joints(ops);
@@ -391,21 +415,23 @@ static void run_ops(struct fake_host *f, int result, bool scans_only)
 		struct op *op = ops;
 		ops = op->next;
 		op->next = NULL;
-		if (scans_only && op->kind != OP_SCAN && op->kind != OP_REPLAY) {
+		bool reads = op->kind == OP_SCAN || op->kind == OP_REPLAY;
+		if (!commits && !reads) {
 			*keep = op;
 			keep = &op->next;
 			continue;
 		}
+		commits -= op->kind == OP_COMMIT && commits != ALL;
 		fake_run_op(f, op, op->failed ? -EIO : result);
 		fake_free_op(op);
 	}
 	fake_give_back(f, kept);
 }
 
-void fake_run(struct fake_host *f)
+bool fake_run(struct fake_host *f)
 {
-	bool more = true;
-	while (more) {
+	bool more = true, any = false;
+	for (; more; any |= more) {
 		more = false;
 		for (struct fake_peer *p = f->peers; p; p = p->next)
 			while (step_peer(p))
@@ -418,18 +444,19 @@ void fake_run(struct fake_host *f)
 		for (const struct op *op = f->ops; op; op = op->next)
 			scans |= op->kind == OP_SCAN || op->kind == OP_REPLAY;
 		if (scans || (f->auto_commit && f->ops)) {
-			run_ops(f, 0, !f->auto_commit);
+			run_ops(f, 0, f->auto_commit ? ALL : 0);
 			more = true;
 		}
 	}
 	f->loop = 0;
+	return any;
 }
 
 /* Nothing of a batch that failed is kept: the disk, and what has been queued meanwhile. */
 static void look_again(struct fake_host *f)
 {
-	fake_rows_free(f->view);
-	f->view = fake_rows_copy(f->disk->rows);
+	fake_rows_free(&f->view);
+	f->view = fake_rows_copy(&f->disk->rows);
 	for (const struct op *op = f->ops; op; op = op->next) {
 		struct edged_slice value = edged_slice(op->value, op->value_len);
 		if (op->kind == OP_PUT || op->kind == OP_DEL)
@@ -438,13 +465,18 @@ static void look_again(struct fake_host *f)
 	}
 }
 
-void fake_commit(struct fake_host *f, int result)
+void fake_commit_some(struct fake_host *f, int result, unsigned commits)
 {
 	fake_run(f);
-	run_ops(f, result, false);
+	run_ops(f, result, commits);
 	if (result)
 		look_again(f);
 	fake_run(f);
+}
+
+void fake_commit(struct fake_host *f, int result)
+{
+	fake_commit_some(f, result, ALL);
 }
 
 void fake_auto_commit(struct fake_host *f, bool on)
@@ -513,17 +545,18 @@ struct fake_peer *fake_connect(struct fake_host *f, unsigned loop, bool trusted)
 	return fake_connect_as(f, loop, &who, 0);
 }
 
-struct fake_peer *fake_connect_as(
-        struct fake_host *f, unsigned loop, const struct edged_peer *who, uint32_t age)
+static struct fake_peer *connect_to(struct fake_host *f, unsigned loop, const struct edged_peer *who,
+        uint32_t age, const struct edged_stream_handler *handler, void *self)
 {
 	heap_spare(true);
 	struct fake_peer *p = calloc(1, sizeof(*p));
 	heap_spare(false);
-	assert(p && f->handler);
+	assert(p && handler);
 	p->host = f;
 	p->peer = *who;
 	p->peer.struct_size = sizeof(p->peer);
 	p->peer.accepted_ms = (uint32_t)f->now - age;
+	p->handler = handler;
 	p->loop = loop;
 	p->low = p->read_limit = 65536;
 	p->high = 262144;
@@ -531,10 +564,23 @@ struct fake_peer *fake_connect_as(
 	p->next = f->peers;
 	f->peers = p;
 	f->loop = loop;
-	if (f->handler->open(f->handler_self, (struct edged_stream *)p, &p->conn))
+	if (handler->open(self, (struct edged_stream *)p, &p->conn))
 		p->open = false;
 	fake_run(f);
 	return p;
+}
+
+struct fake_peer *fake_connect_as(
+        struct fake_host *f, unsigned loop, const struct edged_peer *who, uint32_t age)
+{
+	return connect_to(f, loop, who, age, f->handler, f->handler_self);
+}
+
+struct fake_peer *fake_dialled(struct fake_host *f, const struct edged_peer *who,
+        const struct edged_stream_handler *handler, void *self)
+{
+	struct fake_peer *p = connect_to(f, 0, who, 0, handler, self);
+	return p->open ? p : NULL;
 }
 
 void fake_send(struct fake_peer *p, const void *bytes, size_t n, size_t piece)
@@ -584,7 +630,10 @@ unsigned fake_loop_of(const struct fake_peer *p)
 
 static const void *find_cap(struct edged_host *host, const char *name)
 {
-	(void)host;
+	const struct fake_others *others = &fake(host)->others;
+	const void *cap = others->find ? others->find(others->arg, name) : NULL;
+	if (cap)
+		return cap;
 	static const struct {
 		const char *name;
 		const void *cap;
@@ -618,12 +667,17 @@ static const char *folder(struct edged_host *host)
 	return "/nonexistent";
 }
 
-static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started, folder, NULL };
+static const char *node_id(struct edged_host *host)
+{
+	return fake(host)->others.node_id;
+}
+
+static const struct edged_host_1 host_v1 = { sizeof(host_v1), find_cap, started, folder, node_id };
 
 static void free_host(struct fake_host *f)
 {
 	fake_auth_forget(f);
-	fake_rows_free(f->view);
+	fake_rows_free(&f->view);
 	for (struct op *op = fake_take_ops(f), *next; op; op = next) {
 		next = op->next;
 		fake_free_op(op);
@@ -645,15 +699,22 @@ static void free_host(struct fake_host *f)
 struct fake_host *fake_host_new(const struct edged_plugin *plugin, struct fake_disk *disk, unsigned loops,
         const struct fake_setting *settings)
 {
+	return fake_host_among(plugin, disk, loops, settings, &(struct fake_others){ 0 });
+}
+
+struct fake_host *fake_host_among(const struct edged_plugin *plugin, struct fake_disk *disk, unsigned loops,
+        const struct fake_setting *settings, const struct fake_others *others)
+{
 	struct fake_host *f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
 	assert(loops <= MAX_LOOPS);
 	f->host.v1 = &host_v1;
+	f->others = *others;
 	f->plugin = plugin;
 	f->settings = settings;
 	f->disk = disk;
-	f->view = fake_rows_copy(disk->rows);
+	f->view = fake_rows_copy(&disk->rows);
 	f->last_op = &f->ops;
 	f->loops = loops;
 	f->now = 1000000;
@@ -677,13 +738,8 @@ struct fake_host *fake_host_new(const struct edged_plugin *plugin, struct fake_d
 	return NULL;
 }
 
-void fake_host_free(struct fake_host *f, bool stop)
+static void end_host(struct fake_host *f)
 {
-	f->loop = 0;
-	if (stop) {
-		fake_commit(f, 0);
-		f->plugin->stop(f->self);
-	}
 	while (f->posts) {
 		struct call *call = f->posts;
 		f->posts = call->next;
@@ -693,6 +749,28 @@ void fake_host_free(struct fake_host *f, bool stop)
 	}
 	f->plugin->destroy(f->self);
 	free_host(f);
+}
+
+void fake_host_free(struct fake_host *f, bool stop)
+{
+	f->loop = 0;
+	if (stop) {
+		fake_commit(f, 0);
+		f->plugin->stop(f->self);
+	}
+	end_host(f);
+}
+
+void fake_host_lose(struct fake_host *f)
+{
+	f->loop = 0;
+	f->plugin->stop(f->self);
+	end_host(f);
+}
+
+void *fake_others_of(struct edged_host *host)
+{
+	return fake(host)->others.arg;
 }
 
 struct edged_host *fake_host_of(struct fake_host *f)

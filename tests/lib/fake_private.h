@@ -30,8 +30,9 @@ struct fake_host {
 	const struct edged_plugin *plugin;
 	void *self;
 	const struct fake_setting *settings;
+	struct fake_others others;
 	struct fake_disk *disk;
-	struct row *view; /* the disk with all writes that are queued */
+	struct rows view; /* the disk with all writes that are queued */
 	struct op *ops, **last_op;
 	size_t writes;
 	bool auto_commit;

@@ -166,16 +166,17 @@ const struct edged_store_1 fake_store_cap = {
 
 static void run_read(struct fake_host *f, const struct op *op)
 {
-	struct row *rows = fake_rows_copy(op->kind == OP_SCAN ? f->view : f->disk->rows);
+	struct rows rows = fake_rows_copy(op->kind == OP_SCAN ? &f->view : &f->disk->rows);
 	bool enough = false;
-	for (const struct row *row = rows; row && !enough; row = row->next) {
+	for (size_t i = 0; i < rows.count && !enough; i++) {
+		const struct row *row = rows.all[i];
 		struct edged_slice key = edged_slice(row->key, row->key_len);
 		struct edged_slice value = edged_slice(row->value, row->value_len);
 		if (strcmp(row->table, op->table) == 0)
 			enough = op->kind == OP_SCAN ? op->row(op->arg, key, value)
 			                             : op->record(op->arg, value);
 	}
-	fake_rows_free(rows);
+	fake_rows_free(&rows);
 	op->done(op->arg, 0);
 }
 

@@ -6,11 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool quiet;
+
+void fake_be_quiet(void)
+{
+	quiet = true;
+}
+
 __attribute__((format(printf, 3, 4))) static void write_log(
         struct edged_host *host, enum edged_level level, const char *format, ...)
 {
 	(void)host;
-	if (level > EDGED_NOTICE && !getenv("FAKE_LOG"))
+	if ((level > EDGED_NOTICE || quiet) && !getenv("FAKE_LOG"))
 		return;
 	va_list args;
 	va_start(args, format);
@@ -73,4 +80,12 @@ const char *fake_text(
 		choice = strchr(choice, '|') + 1;
 	snprintf(text, sizeof(text), "%.*s", (int)strcspn(choice, "|"), choice);
 	return text;
+}
+
+struct edged_slice fake_json(const struct edged_setting *defaults, const char *name)
+{
+	const struct edged_setting *s = defaults;
+	while (s->name && strcmp(s->name, name) != 0)
+		s++;
+	return edged_str(s->name ? s->def : "");
 }

@@ -7,13 +7,16 @@
 #include "edged/cap_log.h"
 #include "fake_host.h"
 
-extern const struct edged_log_1
-        fake_log; /* warnings go to standard error, all with FAKE_LOG in the environment */
+/* Notices and what is worse go to standard error, all with FAKE_LOG in the environment. */
+extern const struct edged_log_1 fake_log;
+void fake_be_quiet(void); /* nothing does from now on, without FAKE_LOG */
 /* What was set, else the default. Aborts when there is none of that name. */
 int64_t fake_setting(
         const struct fake_setting *settings, const struct edged_setting *defaults, const char *name);
 /* A choice is set by its number, from 0; good until the next call. All other settings of text are empty. */
 const char *fake_text(
         const struct fake_setting *settings, const struct edged_setting *defaults, const char *name);
+/* The default, as JSON. */
+struct edged_slice fake_json(const struct edged_setting *defaults, const char *name);
 
 #endif
