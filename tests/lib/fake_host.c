@@ -751,12 +751,21 @@ static void end_host(struct fake_host *f)
 	free_host(f);
 }
 
+/* With the end of the streams that it closes. */
+static void stop_plugin(struct fake_host *f)
+{
+	f->plugin->stop(f->self);
+	for (struct fake_peer *p = f->peers; p; p = p->next)
+		if (p->open && p->closing)
+			(void)step_peer(p);
+}
+
 void fake_host_free(struct fake_host *f, bool stop)
 {
 	f->loop = 0;
 	if (stop) {
 		fake_commit(f, 0);
-		f->plugin->stop(f->self);
+		stop_plugin(f);
 	}
 	end_host(f);
 }
@@ -764,7 +773,7 @@ void fake_host_free(struct fake_host *f, bool stop)
 void fake_host_lose(struct fake_host *f)
 {
 	f->loop = 0;
-	f->plugin->stop(f->self);
+	stop_plugin(f);
 	end_host(f);
 }
 
