@@ -399,10 +399,15 @@ static int serve_join(void *self, edged_handle request)
 	return r ? refuse(join, request, &failure) : 0;
 }
 
+uint64_t join_retry_ms(unsigned failures)
+{
+	uint64_t wait = (uint64_t)JOIN_RETRY_MS << (failures < 16 ? failures : 16);
+	return wait < JOIN_RETRY_MAX ? wait : JOIN_RETRY_MAX;
+}
+
 static void renewal_failed(struct join *join, const char *why)
 {
-	uint64_t wait = (uint64_t)JOIN_RETRY_MS << (join->failures < 16 ? join->failures : 16);
-	wait = wait < JOIN_RETRY_MAX ? wait : JOIN_RETRY_MAX;
+	uint64_t wait = join_retry_ms(join->failures);
 	/* Who has just started does not know yet where the others are. */
 	if (join->failures++ == 3)
 		log_warning("join", "the certificate is not renewed, and it is tried on and on: %s", why);

@@ -68,6 +68,9 @@ void join_free(struct join *join);
 /* The account's list has changed: perhaps who signed this node's certificate is no signer any more. */
 void join_look(struct join *join);
 
+/* How long to wait for the next try after so many more failures than one. */
+uint64_t join_retry_ms(unsigned failures);
+
 /* For those who bring invites to new nodes by other ways (pairing.h). May this node invite? False: the request was answered
  * with the reason. */
 bool join_may_invite(const struct join *join, edged_handle request);

@@ -38,13 +38,13 @@ static void ended(struct signers *signers, const char *why)
 		        identity_account_id(signers->deps.identity));
 		return;
 	}
-	uint64_t wait = (uint64_t)JOIN_RETRY_MS << (signers->failures < 16 ? signers->failures : 16);
+	uint64_t wait = join_retry_ms(signers->failures);
 	if (signers->failures++ == 3)
 		log_warning("identity",
 		        "this node is to be a signer, has no certificate for it, and tries on and on: %s",
 		        why);
 	signers->counts.failures++;
-	timer_set(signers->timer, wait < JOIN_RETRY_MAX ? wait : JOIN_RETRY_MAX);
+	timer_set(signers->timer, wait);
 }
 
 static void answered(void *arg, const struct join_result *result)
