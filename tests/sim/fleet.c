@@ -60,7 +60,7 @@ struct node {
 
 struct fleet {
 	uint64_t random, now;
-	unsigned count;
+	unsigned count, loops; /* loops: of each broker */
 	void *library[2];
 	const struct edged_plugin *plugin[2];
 	struct node nodes[FLEET_MAX];
@@ -424,7 +424,7 @@ void fleet_start(struct fleet *f, unsigned i)
 	skew = node->skew;
 	node->changed = NULL;
 	memset(node->sees, 0, sizeof(node->sees));
-	node->broker = fake_host_among(f->plugin[BROKER], node->disk[BROKER], 1, NULL, &none);
+	node->broker = fake_host_among(f->plugin[BROKER], node->disk[BROKER], f->loops, NULL, &none);
 	assert(node->broker);
 	node->mesh = fake_host_among(f->plugin[MESH], node->disk[MESH], 1, NULL, &others);
 	assert(node->mesh);
@@ -497,7 +497,9 @@ static void pass_time(struct fleet *f)
 		if (f->now < node->commit_at)
 			continue;
 		node->commit_at = f->now + fleet_random(f, node->disk_ms);
-		unsigned all = fleet_random(f, 2) ? UINT_MAX : 1 + (unsigned)fleet_random(f, 20);
+		/* What several loops write together is written at once. */
+		bool some = f->loops == 1 && fleet_random(f, 2);
+		unsigned all = some ? 1 + (unsigned)fleet_random(f, 20) : UINT_MAX;
 		fake_commit_some(node->broker, 0, all);
 		fake_commit_some(node->mesh, 0, all);
 	}
@@ -533,7 +535,7 @@ uint64_t fleet_now(const struct fleet *f)
 struct fake_peer *fleet_client(struct fleet *f, unsigned i)
 {
 	skew = f->nodes[i].skew;
-	return fake_connect(f->nodes[i].broker, 0, true);
+	return fake_connect(f->nodes[i].broker, (unsigned)fleet_random(f, f->loops), true);
 }
 
 const struct edged_session_1 *fleet_sessions(struct fleet *f, unsigned i)
@@ -596,6 +598,7 @@ struct fleet *fleet_new(uint64_t seed, unsigned nodes)
 		return NULL;
 	}
 	f->count = nodes;
+	f->loops = fleet_random(f, 3) ? 1 : 3;
 	for (unsigned i = 0; i < nodes; i++) {
 		struct node *node = &f->nodes[i];
 		node->fleet = f;

@@ -63,10 +63,10 @@ struct publisher {
 	 * they want. */
 	bool ignorant;
 	uint64_t met; /* when it had */
-	unsigned
-	        excused; /* of its messages in this phase those before: they were lost so, or with the disk */
-	unsigned last_own
-	        [2]; /* serial + 1 of what was retained last on its topics, in this phase; 0: nothing */
+	/* Of its messages in this phase those before: they were lost so, or with the disk. */
+	unsigned excused;
+	/* Serial + 1 of what was retained last on its topics, in this phase; 0: nothing. */
+	unsigned last_own[2];
 };
 
 struct round {
