@@ -692,6 +692,18 @@ static void what_a_power_cut_took_was_older(void **state)
 	SEND(join(4, "p", CLEAN), "\x31\4\0\1r4");
 	RETAINED("r=4 ");
 	assert_true(last_stamp > then && last_stamp < then + (UINT64_C(120000) << 16));
+	/* The wall clock begins in the past, and others' does not. */
+	wall_ahead = -INT64_C(50) * 365 * 24 * 3600 * 1000;
+	then = last_stamp;
+	kill_and_open();
+	SEND(join(4, "p", CLEAN), "\x31\4\0\1r5");
+	RETAINED("r=5 ");
+	assert_true(last_stamp > then);
+	put_retained("6", last_stamp + (UINT64_C(1000) << 16), false);
+	then = last_stamp;
+	RETAINED("r=6 ");
+	assert_true(last_stamp == then + (UINT64_C(1000) << 16));
+	wall_ahead = 0;
 	options.apart = false;
 }
 

@@ -138,7 +138,7 @@ static int read_retained(struct load *load, struct edged_slice key, struct edged
 		return discard(load, "retained", key);
 	}
 	struct retained *retained = &load->broker->shards[0]->retained;
-	(void)stamp_seen(load->broker, m->stamp);
+	stamp_restore(load->broker, m->stamp);
 	int r = m->payload_len ? retained_set(retained, m) : retained_bury(retained, key, m->stamp);
 	message_unref(m);
 	return r;
@@ -157,7 +157,7 @@ static int read_clock(struct load *load, struct edged_slice key, struct edged_sl
 	uint64_t reserved;
 	if (!read_clock_row(value, &reserved))
 		return discard(load, "clock", key);
-	stamp_restore(load->broker, reserved);
+	stamp_restore_reserved(load->broker, reserved);
 	return 0;
 }
 

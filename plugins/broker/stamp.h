@@ -20,7 +20,8 @@ uint64_t stamp_new(struct broker *broker);
 bool stamp_seen(struct broker *broker, uint64_t stamp);
 /* The number to be written with a message of this stamp, 0: none. */
 uint64_t stamp_reserve(struct broker *broker, uint64_t stamp);
-/* What was on the disk. */
-void stamp_restore(struct broker *broker, uint64_t reserved);
+/* At the start: the stamp of a message that was on the disk, whatever the wall clock says now, and that number. */
+void stamp_restore(struct broker *broker, uint64_t stamp);
+void stamp_restore_reserved(struct broker *broker, uint64_t reserved);
 
 #endif
