@@ -23,6 +23,7 @@ void flight_free(struct flight *flight)
 		entry_fini(flight_at(flight, i));
 	free(flight->ring);
 	free(flight->incoming);
+	free(flight->doubtful);
 	free(flight);
 }
 
@@ -159,8 +160,37 @@ int flight_add_incoming(struct flight *flight, uint16_t id)
 	return 0;
 }
 
+bool flight_is_doubtful(const struct flight *flight, uint16_t id)
+{
+	for (uint16_t i = 0; i < flight->doubtful_count; i++)
+		if (flight->doubtful[i] == id)
+			return true;
+	return false;
+}
+
+/* Grows by one: disks are full rarely, and publishers few messages ahead. */
+int flight_doubt_incoming(struct flight *flight, uint16_t id)
+{
+	if (flight_is_doubtful(flight, id))
+		return 0;
+	uint16_t *ids = realloc(flight->doubtful, (flight->doubtful_count + 1u) * sizeof(uint16_t));
+	if (!ids)
+		return -ENOMEM;
+	flight->doubtful = ids;
+	flight->doubtful[flight->doubtful_count++] = id;
+	return 0;
+}
+
+void flight_trust_incoming(struct flight *flight, uint16_t id)
+{
+	for (uint16_t i = 0; i < flight->doubtful_count; i++)
+		if (flight->doubtful[i] == id)
+			flight->doubtful[i--] = flight->doubtful[--flight->doubtful_count];
+}
+
 bool flight_drop_incoming(struct flight *flight, uint16_t id)
 {
+	flight_trust_incoming(flight, id);
 	for (uint16_t i = 0; i < flight->incoming_count; i++) {
 		if (flight->incoming[i] != id)
 			continue;

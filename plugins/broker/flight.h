@@ -41,8 +41,9 @@ struct flight {
 	size_t bytes;    /* of the messages held */
 	uint16_t last_id;
 	uint16_t clear; /* ids after last_id that are known to be free */
-	uint16_t incoming_count, incoming_size;
+	uint16_t incoming_count, incoming_size, doubtful_count;
 	uint16_t *incoming; /* packet ids of QoS 2 messages received, not yet released */
+	uint16_t *doubtful; /* those of messages that could not be stored: they are known here, and not on the disk */
 };
 
 struct flight *flight_new(void);
@@ -76,5 +77,9 @@ void flight_rewind(struct flight *flight);
 bool flight_has_incoming(const struct flight *flight, uint16_t id);
 int flight_add_incoming(struct flight *flight, uint16_t id); /* -ENOMEM */
 bool flight_drop_incoming(struct flight *flight, uint16_t id);
+/* Its message could not be stored; it comes again, and is known. */
+int flight_doubt_incoming(struct flight *flight, uint16_t id); /* -ENOMEM */
+void flight_trust_incoming(struct flight *flight, uint16_t id);
+bool flight_is_doubtful(const struct flight *flight, uint16_t id);
 
 #endif

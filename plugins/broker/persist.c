@@ -183,11 +183,13 @@ int persist_entry_again(struct session *s, struct entry *e, uint32_t generation)
 	return put_entry_whole(s, e);
 }
 
+/* Without those whose messages are not on the disk: what came again after a restart would be taken for known. */
 int persist_incoming_again(struct session *s)
 {
 	int r = 0;
 	for (uint16_t i = 0; s->flight && i < s->flight->incoming_count && !r; i++)
-		r = put_incoming(s, s->flight->incoming[i], false);
+		if (!flight_is_doubtful(s->flight, s->flight->incoming[i]))
+			r = put_incoming(s, s->flight->incoming[i], false);
 	return r;
 }
 

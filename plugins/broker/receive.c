@@ -115,6 +115,8 @@ static int store_again(struct client *c, const struct publish *p)
 	int r = persist_unsaved(c->shard);
 	if (!r)
 		r = persist_incoming(c->session, p->id, false);
+	if (!r) /* until that fails as well, see acknowledge() */
+		flight_trust_incoming(c->session->flight, p->id);
 	if (!r && p->retain) {
 		const struct message *m = retained_get(&c->shard->retained, p->topic);
 		r = m ? persist_retained(b, m) : persist_retained_gone(b, p->topic);
@@ -129,7 +131,7 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 	if (!s->flight && !(s->flight = flight_new()))
 		return REASON_QUOTA;
 	if (flight_has_incoming(s->flight, p->id)) {
-		wait = s->resends;
+		wait = flight_is_doubtful(s->flight, p->id);
 		if (wait && store_again(c, p))
 			return REASON_QUOTA;
 		answer(c, PUBREC, p->id, 0, wait);
@@ -223,8 +225,6 @@ static int receive_pubrel(struct client *c, const struct ack *ack)
 {
 	struct session *s = c->session;
 	bool known = s->flight && flight_drop_incoming(s->flight, ack->id), wait = false;
-	if (known && !s->flight->incoming_count)
-		s->resends = false;
 	if (known && s->row) {
 		/* Before the client may use the id again, the disk must know. */
 		if (persist_incoming(s, ack->id, true) || turn_wrote(c->shard))

@@ -73,7 +73,6 @@ struct session {
 	uint8_t version;
 	bool touched; /* see turn_touch() */
 	bool unsaved; /* a commit failed: the disk may lack some of it */
-	bool resends; /* QoS 2 messages that it sent could not be stored, and come again */
 	bool dead;    /* ended; freed with its last hold */
 	bool inside;  /* its client is a plugin, see inside.h */
 	bool apart;   /* split horizon, see edged/cap_session.h */

@@ -19,9 +19,7 @@ static void acknowledge(const struct todo *todo, struct client *client, int resu
 	 * store_again(). (With several loops the others do not know it; it may come twice then.) */
 	bool resends = session->row && session->version != MQTT_5 && session->shard->broker->shard_count == 1;
 	if (result && todo->packet == PUBREC && session->flight) {
-		if (resends)
-			session->resends = true;
-		else
+		if (!resends || flight_doubt_incoming(session->flight, todo->id))
 			(void)flight_drop_incoming(session->flight, todo->id);
 	}
 	if (result && todo->packet == PUBCOMP && session->flight)

@@ -50,6 +50,7 @@ struct node {
 	struct fake_disk *disk[2];
 	struct fake_host *broker, *mesh; /* NULL: it does not run */
 	unsigned disk_ms;
+	bool full; /* its disk */
 	uint64_t commit_at;
 	int64_t skew; /* of its clock, ms */
 	bool sees[FLEET_MAX];
@@ -463,6 +464,11 @@ void fleet_disk(struct fleet *f, unsigned i, unsigned ms)
 	f->nodes[i].disk_ms = ms;
 }
 
+void fleet_fill(struct fleet *f, unsigned i, bool full)
+{
+	f->nodes[i].full = full;
+}
+
 static bool run_node(struct fleet *f, unsigned i)
 {
 	struct node *node = &f->nodes[i];
@@ -500,8 +506,8 @@ static void pass_time(struct fleet *f)
 		/* What several loops write together is written at once. */
 		bool some = f->loops == 1 && fleet_random(f, 2);
 		unsigned all = some ? 1 + (unsigned)fleet_random(f, 20) : UINT_MAX;
-		fake_commit_some(node->broker, 0, all);
-		fake_commit_some(node->mesh, 0, all);
+		fake_commit_some(node->broker, node->full ? -ENOSPC : 0, all);
+		fake_commit_some(node->mesh, node->full ? -ENOSPC : 0, all);
 	}
 	for (unsigned i = 0; i < f->count; i++)
 		if (f->nodes[i].mesh)

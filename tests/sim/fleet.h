@@ -34,6 +34,7 @@ bool fleet_runs(const struct fleet *fleet, unsigned node);
 void fleet_wipe(struct fleet *fleet, unsigned node);
 /* How long what is written waits at most for the disk. */
 void fleet_disk(struct fleet *fleet, unsigned node, unsigned ms);
+void fleet_fill(struct fleet *fleet, unsigned node, bool full); /* there is no room: what is written fails */
 
 /* --- the network. Links work in both directions or not at all; what is under way waits, as TCP would --- */
 void fleet_cut(struct fleet *fleet, unsigned a, unsigned b, bool on);

@@ -4,7 +4,8 @@
  * publish all the time, and clients with subscriptions that stay. Nodes are killed, lose their power, or are stopped in order,
  * connections break, links are cut, disks are slow, clients come and go. When all is well again and quiet, it must hold:
  *  - what was published at QoS 1 or 2, and so was acknowledged, has come to every subscription of such a QoS that matches;
- *  - at QoS 2 once; at QoS 1 once as well, unless it was published again, or the subscriber or its node was away;
+ *  - at QoS 2 once, unless a disk was full; at QoS 1 once as well, unless it was published again, or the subscriber or its
+ *    node was away;
  *  - what one client published on one topic at one QoS came in that order, QoS 0 too, of which nothing came twice;
  *  - of a shared subscription somebody has got each message, at QoS 2 one member once;
  *  - all nodes retain the same messages, and of who publishes alone on a topic the last one;
@@ -75,6 +76,8 @@ struct round {
 	bool publishing;
 	struct message messages[MESSAGES];
 	unsigned count;
+	bool filled
+	        [FLEET_MAX]; /* its disk was full in this phase: what came and could not be kept came again */
 	struct subscriber subs[SUBSCRIBERS];
 	unsigned sub_count;
 	struct publisher pubs[FLEET_MAX];
@@ -371,6 +374,17 @@ static void slow_disk(struct round *r)
 		end_node(r, i);
 }
 
+static void full_disk(struct round *r)
+{
+	unsigned i = below(r, r->n);
+	fleet_fill(r->fleet, i, true);
+	r->filled[i] = true;
+	fleet_run(r->fleet, below(r, 2) ? below(r, 500) : below(r, 8000));
+	if (below(r, 3) == 0)
+		end_node(r, i);
+	fleet_fill(r->fleet, i, false);
+}
+
 /* The node is put on a new card, with its key alone: what it had acknowledged and had not passed on is gone, and the
  * sessions of its clients. All the rest must hold. */
 static void lose_disk(struct round *r)
@@ -415,8 +429,8 @@ static void trouble(struct round *r)
 		void (*fn)(struct round *r);
 	} troubles[] = { { "a restart", restart }, { "a rolling restart", roll },
 		{ "a node that is off", leave_off }, { "a power cut", power_cut }, { "a cut", cut },
-		{ "a flapping link", flap }, { "a slow disk", slow_disk }, { "a lost disk", lose_disk },
-		{ "clients that come and go", rest } };
+		{ "a flapping link", flap }, { "a slow disk", slow_disk }, { "a full disk", full_disk },
+		{ "a lost disk", lose_disk }, { "clients that come and go", rest } };
 	unsigned t = below(r, sizeof(troubles) / sizeof(troubles[0]));
 	r->trouble = troubles[t].name;
 	show(r, "%s", r->trouble);
@@ -468,7 +482,9 @@ static void judge_one(struct round *r, const struct subscriber *s, unsigned seri
 	const struct message *m = &r->messages[serial];
 	unsigned qos = m->qos < s->qos ? m->qos : s->qos, n = s->got[serial];
 	bool forgotten = serial < r->pubs[m->publisher].excused && m->again; /* its id was, with the disk */
-	bool may_repeat = m->qos && (forgotten || s->excused || (qos < 2 && (m->again || s->disturbed)));
+	bool failed = r->filled[m->publisher] || r->filled[s->node];
+	bool may_repeat =
+	        m->qos && (forgotten || failed || s->excused || (qos < 2 && (m->again || s->disturbed)));
 	if (!matches(s, m)) {
 		if (n)
 			breaks(r, "%s got message %u on %s", s->client.name, serial, m->topic);
@@ -488,7 +504,9 @@ static void judge_shared(struct round *r, unsigned serial)
 {
 	const struct message *m = &r->messages[serial];
 	unsigned n = 0, members = 0;
-	bool excused = serial < r->pubs[m->publisher].excused;
+	bool excused = serial < r->pubs[m->publisher].excused, failed = false;
+	for (unsigned i = 0; i < r->n; i++)
+		failed |= r->filled[i];
 	for (unsigned i = 0; i < r->sub_count; i++)
 		if (r->subs[i].shared && matches(&r->subs[i], m)) {
 			members++;
@@ -500,7 +518,7 @@ static void judge_shared(struct round *r, unsigned serial)
 	if (!n && !excused)
 		breaks(r, "no member has got message %u of %s on %s, QoS %u", serial,
 		        r->pubs[m->publisher].client.name, m->topic, m->qos);
-	if (m->qos == 2 && n > 1 && !excused)
+	if (m->qos == 2 && n > 1 && !excused && !failed)
 		breaks(r, "members have got message %u of %s on %s, QoS %u, %u times", serial,
 		        r->pubs[m->publisher].client.name, m->topic, m->qos, n);
 }
@@ -610,6 +628,7 @@ static void begin_phase(struct round *r)
 {
 	r->phase++;
 	r->count = 0;
+	memset(r->filled, 0, sizeof(r->filled));
 	for (unsigned i = 0; i < r->sub_count; i++) {
 		r->subs[i].disturbed = r->subs[i].excused = false;
 		memset(r->subs[i].got, 0, sizeof(r->subs[i].got));
