@@ -43,7 +43,8 @@ struct flight {
 	uint16_t clear; /* ids after last_id that are known to be free */
 	uint16_t incoming_count, incoming_size, doubtful_count;
 	uint16_t *incoming; /* packet ids of QoS 2 messages received, not yet released */
-	uint16_t *doubtful; /* those of messages that could not be stored: they are known here, and not on the disk */
+	uint16_t *
+	        doubtful; /* those of messages that could not be stored: they are known here, and not on the disk */
 };
 
 struct flight *flight_new(void);

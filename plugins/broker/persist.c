@@ -206,14 +206,14 @@ static int put_whole(struct session *s)
 	return r ? r : persist_incoming_again(s);
 }
 
-/* Before each write. */
+/* Before each write. What is unsaved is so until a commit with all of it is done: one before that may still fail. */
 static int touch(struct session *s)
 {
 	turn_touch(s);
-	if (!s->unsaved)
+	if (!s->unsaved || s->whole)
 		return 0;
 	int r = put_whole(s);
-	s->unsaved = r != 0;
+	s->whole = !r && s->touched;
 	return r;
 }
 

@@ -72,10 +72,11 @@ struct session {
 	uint16_t id_len;
 	uint8_t version;
 	bool touched; /* see turn_touch() */
-	bool unsaved; /* a commit failed: the disk may lack some of it */
-	bool dead;    /* ended; freed with its last hold */
-	bool inside;  /* its client is a plugin, see inside.h */
-	bool apart;   /* split horizon, see edged/cap_session.h */
+	bool unsaved; /* a commit failed: the disk may lack some of it, until all of it has been written and is durable */
+	bool whole;  /* all of it is written since the last commit */
+	bool dead;   /* ended; freed with its last hold */
+	bool inside; /* its client is a plugin, see inside.h */
+	bool apart;  /* split horizon, see edged/cap_session.h */
 	char id[];
 };
 

@@ -88,8 +88,12 @@ static int not_stored(const struct turn *turn)
 static void settle(struct turn *turn)
 {
 	for (uint32_t i = 0; i < turn->touched_count; i++) {
-		turn->touched[i]->unsaved |= not_stored(turn) != 0;
-		session_release(turn->touched[i]);
+		struct touched *t = &turn->touched[i];
+		if (not_stored(turn))
+			t->session->unsaved = true;
+		else if (t->whole)
+			t->session->unsaved = false;
+		session_release(t->session);
 	}
 	free(turn->touched);
 }
@@ -101,7 +105,7 @@ void turn_touch(struct session *session)
 		return;
 	if (shard->touched_count == shard->touched_size) {
 		uint32_t size = shard->touched_size ? shard->touched_size * 2 : 16;
-		struct session **touched = realloc(shard->touched, size * sizeof(struct session *));
+		struct touched *touched = realloc(shard->touched, size * sizeof(*touched));
 		if (!touched)
 			return; /* only if that commit fails, too, something is missing */
 		shard->touched = touched;
@@ -109,14 +113,17 @@ void turn_touch(struct session *session)
 	}
 	session->touched = true;
 	session_hold(session);
-	shard->touched[shard->touched_count++] = session;
+	shard->touched[shard->touched_count++] = (struct touched){ session, false };
 }
 
 /* The writes since the last commit belong to this turn. */
 static void take_touched(struct shard *shard, struct turn *turn)
 {
-	for (uint32_t i = 0; i < shard->touched_count; i++)
-		shard->touched[i]->touched = false;
+	for (uint32_t i = 0; i < shard->touched_count; i++) {
+		struct touched *t = &shard->touched[i];
+		t->whole = t->session->whole;
+		t->session->touched = t->session->whole = false;
+	}
 	turn->touched = shard->touched;
 	turn->touched_count = shard->touched_count;
 	shard->touched = NULL;
@@ -291,7 +298,7 @@ void turns_free(struct shard *shard)
 	removals_free(shard->removals.queued);
 	removals_free(shard->removals.failed);
 	for (uint32_t i = 0; i < shard->touched_count; i++)
-		session_release(shard->touched[i]);
+		session_release(shard->touched[i].session);
 	free(shard->touched);
 	shard->touched = NULL;
 	shard->touched_count = 0;

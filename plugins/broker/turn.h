@@ -38,9 +38,12 @@ struct turn {
 	struct shard *shard;
 	struct todo *todos;
 	uint32_t count, size;
-	unsigned pending;         /* commit and parcels not yet reported */
-	int result;               /* the first failure; -ENOBUFS only if there is no other */
-	struct session **touched; /* held: what was written belongs to them */
+	unsigned pending; /* commit and parcels not yet reported */
+	int result;       /* the first failure; -ENOBUFS only if there is no other */
+	struct touched {
+		struct session *session; /* held: what was written belongs to it */
+		bool whole;              /* and is all of it */
+	} * touched;
 	uint32_t touched_count;
 	struct removal *removals; /* rows that this turn takes out */
 	bool dirty;               /* has writes to commit */

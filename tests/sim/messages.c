@@ -166,13 +166,13 @@ static void got(struct client *c, const struct client_message *m)
 
 static void again(struct client *c, uint64_t tag)
 {
-	(void)c;
+	show(the_round, "%s publishes %u again", c->name, (unsigned)tag);
 	the_round->messages[tag].again = true;
 }
 
 static void done(struct client *c, uint64_t tag)
 {
-	(void)c;
+	show(the_round, "%s hears that %u was taken", c->name, (unsigned)tag);
 	the_round->messages[tag].acked = true;
 }
 
