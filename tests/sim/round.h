@@ -14,6 +14,8 @@
 
 #include "sim.h"
 
+/* So long after a copy of a node was refused another process with its key is, too (member_rival.c): a restart is one. */
+enum { COPIED_MS = 10000 };
 enum { SHARED_MS = 5000, LEADER_MS = 10000, SETTLE_MS = 30000, AFTERMATH_MS = 5000, REIGNS = 256 };
 
 struct reign {
@@ -32,8 +34,9 @@ struct round {
 	/* watch.c */
 	struct reign reigns[REIGNS];
 	unsigned reign_count;
-	uint64_t quiet_since[SIM_MAX]; /* since when the node and its links are undisturbed */
-	uint64_t obeyed[SIM_MAX];      /* highest epoch that it followed, in its present life */
+	uint64_t quiet_since[SIM_MAX];  /* since when the node and its links are undisturbed */
+	uint64_t copied_until[SIM_MAX]; /* the node has a copy, or had one until lately: it may be met late */
+	uint64_t obeyed[SIM_MAX];       /* highest epoch that it followed, in its present life */
 	uint64_t slowest_leader, slowest_table;
 };
 

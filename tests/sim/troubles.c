@@ -15,7 +15,7 @@ static unsigned pick(struct round *r)
 static unsigned victim(struct round *r)
 {
 	unsigned i = pick(r);
-	r->leader_well = (int)i != r->leader;
+	r->leader_well = (int)i != r->leader && r->sim->now >= r->copied_until[i];
 	return i;
 }
 
@@ -167,6 +167,7 @@ static void duplicate(struct round *r)
 	watch_unwell(r);
 	sim_run(r->sim, 1000 + below(r, 30000));
 	sim_kill(r->sim, copy);
+	r->copied_until[i] = r->sim->now + COPIED_MS;
 	watch_born(r, copy);
 }
 
