@@ -54,7 +54,7 @@ static int write_session(struct shard *shard, struct session *s, uint64_t until)
 	if (at->session != s->row) {
 		at->session = s->row;
 		at->seq = 0;
-		r = persist_incoming_again(s);
+		r = persist_incoming_again(s, true);
 	}
 	for (uint32_t i = 0; s->flight && i < s->flight->count && !r; i++) {
 		struct entry *e = flight_at(s->flight, i);

@@ -23,7 +23,6 @@ void flight_free(struct flight *flight)
 		entry_fini(flight_at(flight, i));
 	free(flight->ring);
 	free(flight->incoming);
-	free(flight->doubtful);
 	free(flight);
 }
 
@@ -138,64 +137,32 @@ void flight_rewind(struct flight *flight)
 	flight->sent = flight->stored = flight->ahead = 0;
 }
 
-bool flight_has_incoming(const struct flight *flight, uint16_t id)
+struct incoming *flight_incoming(const struct flight *flight, uint16_t id)
 {
 	for (uint16_t i = 0; i < flight->incoming_count; i++)
-		if (flight->incoming[i] == id)
-			return true;
-	return false;
+		if (flight->incoming[i].id == id)
+			return &flight->incoming[i];
+	return NULL;
 }
 
-int flight_add_incoming(struct flight *flight, uint16_t id)
+int flight_add_incoming(struct flight *flight, uint16_t id, enum incoming_kept kept)
 {
 	if (flight->incoming_count == flight->incoming_size) {
 		uint16_t size = (uint16_t)(flight->incoming_size ? flight->incoming_size * 2 : 8);
-		uint16_t *ids = realloc(flight->incoming, size * sizeof(uint16_t));
-		if (!ids)
+		struct incoming *all = realloc(flight->incoming, size * sizeof(*all));
+		if (!all)
 			return -ENOMEM;
-		flight->incoming = ids;
+		flight->incoming = all;
 		flight->incoming_size = size;
 	}
-	flight->incoming[flight->incoming_count++] = id;
+	flight->incoming[flight->incoming_count++] = (struct incoming){ id, (uint8_t)kept };
 	return 0;
-}
-
-bool flight_is_doubtful(const struct flight *flight, uint16_t id)
-{
-	for (uint16_t i = 0; i < flight->doubtful_count; i++)
-		if (flight->doubtful[i] == id)
-			return true;
-	return false;
-}
-
-/* Grows by one: disks are full rarely, and publishers few messages ahead. */
-int flight_doubt_incoming(struct flight *flight, uint16_t id)
-{
-	if (flight_is_doubtful(flight, id))
-		return 0;
-	uint16_t *ids = realloc(flight->doubtful, (flight->doubtful_count + 1u) * sizeof(uint16_t));
-	if (!ids)
-		return -ENOMEM;
-	flight->doubtful = ids;
-	flight->doubtful[flight->doubtful_count++] = id;
-	return 0;
-}
-
-void flight_trust_incoming(struct flight *flight, uint16_t id)
-{
-	for (uint16_t i = 0; i < flight->doubtful_count; i++)
-		if (flight->doubtful[i] == id)
-			flight->doubtful[i--] = flight->doubtful[--flight->doubtful_count];
 }
 
 bool flight_drop_incoming(struct flight *flight, uint16_t id)
 {
-	flight_trust_incoming(flight, id);
-	for (uint16_t i = 0; i < flight->incoming_count; i++) {
-		if (flight->incoming[i] != id)
-			continue;
-		flight->incoming[i] = flight->incoming[--flight->incoming_count];
-		return true;
-	}
-	return false;
+	struct incoming *found = flight_incoming(flight, id);
+	if (found)
+		*found = flight->incoming[--flight->incoming_count];
+	return found != NULL;
 }

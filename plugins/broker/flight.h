@@ -32,6 +32,12 @@ struct entry {
 	bool saving; /* ENTRY_SAVING, ENTRY_RELEASING: on its way; false: it failed, and is tried again */
 };
 
+enum incoming_kept {
+	INCOMING_KEPT, /* or nothing of its session is */
+	INCOMING_SAVING,
+	INCOMING_FAILED /* its message comes again, and is known */
+};
+
 struct flight {
 	struct entry *ring;
 	uint32_t head, count, size; /* size is a power of two */
@@ -41,10 +47,12 @@ struct flight {
 	size_t bytes;    /* of the messages held */
 	uint16_t last_id;
 	uint16_t clear; /* ids after last_id that are known to be free */
-	uint16_t incoming_count, incoming_size, doubtful_count;
-	uint16_t *incoming; /* packet ids of QoS 2 messages received, not yet released */
-	uint16_t *
-	        doubtful; /* those of messages that could not be stored: they are known here, and not on the disk */
+	uint16_t incoming_count, incoming_size;
+	/* Packet ids of QoS 2 messages received, not yet released. */
+	struct incoming {
+		uint16_t id;
+		uint8_t kept; /* enum incoming_kept: is it on the disk, with its message? Else it must not get there */
+	} * incoming;
 };
 
 struct flight *flight_new(void);
@@ -75,12 +83,9 @@ void flight_next_stored(struct flight *flight);
 /* The connection is gone: what was sent is to be sent again to the next one. */
 void flight_rewind(struct flight *flight);
 
-bool flight_has_incoming(const struct flight *flight, uint16_t id);
-int flight_add_incoming(struct flight *flight, uint16_t id); /* -ENOMEM */
+/* NULL: there is none of that id. */
+struct incoming *flight_incoming(const struct flight *flight, uint16_t id);
+int flight_add_incoming(struct flight *flight, uint16_t id, enum incoming_kept kept); /* -ENOMEM */
 bool flight_drop_incoming(struct flight *flight, uint16_t id);
-/* Its message could not be stored; it comes again, and is known. */
-int flight_doubt_incoming(struct flight *flight, uint16_t id); /* -ENOMEM */
-void flight_trust_incoming(struct flight *flight, uint16_t id);
-bool flight_is_doubtful(const struct flight *flight, uint16_t id);
 
 #endif

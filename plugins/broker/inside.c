@@ -150,7 +150,7 @@ static int forget_incoming(struct session *s)
 	if (!f || f->incoming_count == 0)
 		return 0;
 	while (f->incoming_count) {
-		int r = persist_incoming(s, f->incoming[f->incoming_count - 1], true);
+		int r = persist_incoming(s, f->incoming[f->incoming_count - 1].id, true);
 		if (r)
 			return r;
 		f->incoming_count--;
@@ -281,10 +281,16 @@ static void keep_promise(void *arg, int result)
 	struct inside *in = arg;
 	struct promise p = take_promise(in);
 	struct flight *f = in->session->flight;
-	if (result && p.id && f && !p.released)
+	struct incoming *known = p.id && f ? flight_incoming(f, p.id) : NULL;
+	if (result && known && !p.released) {
 		(void)flight_drop_incoming(f, p.id);
-	if (result && p.released && f && !flight_has_incoming(f, p.id))
-		(void)flight_add_incoming(f, p.id); /* it was not forgotten after all */
+		/* see settle_incoming(); -ECANCELED: nothing is written any more */
+		if (result != -ECANCELED && !persist_incoming(in->session, p.id, true))
+			(void)turn_wrote(in->session->shard);
+	} else if (!result && known && !p.released)
+		known->kept = INCOMING_KEPT;
+	if (result && p.released && f && !known)
+		(void)flight_add_incoming(f, p.id, INCOMING_KEPT); /* it was not forgotten after all */
 	if (p.done)
 		p.done(p.arg, result);
 	if (in->count == 0 && in->slot == NOT_OPEN)
@@ -311,7 +317,7 @@ static int judge(const struct broker *broker, const struct edged_session_message
 
 static int take_in(struct session *s, uint16_t id)
 {
-	int r = flight_add_incoming(s->flight, id);
+	int r = flight_add_incoming(s->flight, id, INCOMING_SAVING);
 	if (!r)
 		r = persist_incoming(s, id, false);
 	if (!r)
@@ -359,7 +365,7 @@ int inside_publish(void *ctx, edged_handle handle, const struct edged_session_me
 	if (reserve(in) || (!s->flight && !(s->flight = flight_new())))
 		return -ENOMEM;
 	struct promise p = { done, arg, 0, false };
-	bool known = id && m.qos == 2 && flight_has_incoming(s->flight, id), alone = false;
+	bool known = id && m.qos == 2 && flight_incoming(s->flight, id), alone = false;
 	if (id && m.qos == 2 && !known) {
 		r = take_in(s, id);
 		p.id = id;
@@ -397,6 +403,6 @@ int inside_pubrel(void *ctx, edged_handle handle, uint16_t id, void (*done)(void
 	if (!r)
 		r = promise(in, &p);
 	if (r && p.id)
-		(void)flight_add_incoming(s->flight, id);
+		(void)flight_add_incoming(s->flight, id, INCOMING_KEPT);
 	return r;
 }

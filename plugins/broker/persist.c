@@ -183,13 +183,14 @@ int persist_entry_again(struct session *s, struct entry *e, uint32_t generation)
 	return put_entry_whole(s, e);
 }
 
-/* Without those whose messages are not on the disk: what came again after a restart would be taken for known. */
-int persist_incoming_again(struct session *s)
+int persist_incoming_again(struct session *s, bool saving)
 {
 	int r = 0;
-	for (uint16_t i = 0; s->flight && i < s->flight->incoming_count && !r; i++)
-		if (!flight_is_doubtful(s->flight, s->flight->incoming[i]))
-			r = put_incoming(s, s->flight->incoming[i], false);
+	for (uint16_t i = 0; s->flight && i < s->flight->incoming_count && !r; i++) {
+		const struct incoming *in = &s->flight->incoming[i];
+		if (in->kept == INCOMING_KEPT || (saving && in->kept == INCOMING_SAVING))
+			r = put_incoming(s, in->id, false);
+	}
 	return r;
 }
 
@@ -203,7 +204,7 @@ static int put_whole(struct session *s)
 		        sub->options, sub->id);
 	for (uint32_t i = 0; s->flight && i < s->flight->count && !r; i++)
 		r = put_entry_whole(s, flight_at(s->flight, i));
-	return r ? r : persist_incoming_again(s);
+	return r ? r : persist_incoming_again(s, false);
 }
 
 /* Before each write. What is unsaved is so until a commit with all of it is done: one before that may still fail. */

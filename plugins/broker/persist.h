@@ -45,7 +45,9 @@ int persist_unsaved(struct shard *shard);
 int persist_incoming(struct session *session, uint16_t id, bool gone);
 /* For a compaction: what is stored of them once more; a message that this generation has stored is left out. */
 int persist_entry_again(struct session *session, struct entry *entry, uint32_t generation);
-int persist_incoming_again(struct session *session);
+/* The same of the packet ids that it has sent: those whose messages are on the disk, and (saving) on their way there. One
+ * without its message would make that be taken for known when it comes again after a restart. */
+int persist_incoming_again(struct session *session, bool saving);
 int persist_retained(struct broker *broker, const struct message *message);
 int persist_retained_gone(struct broker *broker, struct edged_slice topic);
 

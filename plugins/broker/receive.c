@@ -115,8 +115,8 @@ static int store_again(struct client *c, const struct publish *p)
 	int r = persist_unsaved(c->shard);
 	if (!r)
 		r = persist_incoming(c->session, p->id, false);
-	if (!r) /* until that fails as well, see acknowledge() */
-		flight_trust_incoming(c->session->flight, p->id);
+	if (!r)
+		flight_incoming(c->session->flight, p->id)->kept = INCOMING_SAVING;
 	if (!r && p->retain) {
 		const struct message *m = retained_get(&c->shard->retained, p->topic);
 		r = m ? persist_retained(b, m) : persist_retained_gone(b, p->topic);
@@ -130,8 +130,9 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 	bool wait = false, alone = false; /* never: see publish.c */
 	if (!s->flight && !(s->flight = flight_new()))
 		return REASON_QUOTA;
-	if (flight_has_incoming(s->flight, p->id)) {
-		wait = flight_is_doubtful(s->flight, p->id);
+	const struct incoming *known = flight_incoming(s->flight, p->id);
+	if (known) {
+		wait = known->kept == INCOMING_FAILED;
 		if (wait && store_again(c, p))
 			return REASON_QUOTA;
 		answer(c, PUBREC, p->id, 0, wait);
@@ -139,7 +140,7 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 	}
 	if (c->version != MQTT_5 && s->flight->incoming_count >= c->broker->limits.receive_old)
 		return REASON_RECEIVE_MAX;
-	if (flight_add_incoming(s->flight, p->id))
+	if (flight_add_incoming(s->flight, p->id, s->row ? INCOMING_SAVING : INCOMING_KEPT))
 		return REASON_QUOTA;
 	if (s->row) {
 		if (persist_incoming(s, p->id, false) || turn_wrote(c->shard))
@@ -160,7 +161,7 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 static uint8_t judge_author(const struct client *c, const struct publish *p, struct author *ret)
 {
 	struct session *s = c->session;
-	if (p->qos == 2 && s->flight && flight_has_incoming(s->flight, p->id))
+	if (p->qos == 2 && s->flight && flight_incoming(s->flight, p->id))
 		return 0;
 	return rights_publish(s, p->topic, p->retain, ret);
 }
@@ -207,7 +208,7 @@ static int receive_publish(struct client *c, const struct frame *frame)
 		return 0;
 	}
 	unsigned open = s->unacked + (s->flight ? s->flight->incoming_count : 0u);
-	bool again = p.qos == 2 && s->flight && flight_has_incoming(s->flight, p.id);
+	bool again = p.qos == 2 && s->flight && flight_incoming(s->flight, p.id);
 	if (c->version == MQTT_5 && open >= limits->receive && !again)
 		return REASON_RECEIVE_MAX;
 	if (p.qos == 2)

@@ -94,8 +94,8 @@ static int keep_incoming(struct replay *replay, const struct record *record)
 		return -ENOMEM;
 	if (s && record->type == RECORD_INCOMING_GONE)
 		(void)flight_drop_incoming(s->flight, record->id);
-	else if (s && !flight_has_incoming(s->flight, record->id))
-		return flight_add_incoming(s->flight, record->id);
+	else if (s && !flight_incoming(s->flight, record->id))
+		return flight_add_incoming(s->flight, record->id, INCOMING_KEPT);
 	return 0;
 }
 

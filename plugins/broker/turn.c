@@ -8,6 +8,20 @@
 #include "queue.h"
 #include "shard.h"
 
+/* A QoS 2 message is on the disk, or cannot be. It is forgotten there as well: other shards may have refused what this one had
+ * stored. */
+static void settle_incoming(struct session *s, uint16_t id, int result, bool resends)
+{
+	struct incoming *in = flight_incoming(s->flight, id);
+	if (in && (!result || resends)) {
+		in->kept = result ? INCOMING_FAILED : INCOMING_KEPT;
+	} else if (in) {
+		(void)flight_drop_incoming(s->flight, id);
+		if (s->row && !persist_incoming(s, id, true))
+			(void)turn_wrote(s->shard);
+	}
+}
+
 static void acknowledge(const struct todo *todo, struct client *client, int result)
 {
 	struct session *session = todo->session;
@@ -18,12 +32,10 @@ static void acknowledge(const struct todo *todo, struct client *client, int resu
 	/* Who gets to hear "no" may use the id for another message. Else the message comes again, and is known: see
 	 * store_again(). (With several loops the others do not know it; it may come twice then.) */
 	bool resends = session->row && session->version != MQTT_5 && session->shard->broker->shard_count == 1;
-	if (result && todo->packet == PUBREC && session->flight) {
-		if (!resends || flight_doubt_incoming(session->flight, todo->id))
-			(void)flight_drop_incoming(session->flight, todo->id);
-	}
+	if (todo->packet == PUBREC && session->flight)
+		settle_incoming(session, todo->id, result, resends);
 	if (result && todo->packet == PUBCOMP && session->flight)
-		(void)flight_add_incoming(session->flight, todo->id); /* it was not released after all */
+		(void)flight_add_incoming(session->flight, todo->id, INCOMING_KEPT); /* it was not released */
 	if (!client)
 		return;
 	/* It has no way to hear "no", and sends the packet again when it is back. */
