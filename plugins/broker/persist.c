@@ -194,11 +194,20 @@ int persist_incoming_again(struct session *s, bool saving)
 	return r;
 }
 
-/* All that is stored of a session of which some may be missing. */
+static int put_gone(const struct session *s, uint64_t seq)
+{
+	uint8_t bytes[RECORD_SMALL_MAX];
+	struct writer w = writer(bytes, sizeof(bytes));
+	write_entry_gone(&w, s->row, seq);
+	return append(s->shard->broker, &w, bytes);
+}
+
+/* All that is stored of a session of which some may be missing, or too much there: what went is not known any more. */
 static int put_whole(struct session *s)
 {
 	char text[KEY_MAX];
 	int r = persist_session_row(s);
+	r = r ? r : put_gone(s, 0);
 	for (const struct sub *sub = s->target.first; sub && !r; sub = sub->sibling)
 		r = put_sub(s, edged_slice(text, subs_text(&s->shard->subs, sub, text, sizeof(text))),
 		        sub->options, sub->id);
@@ -276,12 +285,9 @@ int persist_entry(struct session *s, struct entry *e)
 
 void persist_entry_gone(struct session *s, const struct entry *e)
 {
-	uint8_t bytes[RECORD_SMALL_MAX];
-	struct writer w = writer(bytes, sizeof(bytes));
 	struct broker *b = s->shard->broker;
-	write_entry_gone(&w, s->row, e->seq);
 	home_add(b->home, -ENTRY_LIVE);
-	if (touch(s) || append(b, &w, bytes))
+	if (touch(s) || put_gone(s, e->seq))
 		count_one(b->figures.store_failures);
 }
 

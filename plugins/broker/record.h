@@ -5,7 +5,7 @@
  *   message        number, flags, arrived, expires, lengths, topic, payload, properties, publisher, and who wrote it if that
  *                  one is judged
  *   entry          session, number, message, QoS, state, packet id, subscription identifiers: new, or changed
- *   entry gone     session, number
+ *   entry gone     session, number; number 0: all of that session so far
  *   incoming       session, packet id of a QoS 2 message that it has sent
  *   incoming gone  session, packet id that it has released
  *

@@ -11,7 +11,7 @@
 
 struct kept { /* an entry, as its last record said */
 	struct session *session;
-	uint64_t seq;
+	uint64_t seq, at; /* at: the how-manieth record it was */
 	size_t len;
 	char bytes[];
 };
@@ -22,6 +22,8 @@ struct replay {
 	void *arg;
 	struct index messages; /* number, 0: struct message */
 	struct index entries;  /* session, number: struct kept */
+	struct index anew;     /* session, 0: struct kept, behind which its entries count */
+	uint64_t at;
 	unsigned strange;
 	uint64_t highest;
 };
@@ -44,9 +46,12 @@ void replay_free(struct replay *replay)
 		return;
 	for (size_t i = 0; i < replay->entries.size; i++)
 		free(replay->entries.slots[i].value);
+	for (size_t i = 0; i < replay->anew.size; i++)
+		free(replay->anew.slots[i].value);
 	for (size_t i = 0; i < replay->messages.size; i++)
 		message_unref(replay->messages.slots[i].value);
 	index_fini(&replay->entries);
+	index_fini(&replay->anew);
 	index_fini(&replay->messages);
 	free(replay);
 }
@@ -71,7 +76,8 @@ static int keep_message(struct replay *replay, const struct record *record)
 	return r;
 }
 
-static int keep_entry(struct replay *replay, const struct record *record, struct edged_slice bytes)
+static int keep(
+        struct replay *replay, struct index *index, const struct record *record, struct edged_slice bytes)
 {
 	void *old;
 	struct session *s = replay->session_of(replay->arg, record->session);
@@ -80,11 +86,17 @@ static int keep_entry(struct replay *replay, const struct record *record, struct
 	struct kept *kept = malloc(sizeof(*kept) + bytes.len);
 	if (!kept)
 		return -ENOMEM;
-	*kept = (struct kept){ s, record->seq, bytes.len };
+	*kept = (struct kept){ s, record->seq, replay->at, bytes.len };
 	memcpy(kept->bytes, bytes.ptr, bytes.len);
-	int r = index_set(&replay->entries, record->session, record->seq, kept, &old);
+	int r = index_set(index, record->session, record->seq, kept, &old);
 	free(r ? kept : old);
 	return r;
+}
+
+static bool is_over(const struct replay *replay, const struct kept *kept)
+{
+	const struct kept *anew = index_get(&replay->anew, kept->session->row, 0);
+	return anew && kept->at < anew->at;
 }
 
 static int keep_incoming(struct replay *replay, const struct record *record)
@@ -106,6 +118,7 @@ int replay_record(struct replay *replay, struct edged_slice bytes)
 		replay->strange++;
 		return 0;
 	}
+	replay->at++;
 	note(replay, record.session);
 	note(replay, record.seq);
 	note(replay, record.message);
@@ -113,8 +126,10 @@ int replay_record(struct replay *replay, struct edged_slice bytes)
 	case RECORD_MESSAGE:
 		return keep_message(replay, &record);
 	case RECORD_ENTRY:
-		return keep_entry(replay, &record, bytes);
+		return keep(replay, &replay->entries, &record, bytes);
 	case RECORD_ENTRY_GONE:
+		if (!record.seq)
+			return keep(replay, &replay->anew, &record, bytes);
 		free(index_take(&replay->entries, record.session, record.seq));
 		return 0;
 	case RECORD_INCOMING:
@@ -156,7 +171,7 @@ int replay_finish(struct replay *replay, unsigned *ret_strange, uint64_t *ret_hi
 	if (!all)
 		return -ENOMEM;
 	for (size_t i = 0; i < replay->entries.size; i++)
-		if (replay->entries.slots[i].value)
+		if (replay->entries.slots[i].value && !is_over(replay, replay->entries.slots[i].value))
 			all[n++] = replay->entries.slots[i].value;
 	qsort(all, n, sizeof(struct kept *), by_session_and_number);
 	int r = 0;

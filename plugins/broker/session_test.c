@@ -323,6 +323,74 @@ static void an_acknowledgement_covers_what_failed_before(void **state)
 	EXPECT(s, "\x20\2\1\0\x32\6\0\1t\0\1x\x32\6\0\1t\0\2x"); /* at least once */
 }
 
+/* The packet id gets to the disk with the message only: else that would be taken for known when it comes after a restart. */
+static void an_id_is_not_stored_without_its_message(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(4, "p", KEEP);
+	subscribe(s, "t", 1);
+	fake_commit(host, 0);
+	fake_hang_up(s);
+	fake_commit(host, 0);
+	SEND(p, "\x34\6\0\1t\0\1x");
+	fake_commit(host, -28);
+	assert_true(fake_closed(p));
+	p = join_with(4, "p", KEEP, NULL, 0, NULL, 0);
+	SEND(p, "\x82\6\0\2\0\1r\0"); /* its session is written, with all that it has */
+	fake_commit_some(host, 0, 1);
+	crash();
+	p = join_with(4, "p", KEEP, NULL, 0, NULL, 0);
+	quiet(p);
+	SEND(p, "\x3c\6\0\1t\0\1x");
+	fake_commit(host, 0);
+	EXPECT(p, "\x50\2\0\1");
+	crash();
+	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0\x32\6\0\1t\0\1x");
+}
+
+/* The first writing of all that is missing fails as well, after the second was begun. */
+static void what_is_missing_is_so_until_it_is_durable(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(4, "p", KEEP), *q = join(5, "q", CLEAN);
+	subscribe(s, "t", 1);
+	fake_commit(host, 0);
+	fake_hang_up(s);
+	fake_commit(host, 0);
+	SEND(p, "\x34\6\0\1t\0\1x");
+	fake_commit(host, -28);
+	SEND(q, "\x33\7\0\1t\0\1\0y"); /* writes all of s */
+	p = join_with(4, "p", KEEP, NULL, 0, NULL, 0);
+	SEND(p, "\x3c\6\0\1t\0\1x");
+	fake_commit_some(host, -28, 1);
+	fake_commit(host, 0);
+	crash();
+	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0\x32\6\0\1t\0\1x\x32\6\0\1t\0\2y");
+}
+
+/* The disk takes something again, be it of others: that an entry went is not forgotten. */
+static void what_went_while_the_disk_was_full_does_not_come_again(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	struct fake_peer *s = join(4, "s", KEEP), *p = join(5, "p", CLEAN);
+	subscribe(s, "t", 1);
+	fake_commit(host, 0);
+	quiet(s);
+	SEND(p, "\x33\7\0\1t\0\1\0x\x33\7\0\1t\0\2\0y");
+	fake_commit(host, 0);
+	quiet(s);
+	SEND(s, "\x40\2\0\1");
+	fake_commit(host, -28);
+	SEND(p, "\x33\7\0\1r\0\3\0z"); /* retained */
+	fake_commit(host, 0);
+	fake_commit(host, 0);
+	crash();
+	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0\x32\6\0\1t\0\1y");
+}
+
 /* What was to go, and could not be removed, goes when the client asks again. */
 static void what_could_not_be_removed_does_not_come_back(void **state)
 {
@@ -551,6 +619,9 @@ int main(void)
 		T(a_release_that_cannot_be_stored_is_not_confirmed),
 		T(what_could_not_be_stored_is_tried_again),
 		T(an_acknowledgement_covers_what_failed_before),
+		T(an_id_is_not_stored_without_its_message),
+		T(what_is_missing_is_so_until_it_is_durable),
+		T(what_went_while_the_disk_was_full_does_not_come_again),
 		T(what_could_not_be_removed_does_not_come_back),
 		T(what_could_not_be_acknowledged_is_not_handed_out_twice),
 		T(what_could_not_be_removed_goes_with_the_next_commit),

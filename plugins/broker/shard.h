@@ -44,6 +44,7 @@ struct shard {
 	uint32_t timer_due;
 	struct turn *turn;         /* being filled */
 	struct turn *first, *last; /* ended, waiting for the store or other shards; in order */
+	bool unsaved;              /* some sessions are, and the disk was full when it was last asked */
 	struct touched *touched;   /* written for since the last commit */
 	uint32_t touched_count, touched_size;
 	struct removals removals;

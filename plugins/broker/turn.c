@@ -102,7 +102,7 @@ static void settle(struct turn *turn)
 	for (uint32_t i = 0; i < turn->touched_count; i++) {
 		struct touched *t = &turn->touched[i];
 		if (not_stored(turn))
-			t->session->unsaved = true;
+			turn->shard->unsaved = t->session->unsaved = true;
 		else if (t->whole)
 			t->session->unsaved = false;
 		session_release(t->session);
@@ -142,6 +142,14 @@ static void take_touched(struct shard *shard, struct turn *turn)
 	shard->touched_count = shard->touched_size = 0;
 }
 
+/* The disk takes something again: what it lacks goes there now, since sessions may not be written for long. */
+static void catch_up(struct shard *shard)
+{
+	shard->unsaved = false;
+	if (persist_unsaved(shard) || turn_wrote(shard))
+		shard->unsaved = true;
+}
+
 /* Runs what belongs to the turns that are complete, in order. */
 static void complete(struct shard *shard)
 {
@@ -156,6 +164,8 @@ static void complete(struct shard *shard)
 		settle(turn);
 		for (uint32_t i = 0; i < turn->count; i++)
 			run(&turn->todos[i], turn->result);
+		if (shard->unsaved && turn->dirty && !turn->result)
+			catch_up(shard);
 		free(turn->todos);
 		free(turn);
 	}

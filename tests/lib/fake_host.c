@@ -406,21 +406,27 @@ static void fail_joints(struct op *ops)
 
 #define ALL UINT_MAX
 
-/* commits: so many at most, and what was written before them. Reads are answered in any case. */
+/* commits: so many at most, and what was written before them; what no commit() followed waits. ALL: everything, but what no
+ * commit() followed cannot fail. Reads are answered in any case. */
 static void run_ops(struct fake_host *f, int result, unsigned commits)
 {
 	struct op *ops = fake_take_ops(f), *kept = NULL, **keep = &kept;
+	unsigned to_come[MAX_LOOPS] = { 0 };
+	for (const struct op *op = ops; op; op = op->next)
+		to_come[op->loop] += op->kind == OP_COMMIT;
 	fail_joints(ops);
 	while (ops) {
 		struct op *op = ops;
 		ops = op->next;
 		op->next = NULL;
 		bool reads = op->kind == OP_SCAN || op->kind == OP_REPLAY;
-		if (!commits && !reads) {
+		bool follows = to_come[op->loop] || (commits == ALL && !result);
+		if ((!commits || !follows) && !reads) {
 			*keep = op;
 			keep = &op->next;
 			continue;
 		}
+		to_come[op->loop] -= op->kind == OP_COMMIT;
 		commits -= op->kind == OP_COMMIT && commits != ALL;
 		fake_run_op(f, op, op->failed ? -EIO : result);
 		fake_free_op(op);

@@ -51,7 +51,7 @@ void *fake_self(struct fake_host *host); /* the plugin's */
 bool fake_run(struct fake_host *host);
 /* The store writes what is queued up to the last commit() and says so (`result` 0, or the failure), then fake_run(). */
 void fake_commit(struct fake_host *host, int result);
-/* So many of those commit() at most, one at least; the rest waits on. */
+/* So many of those commit() at most, one at least; the rest waits on, and what no commit() followed. */
 void fake_commit_some(struct fake_host *host, int result, unsigned commits);
 void fake_auto_commit(struct fake_host *host, bool on); /* each fake_run() commits */
 size_t fake_writes(const struct fake_host *host);       /* put, del and append so far */

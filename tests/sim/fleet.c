@@ -505,7 +505,7 @@ static void pass_time(struct fleet *f)
 		node->commit_at = f->now + fleet_random(f, node->disk_ms);
 		/* What several loops write together is written at once. */
 		bool some = f->loops == 1 && fleet_random(f, 2);
-		unsigned all = some ? 1 + (unsigned)fleet_random(f, 20) : UINT_MAX;
+		unsigned all = some ? 1 + (unsigned)fleet_random(f, 20) : INT_MAX;
 		fake_commit_some(node->broker, node->full ? -ENOSPC : 0, all);
 		fake_commit_some(node->mesh, node->full ? -ENOSPC : 0, all);
 	}
