@@ -383,10 +383,11 @@ static void what_went_while_the_disk_was_full_does_not_come_again(void **state)
 	fake_commit(host, 0);
 	quiet(s);
 	SEND(s, "\x40\2\0\1");
+	SEND(p, "\x33\7\0\1r\0\3\0z"); /* retained: something to be committed */
 	fake_commit(host, -28);
-	SEND(p, "\x33\7\0\1r\0\3\0z"); /* retained */
-	fake_commit(host, 0);
-	fake_commit(host, 0);
+	SEND(p, "\x33\7\0\1r\0\4\0z");
+	fake_commit_some(host, 0, 1);
+	fake_commit_some(host, 0, 1);
 	crash();
 	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0\x32\6\0\1t\0\1y");
 }
