@@ -40,6 +40,11 @@ uint64_t stamp_reserve(struct broker *b, uint64_t stamp)
 	               : 0; /* another loop does */
 }
 
+void stamp_reserve_again(struct broker *b)
+{
+	__atomic_store_n(&b->stamp_reserved, 0, __ATOMIC_RELAXED);
+}
+
 void stamp_restore(struct broker *b, uint64_t stamp)
 {
 	if (stamp > b->stamp && stamp >> STAMP_MS < LATEST_MS)

@@ -20,6 +20,8 @@ uint64_t stamp_new(struct broker *broker);
 bool stamp_seen(struct broker *broker, uint64_t stamp);
 /* The number to be written with a message of this stamp, 0: none. */
 uint64_t stamp_reserve(struct broker *broker, uint64_t stamp);
+/* Some of what was written could not be stored: the number is written again. */
+void stamp_reserve_again(struct broker *broker);
 /* At the start: the stamp of a message that was on the disk, whatever the wall clock says now, and that number. */
 void stamp_restore(struct broker *broker, uint64_t stamp);
 void stamp_restore_reserved(struct broker *broker, uint64_t reserved);

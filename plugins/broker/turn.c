@@ -7,6 +7,7 @@
 #include "persist.h"
 #include "queue.h"
 #include "shard.h"
+#include "stamp.h"
 
 /* A QoS 2 message is on the disk, or cannot be. It is forgotten there as well: other shards may have refused what this one had
  * stored. */
@@ -158,8 +159,10 @@ static void complete(struct shard *shard)
 		shard->first = turn->next;
 		if (!shard->first)
 			shard->last = NULL;
-		if (not_stored(turn))
+		if (not_stored(turn)) {
 			count_one(shard->broker->figures.store_failures);
+			stamp_reserve_again(shard->broker);
+		}
 		removals_done(shard, turn->removals, not_stored(turn));
 		settle(turn);
 		for (uint32_t i = 0; i < turn->count; i++)

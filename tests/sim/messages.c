@@ -142,6 +142,9 @@ static void got(struct client *c, const struct client_message *m)
 		breaks(r, "%s got a message that nobody published", c->name);
 		return;
 	}
+	/* That it was acknowledged goes to the disk with the next message, which may be long after it. */
+	if (phase < r->phase && m->qos < 2 && s->disturbed)
+		return;
 	if (phase < r->phase || serial >= r->count) {
 		breaks(r, "%s got message %u of phase %u when all of that had come", c->name, serial, phase);
 		return;
@@ -582,8 +585,9 @@ static void judge_retained(struct round *r)
 		for (unsigned own = 0; own < 2; own++) {
 			char wanted[40];
 			const char *instead = "nothing";
-			/* who has lost what it had seen gives messages older stamps perhaps */
-			bool found = r->pubs[p].last_own[own] <= r->pubs[p].excused;
+			/* who has lost what it had seen, or cannot write how far its clock is, gives messages older
+			 * stamps perhaps */
+			bool found = r->pubs[p].last_own[own] <= r->pubs[p].excused || r->filled[p];
 			snprintf(wanted, sizeof(wanted), "r/%u/%u=%u:%u:", p, own, r->phase,
 			        r->pubs[p].last_own[own] - 1);
 			for (unsigned k = 0; k < first.count; k++) {
