@@ -241,11 +241,11 @@ def main():
             print(f"skip  {name}: {reason}", flush=True)
         except BaseException:  # the log of the daemon matters more than the kind of failure
             failed += 1
-            print(f"FAIL  {name}")
-            traceback.print_exc(file=sys.stdout)
             for node in _nodes:
                 if os.path.exists(os.path.join(node.state, "test.log")):
                     print(f"--- log of {node.state}\n{node.log()[-4000:]}", flush=True)
+            print(f"FAIL  {name}")  # at the end, where it is still seen when only that is shown
+            traceback.print_exc(file=sys.stdout)
         finally:
             clean()
     sys.stdout.flush()

@@ -87,7 +87,7 @@ def test_a_hand_over_for_a_pin_costs_nothing():
     load = Load(source, target)
     pinned = Node(cluster=True, args=["--set", 'cluster.discovery="off"', "--set", "cluster.pin=255", "--set",
                                       f'cluster.seeds=["127.0.0.1:{boss.get("/edge/v1/cluster")["port"]}"]'])
-    pinned.edgectl("join", boss.http("POST", "/edge/v1/invites")[2]["token"])
+    pinned.edgectl("join", nodes[0].http("POST", "/edge/v1/invites")[2]["token"])
     wait_for(lambda: one_supernode(nodes + [pinned], pinned.id), "the pinned one is supernode")
     assert boss.get("/edge/v1/cluster")["counts"]["handovers"] == 1, "it was handed over"
     load.goes_on()
