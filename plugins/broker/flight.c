@@ -155,7 +155,7 @@ int flight_add_incoming(struct flight *flight, uint16_t id, enum incoming_kept k
 		flight->incoming = all;
 		flight->incoming_size = size;
 	}
-	flight->incoming[flight->incoming_count++] = (struct incoming){ id, (uint8_t)kept };
+	flight->incoming[flight->incoming_count++] = (struct incoming){ id, (uint8_t)kept, false };
 	return 0;
 }
 

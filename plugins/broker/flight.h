@@ -52,6 +52,7 @@ struct flight {
 	struct incoming {
 		uint16_t id;
 		uint8_t kept; /* enum incoming_kept: is it on the disk, with its message? Else it must not get there */
+		bool again; /* a new connection has sent it, and is answered when that is known */
 	} * incoming;
 };
 

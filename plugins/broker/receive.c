@@ -130,7 +130,11 @@ static int receive_qos2(struct client *c, const struct publish *p, const struct 
 	bool wait = false, alone = false; /* never: see publish.c */
 	if (!s->flight && !(s->flight = flight_new()))
 		return REASON_QUOTA;
-	const struct incoming *known = flight_incoming(s->flight, p->id);
+	struct incoming *known = flight_incoming(s->flight, p->id);
+	if (known && known->kept == INCOMING_SAVING) {
+		known->again = true;
+		return 0;
+	}
 	if (known) {
 		wait = known->kept == INCOMING_FAILED;
 		if (wait && store_again(c, p))

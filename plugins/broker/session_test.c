@@ -349,6 +349,30 @@ static void an_id_is_not_stored_without_its_message(void **state)
 	EXPECT(join_with(4, "s", KEEP, NULL, 0, NULL, 0), "\x20\2\1\0\x32\6\0\1t\0\1x");
 }
 
+/* It comes again on a new connection while it is on its way to the disk: that it is known is no promise yet. */
+static void what_comes_again_waits_for_the_first_time(void **state)
+{
+	(void)state;
+	boot(1, NULL);
+	for (int result = 0; result >= -28; result -= 28) {
+		struct fake_peer *p = join(4, "p", KEEP);
+		fake_commit(host, 0);
+		SEND(p, "\x34\6\0\1t\0\1x");
+		fake_hang_up(p);
+		p = join_with(4, "p", KEEP, NULL, 0, NULL, 0);
+		quiet(p);
+		SEND(p, "\x3c\6\0\1t\0\1x");
+		EXPECT(p, "");
+		fake_commit(host, result);
+		if (result)
+			assert_true(fake_closed(p));
+		else
+			EXPECT(p, "\x50\2\0\1");
+		(void)join_with(4, "p", CLEAN, NULL, 0, NULL, 0);
+		fake_commit(host, 0);
+	}
+}
+
 /* The first writing of all that is missing fails as well, after the second was begun. */
 static void what_is_missing_is_so_until_it_is_durable(void **state)
 {
@@ -621,6 +645,7 @@ int main(void)
 		T(what_could_not_be_stored_is_tried_again),
 		T(an_acknowledgement_covers_what_failed_before),
 		T(an_id_is_not_stored_without_its_message),
+		T(what_comes_again_waits_for_the_first_time),
 		T(what_is_missing_is_so_until_it_is_durable),
 		T(what_went_while_the_disk_was_full_does_not_come_again),
 		T(what_could_not_be_removed_does_not_come_back),

@@ -14,6 +14,13 @@
 static void settle_incoming(struct session *s, uint16_t id, int result, bool resends)
 {
 	struct incoming *in = flight_incoming(s->flight, id);
+	struct client *client = in && in->again && !s->dead ? s->client : NULL;
+	if (in)
+		in->again = false;
+	if (client && result && client->version != MQTT_5)
+		client_close(client, REASON_QUOTA);
+	else if (client)
+		client_send_ack(client, PUBREC, id, result ? REASON_QUOTA : REASON_OK);
 	if (in && (!result || resends)) {
 		in->kept = result ? INCOMING_FAILED : INCOMING_KEPT;
 	} else if (in) {
