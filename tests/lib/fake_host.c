@@ -780,6 +780,12 @@ void fake_host_lose(struct fake_host *f)
 {
 	f->loop = 0;
 	stop_plugin(f);
+	/* Those that the plugin has not begun to look at, too, as the daemon does. */
+	for (struct fake_peer *p = f->peers; p; p = p->next)
+		if (p->open) {
+			p->open = false;
+			p->handler->closed(p->conn, -ESHUTDOWN);
+		}
 	end_host(f);
 }
 
