@@ -282,13 +282,14 @@ static void keep_promise(void *arg, int result)
 	struct promise p = take_promise(in);
 	struct flight *f = in->session->flight;
 	struct incoming *known = p.id && f ? flight_incoming(f, p.id) : NULL;
-	if (result && known && !p.released) {
-		(void)flight_drop_incoming(f, p.id);
-		/* see settle_incoming(); -ECANCELED: nothing is written any more */
-		if (result != -ECANCELED && !persist_incoming(in->session, p.id, true))
-			(void)turn_wrote(in->session->shard);
-	} else if (!result && known && !p.released)
-		known->kept = INCOMING_KEPT;
+	if (known && !p.released) {
+		if (!result)
+			known->kept = INCOMING_KEPT;
+		else if (result == -ECANCELED) /* nothing is written any more */
+			(void)flight_drop_incoming(f, p.id);
+		else
+			persist_incoming_refused(in->session, p.id);
+	}
 	if (result && p.released && f && !known)
 		(void)flight_add_incoming(f, p.id, INCOMING_KEPT); /* it was not forgotten after all */
 	if (p.done)

@@ -297,6 +297,13 @@ int persist_incoming(struct session *s, uint16_t id, bool gone)
 	return r ? r : put_incoming(s, id, gone);
 }
 
+void persist_incoming_refused(struct session *s, uint16_t id)
+{
+	(void)flight_drop_incoming(s->flight, id);
+	if (s->row && !persist_incoming(s, id, true))
+		(void)turn_wrote(s->shard);
+}
+
 int persist_removal(struct shard *shard, const struct removal *r)
 {
 	struct broker *b = shard->broker;

@@ -32,6 +32,9 @@ int persist_session_row(struct session *session);
 /* The row of a session that is not in memory. */
 int persist_session_row_gone(struct shard *shard, struct edged_slice id);
 /* Once more. */
+/* A packet id whose message could not be stored is forgotten, on the disk as well: other shards may have refused what this one
+ * had stored. */
+void persist_incoming_refused(struct session *session, uint16_t id);
 int persist_removal(struct shard *shard, const struct removal *removal);
 int persist_session_gone(struct session *session); /* with all that belongs to it */
 int persist_sub(struct session *session, struct edged_slice filter, uint8_t options, uint32_t id);

@@ -9,8 +9,7 @@
 #include "shard.h"
 #include "stamp.h"
 
-/* A QoS 2 message is on the disk, or cannot be. It is forgotten there as well: other shards may have refused what this one had
- * stored. */
+/* A QoS 2 message is on the disk, or cannot be. */
 static void settle_incoming(struct session *s, uint16_t id, int result, bool resends)
 {
 	struct incoming *in = flight_incoming(s->flight, id);
@@ -21,13 +20,10 @@ static void settle_incoming(struct session *s, uint16_t id, int result, bool res
 		client_close(client, REASON_QUOTA);
 	else if (client)
 		client_send_ack(client, PUBREC, id, result ? REASON_QUOTA : REASON_OK);
-	if (in && (!result || resends)) {
+	if (in && (!result || resends))
 		in->kept = result ? INCOMING_FAILED : INCOMING_KEPT;
-	} else if (in) {
-		(void)flight_drop_incoming(s->flight, id);
-		if (s->row && !persist_incoming(s, id, true))
-			(void)turn_wrote(s->shard);
-	}
+	else if (in)
+		persist_incoming_refused(s, id);
 }
 
 static void acknowledge(const struct todo *todo, struct client *client, int result)
